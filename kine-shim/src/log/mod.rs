@@ -1,0 +1,115 @@
+//! The log: the only durable thing. In go batches judged on a named predecessor, out come batches in position order.
+//! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here (see `state`).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{Batch, Head, LeaseId, Position, Revision};
+
+/// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The batch is durable at its position, by this call or by an earlier one with the same id.
+    Committed,
+    /// It is not in the log and, its position being taken or its predecessor being no more, this call cannot put it there later.
+    Refused,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogFault {
+    /// Nothing was written and nothing will be (refused by the database: read-only, constraint, not connected before sending).
+    #[error("not applied: {0}")]
+    NotApplied(String),
+    /// The connection broke, a timeout fired, a commit wait was cancelled: the write may have happened or may yet.
+    /// Resolve by appending the same batch again until it is Committed or Refused (invariant 5).
+    #[error("outcome unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The database is not ours, newer than we are, or damaged: no retry helps.
+    #[error("unusable store: {0}")]
+    Unusable(String),
+}
+
+/// Which database answered: differs after a failover or a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Identity {
+    pub system: String,
+    pub timeline: u32,
+    /// Counts declared incarnations (see EntryKind::Incarnation); from `meta`.
+    pub incarnation: u64,
+}
+
+/// One statement's view of the end of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    pub head: Head,
+    /// Of the head batch; 1 for an empty log.
+    pub revision: Revision,
+    /// Id of the batch at the position the caller named, `None` if there is none (a nil id for position 0, or trimmed away below `trimmed`).
+    pub id_at_applied: Option<crate::model::BatchId>,
+    /// Rows at or below this position may be missing; a reader below it loads anew.
+    pub trimmed: Position,
+    pub identity: Identity,
+    /// The server only replays (a standby): no linearizable read may rely on it.
+    pub in_recovery: bool,
+}
+
+/// A piece of the log, from one statement's view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Contiguous by chain; may end before the head: read on while not empty.
+    pub batches: Vec<Batch>,
+    /// See [`Fence::trimmed`], from the same view as the batches.
+    pub trimmed: Position,
+}
+
+/// A lease's row in the table of renewals. Absent rows read as (0, false).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LeaseClock {
+    pub renewals: i64,
+    /// Somebody decided to expire it: no renewal succeeds any more.
+    pub expiring: bool,
+    /// Since the last renewal or the mark, by the database's clock; `None` without a row. For display only.
+    pub age: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Size {
+    pub total_bytes: i64,
+    pub in_use_bytes: i64,
+}
+
+/// Dropping the future of a read loses nothing; dropping that of an append leaves its outcome unknown.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// Appends `batch` if (position - 1, prev_id) is the head. Idempotent by batch id. Calls are sent in the order in which
+    /// their futures are first polled, and may be pipelined.
+    async fn append(&self, batch: &Batch) -> Result<Appended, LogFault>;
+
+    /// Batches after `after`, in order, at most about `max_bytes` (but at least one, if there is one).
+    async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault>;
+
+    /// Streaming load from the beginning: like [`Log::read`], but trimmed batches are simply absent, so positions may skip.
+    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault>;
+
+    /// A linearizable look at the end of the log.
+    async fn fence(&self, applied: Position) -> Result<Fence, LogFault>;
+
+    /// Waits until there may be something new (a NOTIFY, an append in this process). Only a hint: it may never come.
+    async fn changed(&self);
+
+    /// Raises `trimmed` to `floor`, then deletes the rows (position, sub), then batch rows below `floor`. In small transactions; may be repeated.
+    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
+
+    /// Counts one renewal of each lease; false for one that is expiring.
+    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault>;
+    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault>;
+    /// Marks each lease expiring if its renewals are still as given (or it is marked already); true where it is marked now.
+    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault>;
+    /// Drops the rows of revoked leases.
+    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault>;
+
+    async fn size(&self) -> Result<Size, LogFault>;
+    /// Gives space back (etcd's Defragment) without blocking writers for long.
+    async fn reclaim(&self) -> Result<(), LogFault>;
+}
