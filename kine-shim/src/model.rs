@@ -209,6 +209,8 @@ pub struct RangeReply {
     pub kvs: Vec<KeyValue>,
     pub more: bool,
     pub count: i64,
+    /// The current revision, not the one read at: what a sub-header in a Txn shows.
+    pub revision: Revision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,7 +292,7 @@ pub enum TxnOpReply {
 pub struct TxnReply {
     pub succeeded: bool,
     pub replies: Vec<TxnOpReply>,
-    /// What the sub-headers of this (nested) Txn show: the revision after its own writes, else the current one.
+    /// Of the outermost Txn: the revision after its own writes, else the current one. A nested one's header shows 0, as in etcd.
     pub revision: Revision,
 }
 
