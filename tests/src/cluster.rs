@@ -1,0 +1,187 @@
+//! A small control plane for a test: shims on one store, frontends on the shims, certificates between all of them.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::{
+    pki::{self, Leaf},
+    process::{Process, eventually, free_port, own_program},
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// What to start. `endpoint` is the shims' `--endpoint`; `None` means a SQLite file in the cluster's own folder.
+pub struct Spec {
+    pub endpoint: Option<String>,
+    pub shims: usize,
+    pub frontends: usize,
+}
+
+pub struct Shim {
+    pub process: Process,
+    pub url: String,
+}
+
+pub struct Frontend {
+    pub process: Process,
+    pub url: String,
+    pub kubeconfig: PathBuf,
+}
+
+/// Everything is killed and its folder removed on drop.
+pub struct Cluster {
+    pub shims: Vec<Shim>,
+    pub frontends: Vec<Frontend>,
+    dir: TempDir,
+}
+
+impl Cluster {
+    /// Starts everything and waits until each part says that it is ready.
+    pub async fn start(spec: Spec) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let leaf = |name, common_name, organization| Leaf { name, common_name, organization };
+        pki::write(
+            &dir.path().join("pki"),
+            &[
+                leaf("shim", "shim", None),
+                leaf("frontend", "frontend", None),
+                leaf("admin", "admin", Some("system:masters")),
+                leaf("nobody", "nobody", Some("people")),
+            ],
+        )?;
+        let mut cluster = Self { shims: Vec::new(), frontends: Vec::new(), dir };
+        let store = spec.endpoint.unwrap_or_else(|| format!("sqlite://{}", cluster.path("store.db").display()));
+        for _ in 0..spec.shims {
+            cluster.add_shim(&store)?;
+        }
+        for shim in 0..cluster.shims.len() {
+            cluster.shim_ready(shim).await?;
+        }
+        for _ in 0..spec.frontends {
+            cluster.add_frontend()?;
+        }
+        for frontend in 0..cluster.frontends.len() {
+            cluster.frontend_ready(frontend).await?;
+        }
+        Ok(cluster)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn add_shim(&mut self, store: &str) -> Result<()> {
+        let (number, port) = (self.shims.len(), free_port()?);
+        let url = format!("https://127.0.0.1:{port}");
+        let args = [
+            format!("--endpoint={store}"),
+            format!("--name=shim-{number}"),
+            format!("--listen-client-urls={url}"),
+            format!("--advertise-client-urls={url}"),
+            format!("--cert-file={}", self.file("pki/shim.crt")),
+            format!("--key-file={}", self.file("pki/shim.key")),
+            format!("--trusted-ca-file={}", self.file("pki/ca.crt")),
+            "--client-cert-auth".to_owned(),
+        ];
+        let log = self.path(&format!("shim-{number}.log"));
+        let process = Process::start(&format!("shim {number}"), &own_program("kine-shim")?, args.to_vec(), log)?;
+        self.shims.push(Shim { process, url });
+        Ok(())
+    }
+
+    fn add_frontend(&mut self) -> Result<()> {
+        let (number, port) = (self.frontends.len(), free_port()?);
+        let url = format!("https://127.0.0.1:{port}");
+        // Each frontend prefers a shim of its own and knows the others.
+        let mut servers: Vec<&str> = self.shims.iter().map(|shim| shim.url.as_str()).collect();
+        let count = servers.len().max(1);
+        servers.rotate_left(number % count);
+        let args = [
+            format!("--etcd-servers={}", servers.join(",")),
+            format!("--etcd-cafile={}", self.file("pki/ca.crt")),
+            format!("--etcd-certfile={}", self.file("pki/frontend.crt")),
+            format!("--etcd-keyfile={}", self.file("pki/frontend.key")),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={port}"),
+            format!("--tls-cert-file={}", self.file("pki/frontend.crt")),
+            format!("--tls-private-key-file={}", self.file("pki/frontend.key")),
+            format!("--client-ca-file={}", self.file("pki/ca.crt")),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            "--authorization-mode=Node,RBAC".to_owned(),
+        ];
+        let log = self.path(&format!("frontend-{number}.log"));
+        let process = Process::start(&format!("frontend {number}"), &own_program("frontend")?, args.to_vec(), log)?;
+        let kubeconfig = self.path(&format!("kubeconfig-{number}"));
+        std::fs::write(&kubeconfig, self.kubeconfig(&url, "admin"))?;
+        self.frontends.push(Frontend { process, url, kubeconfig });
+        Ok(())
+    }
+
+    fn kubeconfig(&self, server: &str, user: &str) -> String {
+        let (ca, crt, key) =
+            (self.file("pki/ca.crt"), self.file(&format!("pki/{user}.crt")), self.file(&format!("pki/{user}.key")));
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
+             clusters:\n- name: test\n  cluster:\n    server: {server}\n    certificate-authority: {ca}\n\
+             users:\n- name: {user}\n  user:\n    client-certificate: {crt}\n    client-key: {key}\n\
+             contexts:\n- name: test\n  context:\n    cluster: test\n    user: {user}\n"
+        )
+    }
+
+    fn pem(&self, name: &str) -> Result<Vec<u8>> {
+        std::fs::read(self.path(name)).with_context(|| format!("reading {name}"))
+    }
+
+    /// A gRPC channel to one shim, with a client certificate.
+    pub async fn channel(&self, shim: usize) -> Result<Channel> {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.pem("pki/ca.crt")?))
+            .identity(Identity::from_pem(self.pem("pki/frontend.crt")?, self.pem("pki/frontend.key")?));
+        Ok(Endpoint::from_shared(self.shims[shim].url.clone())?.tls_config(tls)?.connect().await?)
+    }
+
+    /// Waits until a shim answers a linearizable read.
+    pub async fn shim_ready(&mut self, shim: usize) -> Result<()> {
+        self.shims[shim].process.check_alive()?;
+        let this = &*self;
+        let ready = eventually("a shim answers", READY_WITHIN, || async move {
+            let mut kv = proto::etcdserverpb::kv_client::KvClient::new(this.channel(shim).await?);
+            let request = proto::etcdserverpb::RangeRequest { key: "ready".into(), ..Default::default() };
+            kv.range(request).await?;
+            Ok(())
+        })
+        .await;
+        ready.with_context(|| self.shims[shim].process.output())
+    }
+
+    /// Waits until a frontend says ok on /readyz.
+    pub async fn frontend_ready(&mut self, frontend: usize) -> Result<()> {
+        self.frontends[frontend].process.check_alive()?;
+        let url = format!("{}/readyz", self.frontends[frontend].url);
+        let client = self.https_client()?;
+        let ready = eventually("a frontend is ready", READY_WITHIN, || {
+            let (client, url) = (client.clone(), url.clone());
+            async move {
+                let response = client.get(url.parse()?).await?;
+                ensure!(response.status() == 200, "/readyz answered {}", response.status());
+                Ok(())
+            }
+        })
+        .await;
+        ready.with_context(|| self.frontends[frontend].process.output())
+    }
+
+    /// An anonymous HTTPS client that trusts the cluster's authority.
+    pub fn https_client(&self) -> Result<HttpsClient> {
+        crate::https::client(&self.pem("pki/ca.crt")?, None)
+    }
+}
+
+pub use crate::https::HttpsClient;
