@@ -1,1 +1,12 @@
-//! placeholder
+//! A stateless Kubernetes API server on an etcd v3 store.
+//!
+//! A request's way: `net` (listener, TLS) -> `pipeline` (request info, authentication, authorization, admission) ->
+//! `verbs` -> `store`, and back through the codec in `schema`; `registry` holds what resources there are.
+
+pub mod authn;
+pub mod body;
+pub mod context;
+pub mod negotiate;
+pub mod pipeline;
+pub mod request_info;
+pub mod status;

@@ -1,0 +1,75 @@
+//! Bodies of requests and answers: streams of `Bytes` that flow only as fast as they are read.
+//!
+//! In: what hyper received, or what a handler produces. Out: one boxed type for each direction. A dropped body cancels
+//! what feeds it.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::Stream;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
+
+use crate::status::ApiError;
+
+/// Why a body could not be read or produced to its end; the connection is cut then.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an answer.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// An empty body.
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// A body that is known as a whole.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// A body made while it is sent: the next item is asked for only when the connection can take it.
+pub fn stream(chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Body {
+    StreamBody::new(futures::StreamExt::map(chunks, |chunk| chunk.map(Frame::data))).boxed_unsync()
+}
+
+/// The largest request body: the limit of the real server, 3 MiB.
+pub const REQUEST_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// The body of a request, not read yet.
+#[derive(Debug)]
+pub struct RequestBody(UnsyncBoxBody<Bytes, BodyError>);
+
+impl RequestBody {
+    pub fn new<B>(body: B) -> RequestBody
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        RequestBody(body.map_err(Into::into).boxed_unsync())
+    }
+
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> RequestBody {
+        RequestBody(full(bytes))
+    }
+
+    /// Reads the whole body. More than [`REQUEST_BYTES_MAX`] is a 413. Dropping the future abandons the request.
+    pub async fn read(self) -> Result<Bytes, ApiError> {
+        self.read_up_to(REQUEST_BYTES_MAX).await
+    }
+
+    pub async fn read_up_to(self, bytes_max: usize) -> Result<Bytes, ApiError> {
+        match Limited::new(self.0, bytes_max).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(ApiError::request_entity_too_large(format!("limit is {bytes_max}")))
+            }
+            Err(error) => Err(ApiError::bad_request("the request body could not be read").with_internal(error)),
+        }
+    }
+
+    /// The body as a stream, for handlers that forward it.
+    pub fn into_stream(self) -> UnsyncBoxBody<Bytes, BodyError> {
+        self.0
+    }
+}

@@ -1,0 +1,146 @@
+//! The stages of a request as types: each is made from the one before, so that skipping one does not compile.
+//!
+//! `Unauthenticated` -> `Authenticated` -> `Authorized`. Only this folder can make them; the chain is in `pipeline.rs`.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+
+use crate::{
+    authn::User,
+    body::RequestBody,
+    request_info::{Query, RequestInfo},
+};
+
+/// A request as a handler sees it.
+#[derive(Debug)]
+pub struct Request {
+    pub info: RequestInfo,
+    pub query: Query,
+    /// The URI as the client wrote it, for messages and proxies.
+    pub uri: http::Uri,
+    pub headers: HeaderMap,
+    pub body: RequestBody,
+    /// The connection itself, for handlers that switch protocols.
+    pub upgrade: Option<OnUpgrade>,
+    /// Who is at the other end, as far as TLS and TCP tell.
+    pub peer: Peer,
+    pub received_at: Instant,
+    /// When the answer must be there; none for long-running requests.
+    pub deadline: Option<Instant>,
+    /// Becomes `Warning` headers of the answer.
+    pub warnings: Warnings,
+    /// The id that ties answer, log and audit together.
+    pub audit_id: String,
+}
+
+impl Request {
+    pub fn user_agent(&self) -> &str {
+        self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What is left of the deadline.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The other end of the connection.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    pub address: Option<std::net::SocketAddr>,
+    /// The client certificate chain that TLS already verified, DER, leaf first.
+    pub certificates: Vec<rustls_pki_types::CertificateDer<'static>>,
+}
+
+/// Collects texts for `Warning` headers while a request is handled. The same text is kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(std::sync::Arc<Mutex<Vec<String>>>);
+
+/// A client gets at most this many bytes of warnings, as the real server sends.
+const WARNING_BYTES_MAX: usize = 4 * 1024;
+
+impl Warnings {
+    pub fn add(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut kept = self.0.lock();
+        let used: usize = kept.iter().map(String::len).sum();
+        if !text.is_empty() && !kept.contains(&text) && used + text.len() <= WARNING_BYTES_MAX {
+            kept.push(text);
+        }
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// A request that was only parsed.
+#[derive(Debug)]
+pub struct Unauthenticated(Request);
+
+/// A request of a known user (`system:anonymous` is one).
+#[derive(Debug)]
+pub struct Authenticated {
+    request: Request,
+    user: User,
+}
+
+/// A request that its user may make. Handlers take this and nothing less.
+#[derive(Debug)]
+pub struct Authorized {
+    request: Request,
+    user: User,
+}
+
+#[expect(dead_code, reason = "the chain that makes the stages comes with the listener")]
+impl Unauthenticated {
+    pub(super) fn new(request: Request) -> Self {
+        Unauthenticated(request)
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.0
+    }
+
+    pub(super) fn authenticated(self, user: User) -> Authenticated {
+        Authenticated { request: self.0, user }
+    }
+}
+
+#[expect(dead_code, reason = "the chain that makes the stages comes with the listener")]
+impl Authenticated {
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    pub(super) fn authorized(self) -> Authorized {
+        Authorized { request: self.request, user: self.user }
+    }
+}
+
+impl Authorized {
+    /// A request that this server makes of itself, at start-up: by a user that may do everything.
+    pub fn loopback(request: Request) -> Authorized {
+        Authorized { request, user: User::loopback() }
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Gives up the proof, for handlers that consume the body or the connection.
+    pub fn into_parts(self) -> (Request, User) {
+        (self.request, self.user)
+    }
+}

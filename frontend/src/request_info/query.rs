@@ -1,0 +1,93 @@
+//! The query of a request, decoded once, in order.
+
+/// Names and values of a query string. A name may occur more than once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+impl Query {
+    /// Parses `a=1&b=2`. Pairs that are not well formed (a bad escape, a semicolon) are dropped, as Go drops them.
+    pub fn parse(raw: &str) -> Query {
+        let pairs = raw
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.contains(';'))
+            .filter_map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                if !has_valid_escapes(name) || !has_valid_escapes(value) {
+                    return None;
+                }
+                Some((percent_decode(name, true), percent_decode(value, true)))
+            })
+            .collect();
+        Query { pairs }
+    }
+
+    /// The first value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The first value of a name, unless it is empty.
+    pub fn non_empty(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|v| !v.is_empty())
+    }
+
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// Booleans as the API machinery reads them: everything but `false` and `0` is true, an empty value too.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|v| !v.eq_ignore_ascii_case("false") && v != "0")
+    }
+}
+
+fn has_valid_escapes(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'%' {
+            match bytes.get(at + 1..at + 3) {
+                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => at += 2,
+                _ => return false,
+            }
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Decodes `%41`, and `+` where a query is meant. Bytes that are no UTF-8 become replacement characters.
+pub fn percent_decode(text: &str, plus_is_space: bool) -> String {
+    let has_escapes = text.contains('%') || (plus_is_space && text.contains('+'));
+    if !has_escapes {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3).and_then(hex_pair)).flatten();
+        match (bytes[at], escaped) {
+            (_, Some(byte)) => {
+                out.push(byte);
+                at += 2;
+            }
+            (b'+', _) if plus_is_space => out.push(b' '),
+            (byte, _) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex_pair(pair: &[u8]) -> Option<u8> {
+    let high = char::from(pair[0]).to_digit(16)?;
+    let low = char::from(pair[1]).to_digit(16)?;
+    u8::try_from(high * 16 + low).ok()
+}
