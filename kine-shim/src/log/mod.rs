@@ -1,6 +1,11 @@
 //! The log: the only durable thing. In go batches judged on a named predecessor, out come batches in position order.
 //! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here (see `state`).
 
+pub mod endpoint;
+pub mod memory;
+mod page;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,7 +103,8 @@ pub trait Log: Send + Sync + 'static {
     /// Waits until there may be something new (a NOTIFY, an append in this process). Only a hint: it may never come.
     async fn changed(&self);
 
-    /// Raises `trimmed` to `floor`, then deletes the rows (position, sub), then batch rows below `floor`. In small transactions; may be repeated.
+    /// Raises `trimmed` to `floor`, then deletes the rows (position, sub), and with them the batches below `floor` that they leave
+    /// empty: what `load` brings always has its batch. In small transactions; may be repeated.
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
 
     /// Counts one renewal of each lease; false for one that is expiring.
@@ -112,4 +118,29 @@ pub trait Log: Send + Sync + 'static {
     async fn size(&self) -> Result<Size, LogFault>;
     /// Gives space back (etcd's Defragment) without blocking writers for long.
     async fn reclaim(&self) -> Result<(), LogFault>;
+}
+
+/// What a batch meets whose position was passed and trimmed away: nothing in the log tells any more whether it was this one.
+fn outcome_trimmed(position: Position) -> LogFault {
+    LogFault::Unusable(format!(
+        "position {} was trimmed before the outcome of its append was known: start anew",
+        position.0
+    ))
+}
+
+/// How to reach a database. Only PostgreSQL has anything to choose.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// CA of the database's certificate, client certificate and its key: as libpq's sslrootcert, sslcert, sslkey, which win.
+    pub ca_file: Option<std::path::PathBuf>,
+    pub cert_file: Option<std::path::PathBuf>,
+    pub key_file: Option<std::path::PathBuf>,
+}
+
+/// Opens (and where needed creates or migrates) the log at `endpoint`.
+pub async fn open(endpoint: &endpoint::Endpoint, _options: &Options) -> Result<Arc<dyn Log>, LogFault> {
+    match endpoint {
+        endpoint::Endpoint::Memory => Ok(Arc::new(memory::MemoryLog::new())),
+        other => Err(LogFault::Unusable(format!("{other} is not supported yet"))),
+    }
 }
