@@ -8,5 +8,6 @@ pub mod body;
 pub mod context;
 pub mod negotiate;
 pub mod pipeline;
+pub mod registry;
 pub mod request_info;
 pub mod status;
