@@ -10,4 +10,5 @@ pub mod negotiate;
 pub mod pipeline;
 pub mod registry;
 pub mod request_info;
+pub mod schema;
 pub mod status;

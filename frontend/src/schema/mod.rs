@@ -1,0 +1,22 @@
+//! Kubernetes' types as data: tables of kinds and fields, the dynamic tree they describe, and one engine over both for
+//! JSON, YAML, protobuf, defaulting and conversion. Not here: which resources are served (`registry`), validation of
+//! values (`verbs`).
+
+pub mod codec;
+pub mod convert;
+pub mod defaults;
+pub mod kinds;
+pub mod meta;
+pub mod object;
+pub mod tables;
+pub mod value;
+
+mod builtin;
+
+pub use codec::{DecodeError, Decoded, StrictError};
+pub use convert::convert;
+pub use defaults::apply_defaults;
+pub use kinds::Schema;
+pub use object::Object;
+pub use tables::{Field, Gvk, Kind, Merge, Presence, Shape, StructDef, StructRef, Type};
+pub use value::{MapValue, Struct, Text, Value};
