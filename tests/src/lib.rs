@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod https;
+pub mod load;
 pub mod pki;
 pub mod process;
 

@@ -1,0 +1,111 @@
+//! The load tool's parts: what is measured ([`Measured`]), and the two kinds of servers it can press: [`etcd`], [`kube`].
+
+pub mod etcd;
+pub mod kube;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+/// Latencies of one kind of work, with what the servers' processes burnt meanwhile.
+pub struct Measured {
+    pub work: String,
+    pub clients: usize,
+    latencies: Vec<Duration>,
+    elapsed: Duration,
+    server_cpu: Duration,
+    errors: usize,
+}
+
+impl Measured {
+    /// The table's head, to be printed once.
+    pub fn head() -> String {
+        format!(
+            "{:<26} {:>7} {:>9} {:>11} {:>10} {:>10} {:>13} {:>7}",
+            "work", "clients", "count", "per second", "p50 ms", "p99 ms", "cpu us per op", "errors"
+        )
+    }
+
+    pub fn row(&self) -> String {
+        let count = self.latencies.len();
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        format!(
+            "{:<26} {:>7} {:>9} {:>11.1} {:>10.3} {:>10.3} {:>13.1} {:>7}",
+            self.work,
+            self.clients,
+            count,
+            count as f64 / self.elapsed.as_secs_f64(),
+            ms(self.quantile(0.50)),
+            ms(self.quantile(0.99)),
+            self.server_cpu.as_secs_f64() * 1e6 / count.max(1) as f64,
+            self.errors,
+        )
+    }
+
+    fn quantile(&self, q: f64) -> Duration {
+        let last = self.latencies.len().saturating_sub(1);
+        self.latencies.get((last as f64 * q) as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Presses with `clients` tasks for `duration`; each call of `work` gets (client, sequence number) and is one operation.
+pub async fn press<W, F>(name: &str, clients: usize, duration: Duration, pids: &[u32], work: W) -> Result<Measured>
+where
+    W: Fn(usize, u64) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (cpu_before, start) = (cpu_of(pids), Instant::now());
+    let tasks: Vec<_> = (0..clients)
+        .map(|client| {
+            let work = work.clone();
+            tokio::spawn(async move {
+                let (mut latencies, mut errors, mut sequence) = (Vec::new(), 0, 0);
+                while start.elapsed() < duration {
+                    let begun = Instant::now();
+                    match work(client, sequence).await {
+                        Ok(()) => latencies.push(begun.elapsed()),
+                        Err(error) => {
+                            if errors == 0 {
+                                eprintln!("client {client}: {error:#}");
+                            }
+                            errors += 1;
+                        }
+                    }
+                    sequence += 1;
+                }
+                (latencies, errors)
+            })
+        })
+        .collect();
+    let (mut latencies, mut errors) = (Vec::new(), 0);
+    for task in tasks {
+        let (of_client, failed) = task.await?;
+        latencies.extend(of_client);
+        errors += failed;
+    }
+    let elapsed = start.elapsed();
+    latencies.sort_unstable();
+    let server_cpu = cpu_of(pids).saturating_sub(cpu_before);
+    Ok(Measured { work: name.to_owned(), clients, latencies, elapsed, server_cpu, errors })
+}
+
+/// From latencies that were gathered some other way (such as write to event).
+pub fn measured(work: &str, clients: usize, mut latencies: Vec<Duration>, elapsed: Duration) -> Measured {
+    latencies.sort_unstable();
+    Measured { work: work.to_owned(), clients, latencies, elapsed, server_cpu: Duration::ZERO, errors: 0 }
+}
+
+/// User and system time of processes and their children, from /proc; zero where that does not exist.
+fn cpu_of(pids: &[u32]) -> Duration {
+    // A clock tick is 10 ms on every Linux that Rust supports (USER_HZ = 100).
+    let ticks: u64 = pids
+        .iter()
+        .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok())
+        .filter_map(|stat| {
+            let fields: Vec<u64> =
+                stat.rsplit(')').next()?.split_whitespace().skip(11).take(4).filter_map(|f| f.parse().ok()).collect();
+            Some(fields.iter().sum::<u64>())
+        })
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
