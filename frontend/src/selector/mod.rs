@@ -1,0 +1,19 @@
+//! Label and field selectors: what a client writes in `labelSelector=` and `fieldSelector=`.
+//!
+//! In: the text of the query. Out: a parsed selector that judges labels or named fields, and the exact complaint of the
+//! API machinery about text that is none. Not here: which fields a resource can be selected by (registry).
+
+mod field;
+mod label;
+mod label_text;
+
+pub use field::{FieldSelector, FieldTerm};
+pub use label::{LabelSelector, Operator, Requirement};
+
+/// A selector that cannot be read. The text is what the client is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SelectorError(pub String);
+
+#[cfg(test)]
+mod tests;
