@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::kept::Kept;
 use super::row::{Name, Resource};
 use super::{builtin, row};
 
@@ -38,13 +39,19 @@ pub struct Registry {
     by_name: HashMap<Name, usize>,
     builtin_groups: usize,
     generation: u64,
+    kept: Kept,
 }
 
 impl Registry {
     /// The resources that a default server of the target version serves.
     pub fn builtin() -> Registry {
-        let mut registry =
-            Registry { groups: Vec::new(), by_name: HashMap::new(), builtin_groups: 0, generation: next_generation() };
+        let mut registry = Registry {
+            groups: Vec::new(),
+            by_name: HashMap::new(),
+            builtin_groups: 0,
+            generation: next_generation(),
+            kept: Kept::default(),
+        };
         for resource in builtin::rows() {
             let group = match registry.groups.iter_mut().position(|g| g.name == resource.group) {
                 Some(index) => index,
@@ -100,6 +107,11 @@ impl Registry {
     /// Differs between any two snapshots of a process: the key for everything derived from a snapshot and kept.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// What was derived from this snapshot and is worth keeping.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     pub fn groups(&self) -> &[Group] {

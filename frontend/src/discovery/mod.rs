@@ -1,0 +1,127 @@
+//! Discovery: what groups, versions and resources there are, derived from a snapshot of the registry.
+//!
+//! In: a path and what the client accepts. Out: a whole response, or the refusal. Not here: authorization, and methods other than GET.
+
+mod aggregated;
+mod legacy;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::negotiate::{self, MediaType, Offer, Output};
+use crate::registry::Registry;
+use crate::request_info::Query;
+use crate::schema::{Gvk, Schema, codec};
+use crate::status::ApiError;
+
+/// A page of discovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page<'a> {
+    /// /api
+    Core,
+    /// /apis
+    Groups,
+    /// /apis/GROUP
+    Group(&'a str),
+    /// /api/v1 and /apis/GROUP/VERSION
+    Resources { group: &'a str, version: &'a str },
+}
+
+impl<'a> Page<'a> {
+    /// The page at a path, whether or not its group exists; a trailing slash changes nothing.
+    pub fn at(path: &'a str) -> Option<Page<'a>> {
+        let path = path.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            ["api"] => Some(Page::Core),
+            ["apis"] => Some(Page::Groups),
+            ["apis", group] => Some(Page::Group(group)),
+            ["api", version] => Some(Page::Resources { group: "", version }),
+            ["apis", group, version] => Some(Page::Resources { group, version }),
+            _ => None,
+        }
+    }
+}
+
+/// What a client sent, as far as discovery looks at it.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub headers: &'a HeaderMap,
+    pub query: &'a Query,
+    /// host:port under which this server tells clients to reach it.
+    pub server_address: &'a str,
+}
+
+/// Answers a GET. An unknown group is a text 404, an unknown version of a known group a Status.
+pub fn answer(
+    page: Page<'_>,
+    registry: &Registry,
+    schema: &Schema,
+    asked: Asked<'_>,
+) -> Result<Response<Bytes>, ApiError> {
+    match page {
+        Page::Core | Page::Groups => {
+            if let Some(output) = aggregated::wanted(asked) {
+                return aggregated::answer(page == Page::Core, registry, schema, asked, output);
+            }
+        }
+        Page::Group(group) | Page::Resources { group, .. } => {
+            if registry.group(group).is_none_or(|_| group.is_empty() && matches!(page, Page::Group(_))) {
+                return Err(ApiError::page_not_found());
+            }
+        }
+    }
+    let output = negotiate::output(asked.headers, asked.query, &Offer::DOCUMENTS)?;
+    let (kind, body) = match page {
+        Page::Core => ("APIVersions", write(&legacy::core_versions(asked.server_address))),
+        Page::Groups => ("APIGroupList", write(&legacy::groups(registry))),
+        Page::Group(name) => {
+            let group = registry.group(name).ok_or_else(ApiError::page_not_found)?;
+            ("APIGroup", write(&legacy::group_page(group)))
+        }
+        Page::Resources { group, version } => {
+            let found = registry.group_version(group, version).ok_or_else(ApiError::resource_not_found)?;
+            ("APIResourceList", write(&legacy::resources(group, found)))
+        }
+    };
+    let body = encode(body, schema, &Gvk::from_static("", "v1", kind), output)?;
+    Ok(respond(negotiate::content_type(output.media), "no-cache, private", body))
+}
+
+fn respond(content_type: HeaderValue, cache_control: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    response
+}
+
+/// JSON with the newline that ends every answer of the original.
+fn write(document: &impl Serialize) -> Vec<u8> {
+    let mut body = serde_json::to_vec(document).unwrap_or_default();
+    body.push(b'\n');
+    body
+}
+
+/// The JSON of a document in the form that was agreed on.
+fn encode(json: Vec<u8>, schema: &Schema, gvk: &Gvk, output: Output) -> Result<Bytes, ApiError> {
+    if output.media == MediaType::Json && !output.pretty {
+        return Ok(json.into());
+    }
+    if output.media == MediaType::Json {
+        let value: serde_json::Value = serde_json::from_slice(&json).map_err(ApiError::internal)?;
+        return Ok(serde_json::to_vec_pretty(&value).map_err(ApiError::internal)?.into());
+    }
+    let decoded = codec::decode_json(schema, &json, Some(gvk));
+    let object = decoded.map_err(|_| ApiError::not_acceptable(&["application/json"]))?.object;
+    if output.media == MediaType::Protobuf {
+        return Ok(codec::encode_protobuf(&object));
+    }
+    let mut yaml = Vec::new();
+    codec::encode_yaml(&object, &mut yaml);
+    Ok(yaml.into())
+}
