@@ -1,24 +1,32 @@
 //! The state machine over the log: every key with its revisions, leases, records. In go committed batches, out come answers, events
 //! and speculative successors ([`Draft`]). Pure: no async, no clock, no I/O. What is durable is not known here (see `log`), neither
 //! who waits for an answer (see `sequencer`).
+//!
+//! `newest` has the last record of every key (tombstones too, until compacted), `superseded` all older ones that are still readable,
+//! `changes` every record not compacted yet in revision order: the history for watches and the queue that a compaction works off.
+
+mod apply;
+mod draft;
+mod history;
+mod range;
+mod record;
+mod tree;
+mod tree_iter;
+mod txn;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{
-    Batch, BatchId, Head, Key, KeyRange, LeaseId, Op, Position, Range, RangeReply, Refusal, Reply, Revision,
-    RevisionEvents, Txn, TxnReply,
-};
+use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
+use self::tree::Tree;
+use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
 
-/// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
-/// The state may be half changed: drop it and load anew.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("batch at position {position} does not follow: {reason}")]
-pub struct Corrupt {
-    pub position: u64,
-    pub reason: &'static str,
-}
+pub use self::apply::Corrupt;
+pub use self::draft::Draft;
 
 /// What applying a batch brought about, for those who act on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,17 +52,49 @@ pub struct LeaseInfo {
 }
 
 /// A persistent value: cloning is O(1), a clone never changes with the original.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
     head: Head,
+    revision: Revision,
+    /// -1 while nothing was compacted: etcd lets one compact at 0.
+    compacted: Revision,
+    incarnation: u64,
+    newest: Tree<Newest>,
+    superseded: Tree<Superseded>,
+    changes: Tree<Change>,
+    attached: Tree<Attached>,
+    leases: Tree<Lease>,
+    records: Tree<Named>,
+    /// Rows to be named garbage by a later compaction.
+    dead: Tree<Place>,
+    compact_row: Option<Place>,
+    incarnation_row: Option<Place>,
 }
 
-const UNBUILT: Corrupt = Corrupt { position: 0, reason: "the state machine is not built yet" };
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl State {
     /// Revision 1, nothing compacted.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            head: Head::default(),
+            revision: 1,
+            compacted: -1,
+            incarnation: 0,
+            newest: Tree::default(),
+            superseded: Tree::default(),
+            changes: Tree::default(),
+            attached: Tree::default(),
+            leases: Tree::default(),
+            records: Tree::default(),
+            dead: Tree::default(),
+            compact_row: None,
+            incarnation_row: None,
+        }
     }
 
     pub fn head(&self) -> Head {
@@ -62,137 +102,54 @@ impl State {
     }
 
     pub fn revision(&self) -> Revision {
-        1
+        self.revision
     }
 
     /// 0 while nothing was compacted.
     pub fn compacted(&self) -> Revision {
-        0
+        self.compacted.max(0)
     }
 
     /// How many incarnations were declared.
     pub fn incarnation(&self) -> u64 {
-        0
+        self.incarnation
     }
 
     /// Live keys.
     pub fn len(&self) -> usize {
-        0
+        self.newest.live()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub fn range(&self, _range: &Range) -> Result<RangeReply, Refusal> {
-        Err(Refusal::FutureRevision)
-    }
-
-    /// A Txn for which [`Txn::is_read_only`] holds.
-    pub fn txn_read(&self, _txn: &Txn) -> Result<TxnReply, Refusal> {
-        Err(Refusal::FutureRevision)
-    }
-
     /// A speculative successor.
     pub fn draft(&self) -> Draft {
-        Draft { state: self.clone() }
+        Draft::on(self)
     }
 
-    /// The batch must follow the head.
-    pub fn apply(&mut self, _batch: &Batch) -> Result<Applied, Corrupt> {
-        Err(UNBUILT)
-    }
-
-    /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and reload.
-    pub fn load(&mut self, _batch: &Batch) -> Result<Applied, Corrupt> {
-        Err(UNBUILT)
-    }
-
-    /// Events of `range` with revision >= `from`, at most `limit_revisions` revisions; fewer mean that there are no more.
-    pub fn history(
-        &self,
-        _range: &KeyRange,
-        _from: Revision,
-        _limit_revisions: usize,
-    ) -> Result<Vec<Arc<RevisionEvents>>, Refusal> {
-        Err(Refusal::Compacted)
-    }
-
-    pub fn lease(&self, _id: LeaseId) -> Option<LeaseInfo> {
-        None
+    pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
+        self.leases.get(&id).map(|lease| LeaseInfo { id, ttl: lease.ttl })
     }
 
     /// By id.
     pub fn leases(&self) -> impl Iterator<Item = LeaseInfo> + '_ {
-        std::iter::empty()
+        self.leases.iter().map(|lease| LeaseInfo { id: lease.id, ttl: lease.ttl })
     }
 
     /// The attached keys, in key order.
-    pub fn lease_keys(&self, _id: LeaseId) -> Vec<Key> {
-        Vec::new()
+    pub fn lease_keys(&self, id: LeaseId) -> Vec<Key> {
+        let of_lease = self.attached.ascend(&(id, Key::new())).take_while(|item| item.0.lease == id);
+        of_lease.map(|item| item.0.key()).collect()
     }
 
-    pub fn record(&self, _key: &[u8]) -> Option<Bytes> {
-        None
+    pub fn record(&self, key: &[u8]) -> Option<Bytes> {
+        self.records.get(&Key::copy_from_slice(key)).map(|record| record.value.clone())
     }
 
     /// All records (key, value), by key.
     pub fn records(&self) -> Vec<(Key, Bytes)> {
-        Vec::new()
-    }
-}
-
-/// A state after the operations judged so far, and the entries that make it so.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    state: State,
-}
-
-impl Draft {
-    /// Judges one operation on the state after the ones before. A refusal leaves no trace.
-    pub fn judge(&mut self, _op: &Op) -> Result<Reply, Refusal> {
-        Err(Refusal::NoSpace)
-    }
-
-    /// Declares a new incarnation: the revision jumps to `revision`, everything before counts as compacted.
-    pub fn declare_incarnation(&mut self, _revision: Revision) {}
-
-    /// No entries so far.
-    pub fn is_empty(&self) -> bool {
-        true
-    }
-
-    /// Number of entries so far.
-    pub fn ops(&self) -> usize {
-        0
-    }
-
-    /// Bytes of keys and values so far.
-    pub fn bytes(&self) -> usize {
-        0
-    }
-
-    pub fn revision(&self) -> Revision {
-        self.state.revision()
-    }
-
-    /// The state so far, with the head of the state that was drafted on.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// The batch to append, the state that holds once it is committed, and what its commit brings about.
-    pub fn finish(self, id: BatchId, writer: uuid::Uuid, at_ms: i64) -> (Batch, State, Applied) {
-        let batch = Batch {
-            position: self.state.head.position.next(),
-            id,
-            prev_id: self.state.head.id,
-            first_revision: 2,
-            last_revision: 1,
-            writer,
-            at_ms,
-            entries: Vec::new(),
-        };
-        (batch, self.state, Applied::default())
+        self.records.iter().map(|record| (record.name.clone(), record.value.clone())).collect()
     }
 }

@@ -1,0 +1,244 @@
+//! How state changes: one entry at a time, by one function, whether the entry was drafted here, committed by another shim or loaded
+//! (invariant 1). What a batch may not do is checked before, in [`State::check`]; a draft makes only entries that would pass.
+
+use std::sync::Arc;
+
+use super::record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded};
+use super::{Applied, State};
+use crate::model::{Batch, Entry, EntryKind, Event, Position, Revision, RevisionEvents};
+
+/// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
+/// The state may be half changed: drop it and load anew.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("batch at position {position} does not follow: {reason}")]
+pub struct Corrupt {
+    pub position: u64,
+    pub reason: &'static str,
+}
+
+/// [`Applied`] in the making: events of the revision still being filled are kept apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathered {
+    applied: Applied,
+    open: Option<RevisionEvents>,
+}
+
+impl Gathered {
+    fn event(&mut self, revision: Revision, event: Event) {
+        match &mut self.open {
+            Some(open) if open.revision == revision => open.events.push(event),
+            _ => {
+                self.close();
+                self.open = Some(RevisionEvents { revision, events: vec![event] });
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.applied.events.extend(self.open.take().map(Arc::new));
+    }
+
+    pub(super) fn finish(mut self) -> Applied {
+        self.close();
+        self.applied.garbage.sort_unstable();
+        self.applied.trim_floor = self.applied.garbage.last().map_or(Position(0), |place| place.0);
+        self.applied
+    }
+}
+
+impl State {
+    /// The batch must follow the head.
+    pub fn apply(&mut self, batch: &Batch) -> Result<Applied, Corrupt> {
+        let corrupt = |reason| Corrupt { position: batch.position.0, reason };
+        if batch.position != self.head.position.next() || batch.prev_id != self.head.id {
+            return Err(corrupt("it has another predecessor"));
+        }
+        let mut gathered = Gathered::default();
+        let begin = self.revision;
+        for (index, (sub, entry)) in batch.entries.iter().enumerate() {
+            if *sub as usize != index {
+                return Err(corrupt("entries are missing"));
+            }
+            self.check(entry, begin).map_err(corrupt)?;
+            self.change((batch.position, *sub), entry, &mut gathered);
+        }
+        if batch.last_revision != self.revision {
+            return Err(corrupt("its last revision is not that of its entries"));
+        }
+        self.head = batch.head();
+        Ok(gathered.finish())
+    }
+
+    /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and reload.
+    pub fn load(&mut self, batch: &Batch) -> Result<Applied, Corrupt> {
+        let corrupt = |reason| Corrupt { position: batch.position.0, reason };
+        if batch.position <= self.head.position {
+            return Err(corrupt("it lies before the head"));
+        }
+        if batch.position == self.head.position.next() && batch.prev_id != self.head.id {
+            return Err(corrupt("it has another predecessor"));
+        }
+        let mut gathered = Gathered::default();
+        for (sub, entry) in &batch.entries {
+            let revisions = matches!(entry.kind, EntryKind::Put | EntryKind::Delete);
+            if revisions && (entry.revision < self.revision || entry.revision > batch.last_revision) {
+                return Err(corrupt("its revisions do not rise"));
+            }
+            if entry.kind == EntryKind::Compact && entry.create_revision > batch.last_revision {
+                return Err(corrupt("it compacts the future"));
+            }
+            self.change((batch.position, *sub), entry, &mut gathered);
+        }
+        self.revision = self.revision.max(batch.last_revision);
+        self.head = batch.head();
+        Ok(Applied { events: Vec::new(), ..gathered.finish() })
+    }
+
+    pub(super) fn set_head(&mut self, head: crate::model::Head) {
+        self.head = head;
+    }
+
+    /// Whether the entry says what this state would say. `begin` is the revision before its batch.
+    fn check(&self, entry: &Entry, begin: Revision) -> Result<(), &'static str> {
+        match entry.kind {
+            EntryKind::Put | EntryKind::Delete => self.check_change(entry, begin),
+            EntryKind::LeaseGrant if self.leases.get(&entry.lease).is_some() => Err("a lease is granted twice"),
+            EntryKind::LeaseRevoke if self.leases.get(&entry.lease).is_none() => Err("an unknown lease is revoked"),
+            EntryKind::LeaseRevoke if !self.lease_keys(entry.lease).is_empty() => Err("a lease with keys is revoked"),
+            EntryKind::Compact if entry.create_revision <= self.compacted => Err("it compacts the past"),
+            EntryKind::Compact if entry.create_revision > self.revision => Err("it compacts the future"),
+            EntryKind::Incarnation if entry.create_revision <= self.revision => Err("the revision goes back"),
+            EntryKind::LeaseGrant
+            | EntryKind::LeaseRevoke
+            | EntryKind::Compact
+            | EntryKind::Incarnation
+            | EntryKind::Record => Ok(()),
+        }
+    }
+
+    fn check_change(&self, entry: &Entry, begin: Revision) -> Result<(), &'static str> {
+        let place = (entry.revision, entry.sub_revision);
+        let last = self.changes.descend(None).next().map(|change| (change.0.revision, change.0.sub_revision));
+        let opens = place == (self.revision + 1, 0);
+        let continues = entry.revision > begin && last.is_some_and(|(revision, sub)| place == (revision, sub + 1));
+        if !opens && !continues {
+            return Err("its revisions are not contiguous");
+        }
+        let live = self.newest.get(&entry.key).filter(|newest| !newest.0.is_delete);
+        if entry.kind == EntryKind::Delete {
+            return live.map(drop).ok_or("a key is deleted that does not exist");
+        }
+        let expected = live.map_or((entry.revision, 1), |newest| (newest.0.create_revision, newest.0.version + 1));
+        if (entry.create_revision, entry.version) != expected {
+            return Err("a key's creation or version contradicts what is known");
+        }
+        if entry.lease != 0 && self.leases.get(&entry.lease).is_none() {
+            return Err("a key is attached to an unknown lease");
+        }
+        Ok(())
+    }
+
+    /// The one place where state changes.
+    pub(super) fn change(&mut self, place: Place, entry: &Entry, gathered: &mut Gathered) {
+        match entry.kind {
+            EntryKind::Put | EntryKind::Delete => self.write(Record::new(entry, place), gathered),
+            EntryKind::LeaseGrant => {
+                let lease = Lease { id: entry.lease, ttl: entry.version, place };
+                let older = self.leases.insert(lease);
+                self.bury(older.map(|lease| lease.place));
+                gathered.applied.granted.push((entry.lease, entry.version));
+            }
+            EntryKind::LeaseRevoke => {
+                let lease = self.leases.remove(&entry.lease);
+                self.bury(lease.map(|lease| lease.place));
+                self.bury(Some(place));
+                gathered.applied.revoked.push(entry.lease);
+            }
+            EntryKind::Compact if entry.create_revision <= self.compacted => self.bury(Some(place)),
+            EntryKind::Compact => {
+                let older = self.compact_row.replace(place);
+                self.bury(older);
+                self.compact(entry.create_revision, gathered);
+            }
+            EntryKind::Incarnation => {
+                let older = self.incarnation_row.replace(place);
+                self.bury(older);
+                self.incarnation = u64::try_from(entry.version).unwrap_or(0);
+                self.revision = self.revision.max(entry.create_revision);
+                self.compact(entry.create_revision, gathered);
+            }
+            EntryKind::Record => {
+                let older = match entry.value.is_empty() {
+                    true => self.records.remove(&entry.key),
+                    false => self.records.insert(Named { name: entry.key.clone(), value: entry.value.clone(), place }),
+                };
+                self.bury(older.map(|record| record.place));
+                self.bury(entry.value.is_empty().then_some(place));
+            }
+        }
+    }
+
+    fn bury(&mut self, row: Option<Place>) {
+        if let Some(place) = row {
+            self.dead.insert(place);
+        }
+    }
+
+    fn write(&mut self, record: Arc<Record>, gathered: &mut Gathered) {
+        self.revision = record.revision;
+        self.changes.insert(Change(record.clone()));
+        let older = self.newest.insert(Newest(record.clone())).map(|newest| newest.0);
+        let prev = older.as_ref().filter(|older| !older.is_delete);
+        gathered.event(
+            record.revision,
+            Event { is_delete: record.is_delete, kv: record.key_value(), prev: prev.map(|prev| prev.key_value()) },
+        );
+        if let Some(leased) = prev.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
+            self.attached.remove(&(leased.lease, leased.key()));
+        }
+        if record.lease != 0 {
+            self.attached.insert(Attached(record));
+        }
+        if let Some(older) = older {
+            self.superseded.insert(Superseded(older));
+        }
+    }
+
+    /// Drops what nobody may read any more. A change *at* the compacted revision stays, and so does the value that it superseded: a
+    /// watch may start there and wants to be told the previous value.
+    fn compact(&mut self, at: Revision, gathered: &mut Gathered) {
+        self.compacted = at;
+        gathered.applied.compacted = Some(at);
+        // Rows behind the compacted revision are not named yet: readers that lag a little would have to load anew.
+        let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.place().0);
+        while let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < at) {
+            let record = change.0.clone();
+            self.forget(&record, gathered);
+        }
+        while let Some(place) = self.dead.iter().next().copied()
+            && reach.is_some_and(|reach| place.0 <= reach)
+        {
+            self.dead.remove(&place);
+            gathered.applied.garbage.push(place);
+        }
+    }
+
+    /// Drops a change from the history, with what it superseded, and itself if it is a tombstone.
+    fn forget(&mut self, record: &Record, gathered: &mut Gathered) {
+        let id = (record.key(), record.revision, record.sub_revision);
+        self.changes.remove(&(record.revision, record.sub_revision));
+        while let Some(older) = self.superseded.descend(Some(&id)).next().map(|older| older.0.clone())
+            && older.key_bytes() == record.key_bytes()
+        {
+            self.superseded.remove(&(older.key(), older.revision, older.sub_revision));
+            gathered.applied.garbage.push(older.place());
+        }
+        if !record.is_delete {
+            return;
+        }
+        gathered.applied.garbage.push(record.place());
+        if self.superseded.remove(&id).is_none() {
+            self.newest.remove(&id.0);
+        }
+    }
+}

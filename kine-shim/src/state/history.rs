@@ -1,0 +1,40 @@
+//! Events of the past, rebuilt from the changes that no compaction has dropped. For watches that start behind what the hub remembers.
+
+use std::sync::Arc;
+
+use super::State;
+use super::record::Record;
+use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
+
+impl State {
+    /// Events of `range` with revision >= `from`, at most `limit_revisions` revisions; fewer mean that there are no more.
+    pub fn history(
+        &self,
+        range: &KeyRange,
+        from: Revision,
+        limit_revisions: usize,
+    ) -> Result<Vec<Arc<RevisionEvents>>, Refusal> {
+        if from < self.compacted {
+            return Err(Refusal::Compacted);
+        }
+        let mut found: Vec<RevisionEvents> = Vec::new();
+        for change in self.changes.ascend(&(from, 0)) {
+            let record = &change.0;
+            if !range.contains(record.key_bytes()) {
+                continue;
+            }
+            let count = found.len();
+            match found.last_mut() {
+                Some(last) if last.revision == record.revision => last.events.push(self.event(record)),
+                _ if count == limit_revisions => break,
+                _ => found.push(RevisionEvents { revision: record.revision, events: vec![self.event(record)] }),
+            }
+        }
+        Ok(found.into_iter().map(Arc::new).collect())
+    }
+
+    fn event(&self, record: &Record) -> Event {
+        let prev = self.before(&(record.key(), record.revision, record.sub_revision)).filter(|prev| !prev.is_delete);
+        Event { is_delete: record.is_delete, kv: record.key_value(), prev: prev.map(|prev| prev.key_value()) }
+    }
+}
