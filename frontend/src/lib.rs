@@ -7,6 +7,7 @@ pub mod authn;
 pub mod body;
 pub mod context;
 pub mod discovery;
+pub mod flags;
 pub mod negotiate;
 pub mod patch;
 pub mod pipeline;

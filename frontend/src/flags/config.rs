@@ -1,0 +1,225 @@
+//! The one validated configuration of a frontend. Every number has its unit in its type, every limit was checked.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{Cidr, FlagError, Given, parse_duration};
+
+/// Everything the wiring needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: Listen,
+    /// The address in the endpoints of the kubernetes Service.
+    pub advertise_address: IpAddr,
+    pub external_hostname: Option<String>,
+    pub etcd: Etcd,
+    pub client_ca_file: Option<PathBuf>,
+    pub token_auth_file: Option<PathBuf>,
+    pub anonymous_auth: bool,
+    pub authorization_modes: Vec<String>,
+    pub service_cidrs: Vec<Cidr>,
+    pub endpoint_reconciler: ReconcilerType,
+    pub request_timeout: Duration,
+    /// Watches end by themselves at a random moment between this and twice this.
+    pub min_watch_timeout: Duration,
+    pub shutdown_delay: Duration,
+    pub event_ttl: Duration,
+    pub log_json: bool,
+    pub verbosity: u8,
+}
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: IpAddr,
+    /// 0 lets the system choose.
+    pub port: u16,
+    pub tls_cert_file: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
+    pub cert_dir: PathBuf,
+    pub tls13_only: bool,
+    pub http2: bool,
+    pub http2_streams_max: u32,
+}
+
+/// The store behind.
+#[derive(Clone, Debug)]
+pub struct Etcd {
+    pub servers: Vec<String>,
+    pub ca_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub prefix: String,
+    pub health_timeout: Duration,
+}
+
+/// Who keeps the endpoints of the kubernetes Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcilerType {
+    /// Every server holds a leased key; the endpoints are those of all live keys.
+    Lease,
+    None,
+}
+
+const AUTHORIZATION_MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
+
+impl Config {
+    pub fn from_flags(given: &Given) -> Result<Config, FlagError> {
+        let listen = listen(given)?;
+        let advertise_address = match given.last("advertise-address") {
+            Some(text) => ip("advertise-address", text)?,
+            None if listen.address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            None => listen.address,
+        };
+        Ok(Config {
+            advertise_address,
+            external_hostname: text(given, "external-hostname"),
+            etcd: etcd(given)?,
+            client_ca_file: path(given, "client-ca-file"),
+            token_auth_file: path(given, "token-auth-file"),
+            anonymous_auth: given.last("anonymous-auth").is_none() || given.is_true("anonymous-auth"),
+            authorization_modes: authorization_modes(given)?,
+            service_cidrs: service_cidrs(given)?,
+            endpoint_reconciler: reconciler(given)?,
+            request_timeout: duration(given, "request-timeout", Duration::from_secs(60))?,
+            min_watch_timeout: Duration::from_secs(integer(given, "min-request-timeout", 1800)?),
+            shutdown_delay: duration(given, "shutdown-delay-duration", Duration::ZERO)?,
+            event_ttl: duration(given, "event-ttl", Duration::from_secs(3600))?,
+            log_json: log_json(given)?,
+            verbosity: u8::try_from(integer(given, "v", 0)?).unwrap_or(u8::MAX),
+            listen,
+        })
+    }
+}
+
+fn listen(given: &Given) -> Result<Listen, FlagError> {
+    let (tls_cert_file, tls_key_file) = (path(given, "tls-cert-file"), path(given, "tls-private-key-file"));
+    if tls_cert_file.is_some() != tls_key_file.is_some() {
+        return Err(invalid("--tls-cert-file and --tls-private-key-file must be given together"));
+    }
+    let tls13_only = match given.last("tls-min-version") {
+        None | Some("" | "VersionTLS12" | "VersionTLS11" | "VersionTLS10") => false,
+        Some("VersionTLS13") => true,
+        Some(other) => return Err(invalid(format!("--tls-min-version: unknown tls version {other:?}"))),
+    };
+    let port = integer(given, "secure-port", 6443)?;
+    Ok(Listen {
+        address: given.last("bind-address").map_or(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)), |t| ip("bind-address", t))?,
+        port: u16::try_from(port)
+            .map_err(|_| invalid(format!("--secure-port {port} must be between 0 and 65535, inclusive")))?,
+        tls_cert_file,
+        tls_key_file,
+        cert_dir: path(given, "cert-dir").unwrap_or_else(|| PathBuf::from("/var/run/kubernetes")),
+        tls13_only,
+        http2: !given.is_true("disable-http2-serving"),
+        http2_streams_max: match integer(given, "http2-max-streams-per-connection", 0)? {
+            0 => 100,
+            n => u32::try_from(n).map_err(|_| invalid("--http2-max-streams-per-connection is too large"))?,
+        },
+    })
+}
+
+fn etcd(given: &Given) -> Result<Etcd, FlagError> {
+    let servers = given.all("etcd-servers").to_vec();
+    if servers.is_empty() {
+        return Err(invalid("--etcd-servers must be specified"));
+    }
+    match given.last("storage-backend") {
+        None | Some("" | "etcd3") => {}
+        Some(other) => {
+            return Err(invalid(format!("--storage-backend invalid, allowed values: etcd3, got {other:?}")));
+        }
+    }
+    match given.last("storage-media-type") {
+        None | Some("" | "application/vnd.kubernetes.protobuf") => {}
+        Some(other) => {
+            return Err(invalid(format!(
+                "--storage-media-type {other:?} invalid, allowed values: application/vnd.kubernetes.protobuf"
+            )));
+        }
+    }
+    let (cert_file, key_file) = (path(given, "etcd-certfile"), path(given, "etcd-keyfile"));
+    if cert_file.is_some() != key_file.is_some() {
+        return Err(invalid("--etcd-certfile and --etcd-keyfile must be given together"));
+    }
+    Ok(Etcd {
+        servers,
+        ca_file: path(given, "etcd-cafile"),
+        cert_file,
+        key_file,
+        prefix: text(given, "etcd-prefix").unwrap_or_else(|| "/registry".to_owned()),
+        health_timeout: duration(given, "etcd-healthcheck-timeout", Duration::from_secs(2))?,
+    })
+}
+
+fn authorization_modes(given: &Given) -> Result<Vec<String>, FlagError> {
+    let modes = given.all("authorization-mode").to_vec();
+    if let Some(unknown) = modes.iter().find(|m| !AUTHORIZATION_MODES.contains(&m.as_str())) {
+        return Err(invalid(format!("authorization-mode {unknown:?} is not a valid mode")));
+    }
+    Ok(modes)
+}
+
+fn service_cidrs(given: &Given) -> Result<Vec<Cidr>, FlagError> {
+    let text = given.last("service-cluster-ip-range").unwrap_or("10.0.0.0/24");
+    let text = if text.is_empty() { "10.0.0.0/24" } else { text };
+    let ranges: Option<Vec<Cidr>> = text.split(',').map(|part| Cidr::parse(part.trim())).collect();
+    let ranges =
+        ranges.ok_or_else(|| invalid(format!("--service-cluster-ip-range must contain valid cidrs, got {text:?}")))?;
+    if ranges.len() > 2 || (ranges.len() == 2 && ranges[0].base.is_ipv4() == ranges[1].base.is_ipv4()) {
+        return Err(invalid("--service-cluster-ip-range must be one cidr, or two of different IP families"));
+    }
+    if ranges.iter().any(|r| r.size_bits() < 2) {
+        return Err(invalid("--service-cluster-ip-range must have at least 4 IP addresses"));
+    }
+    Ok(ranges)
+}
+
+fn reconciler(given: &Given) -> Result<ReconcilerType, FlagError> {
+    match given.last("endpoint-reconciler-type") {
+        None | Some("" | "lease") => Ok(ReconcilerType::Lease),
+        Some("none") => Ok(ReconcilerType::None),
+        Some(other) => Err(invalid(format!("--endpoint-reconciler-type {other:?} must be one of: [none, lease]"))),
+    }
+}
+
+fn log_json(given: &Given) -> Result<bool, FlagError> {
+    match given.last("logging-format") {
+        None | Some("" | "text") => Ok(false),
+        Some("json") => Ok(true),
+        Some(other) => Err(invalid(format!("--logging-format: unsupported format {other:?}, use text or json"))),
+    }
+}
+
+fn invalid(text: impl Into<String>) -> FlagError {
+    FlagError::Invalid(text.into())
+}
+
+fn text(given: &Given, name: &str) -> Option<String> {
+    given.last(name).filter(|v| !v.is_empty()).map(str::to_owned)
+}
+
+fn path(given: &Given, name: &str) -> Option<PathBuf> {
+    text(given, name).map(PathBuf::from)
+}
+
+fn bad(flag: &str, value: &str, why: impl Into<String>) -> FlagError {
+    FlagError::BadValue { flag: format!("--{flag}"), value: value.to_owned(), why: why.into() }
+}
+
+fn ip(flag: &str, value: &str) -> Result<IpAddr, FlagError> {
+    value.parse().map_err(|_| bad(flag, value, "failed to parse IP"))
+}
+
+fn integer(given: &Given, flag: &str, default: u64) -> Result<u64, FlagError> {
+    let Some(value) = given.last(flag) else { return Ok(default) };
+    value.parse().map_err(|_| bad(flag, value, "must be a number that is not negative"))
+}
+
+fn duration(given: &Given, flag: &str, default: Duration) -> Result<Duration, FlagError> {
+    let Some(value) = given.last(flag) else { return Ok(default) };
+    parse_duration(value).map_err(|why| bad(flag, value, why))
+}

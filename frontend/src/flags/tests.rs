@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use super::*;
+
+fn read(args: &[&str]) -> Result<Given, FlagError> {
+    parse(args.iter().map(|a| (*a).to_owned()))
+}
+
+fn config(args: &[&str]) -> Result<Config, FlagError> {
+    Config::from_flags(&read(&[&["--etcd-servers=http://e:2379"], args].concat())?)
+}
+
+#[test]
+fn values_come_with_an_equals_sign_or_as_the_next_argument() {
+    let given =
+        read(&["--etcd-servers", "http://a,http://b", "--secure_port=1", "--anonymous-auth=false", "-v", "4"]).unwrap();
+    assert_eq!(given.all("etcd-servers"), ["http://a", "http://b"]);
+    assert_eq!(given.last("secure-port"), Some("1"));
+    assert!(!given.is_true("anonymous-auth"));
+    assert_eq!(given.last("v"), Some("4"));
+}
+
+#[test]
+fn a_switch_does_not_take_the_next_argument() {
+    let error = read(&["--profiling", "false"]).unwrap_err();
+    assert_eq!(error, FlagError::Positional("false".into()));
+}
+
+#[test]
+fn refusals_name_the_flag() {
+    assert_eq!(read(&["--nosuch=1"]).unwrap_err().to_string(), "unknown flag: --nosuch");
+    assert_eq!(read(&["--secure-port"]).unwrap_err().to_string(), "flag needs an argument: --secure-port");
+    assert_eq!(
+        read(&["--request-timeout=x"]).unwrap_err().to_string(),
+        "invalid argument \"x\" for \"--request-timeout\" flag: time: invalid duration \"x\""
+    );
+    assert!(config(&["--secure-port=70000"]).unwrap_err().to_string().contains("--secure-port 70000"));
+    assert!(config(&["--authorization-mode=Magic"]).unwrap_err().to_string().contains("Magic"));
+    assert!(config(&["--tls-cert-file=a"]).unwrap_err().to_string().contains("--tls-private-key-file"));
+    assert_eq!(Config::from_flags(&Given::default()).unwrap_err().to_string(), "--etcd-servers must be specified");
+}
+
+#[test]
+fn flags_that_do_not_act_are_named() {
+    let given = read(&["--audit-log-path=/x", "--v=2"]).unwrap();
+    assert_eq!(given.ignored(), ["audit-log-path"]);
+}
+
+#[test]
+fn durations_are_those_of_go() {
+    let cases = [("1h30m", 5400.0), ("1.5s", 1.5), ("300ms", 0.3), ("0", 0.0), ("2m0s", 120.0)];
+    for (text, seconds) in cases {
+        assert_eq!(parse_duration(text).unwrap(), Duration::from_secs_f64(seconds), "{text}");
+    }
+    for text in ["", "1", "x", "1x", "-1s", "1s1"] {
+        assert!(parse_duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_real_server_but_for_loopback() {
+    let config = config(&["--service-cluster-ip-range=10.96.5.7/12"]).unwrap();
+    assert!(config.listen.address.is_loopback());
+    assert_eq!(config.listen.port, 6443);
+    assert_eq!(config.service_cidrs[0].to_string(), "10.96.0.0/12");
+    assert_eq!(config.service_cidrs[0].first().to_string(), "10.96.0.1");
+    assert_eq!(config.etcd.prefix, "/registry");
+}
+
+#[test]
+fn every_flag_has_one_row() {
+    let mut names: Vec<&str> = table::SECTIONS.iter().flat_map(|s| s.flags).map(|f| f.name).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    assert!(help().contains("--etcd-servers"));
+}
