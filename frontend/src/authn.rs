@@ -1,7 +1,21 @@
 //! Who makes a request: by client certificate, by bearer token, or nobody in particular.
 //!
-//! In: headers and the verified certificates of the connection. Out: a [`User`], or the 401 of the real server.
+//! In: headers and the certificates of the connection. Out: a [`User`], or the 401 of the real server.
 //! Not here: what the user may do (authz).
+
+mod certificate;
+mod token_file;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use certificate::{CertificateAuthenticator, CertificateError};
+pub use token_file::{TokenFile, TokenFileError};
+
+use crate::{
+    pipeline::{Request, Warnings},
+    status::ApiError,
+};
 
 /// An authenticated identity, as authorization, audit and the review APIs see it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -34,5 +48,87 @@ impl User {
 
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|g| g == group)
+    }
+
+    /// Whoever shows credentials is in this group too.
+    fn with_authenticated_group(mut self) -> User {
+        if self.name != ANONYMOUS && !self.is_in(AUTHENTICATED_GROUP) && !self.is_in(UNAUTHENTICATED_GROUP) {
+            self.groups.push(AUTHENTICATED_GROUP.into());
+        }
+        self
+    }
+}
+
+/// Credentials that were shown and are not good. The reason is for the log alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadCredentials(pub String);
+
+/// One way to prove an identity.
+#[async_trait]
+pub trait Authenticator: Send + Sync {
+    /// None: no credentials of this kind were shown.
+    async fn authenticate(&self, request: &Request) -> Result<Option<User>, BadCredentials>;
+}
+
+/// All ways that this server knows, in order.
+pub struct Authentication {
+    ways: Vec<Arc<dyn Authenticator>>,
+    anonymous: bool,
+}
+
+impl Authentication {
+    pub fn new(ways: Vec<Arc<dyn Authenticator>>, anonymous: bool) -> Authentication {
+        Authentication { ways, anonymous }
+    }
+
+    /// The first way that knows the user wins; bad credentials of one kind do not spoil good ones of another.
+    pub async fn authenticate(&self, request: &Request) -> Result<User, ApiError> {
+        let mut refusals = Vec::new();
+        for way in &self.ways {
+            match way.authenticate(request).await {
+                Ok(Some(user)) => return Ok(user.with_authenticated_group()),
+                Ok(None) => {}
+                Err(why) => refusals.push(why.to_string()),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(ApiError::unauthorized().with_internal(refusals.join("; ")));
+        }
+        match self.anonymous {
+            true => Ok(User::anonymous()),
+            false => Err(ApiError::unauthorized()),
+        }
+    }
+}
+
+/// The token of an `Authorization: Bearer` header. Other schemes and malformed headers count as no token.
+fn bearer_token<'a>(headers: &'a http::HeaderMap, warnings: &Warnings) -> Option<&'a str> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let mut parts = value.splitn(3, ' ');
+    if !parts.next()?.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let token = parts.next()?;
+    if token.is_empty() {
+        if parts.next().is_some() {
+            warnings
+                .add("the provided Authorization header contains extra space before the bearer token, and is ignored");
+        }
+        return None;
+    }
+    Some(token)
+}
+
+/// The last of the ways where tokens are known at all: a token that no way knew is bad.
+pub struct UnknownToken;
+
+#[async_trait]
+impl Authenticator for UnknownToken {
+    async fn authenticate(&self, request: &Request) -> Result<Option<User>, BadCredentials> {
+        match bearer_token(&request.headers, &request.warnings) {
+            Some(_) => Err(BadCredentials("invalid bearer token".to_owned())),
+            None => Ok(None),
+        }
     }
 }

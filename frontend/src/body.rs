@@ -8,7 +8,10 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{
+    BodyExt, Full, LengthLimitError, Limited, StreamBody,
+    combinators::{BoxBody, UnsyncBoxBody},
+};
 
 use crate::status::ApiError;
 
@@ -38,19 +41,19 @@ pub const REQUEST_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// The body of a request, not read yet.
 #[derive(Debug)]
-pub struct RequestBody(UnsyncBoxBody<Bytes, BodyError>);
+pub struct RequestBody(BoxBody<Bytes, BodyError>);
 
 impl RequestBody {
     pub fn new<B>(body: B) -> RequestBody
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<BodyError>,
     {
-        RequestBody(body.map_err(Into::into).boxed_unsync())
+        RequestBody(body.map_err(Into::into).boxed())
     }
 
     pub fn from_bytes(bytes: impl Into<Bytes>) -> RequestBody {
-        RequestBody(full(bytes))
+        RequestBody::new(Full::new(bytes.into()))
     }
 
     /// Reads the whole body. More than [`REQUEST_BYTES_MAX`] is a 413. Dropping the future abandons the request.
@@ -69,7 +72,7 @@ impl RequestBody {
     }
 
     /// The body as a stream, for handlers that forward it.
-    pub fn into_stream(self) -> UnsyncBoxBody<Bytes, BodyError> {
+    pub fn into_stream(self) -> BoxBody<Bytes, BodyError> {
         self.0
     }
 }

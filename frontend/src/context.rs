@@ -1,6 +1,11 @@
-//! What every handler may use: the snapshot of resources and types, the store, the clock. Built once, by the wiring.
+//! What every handler may use: the snapshots of resources and types, the store, the clock. Built once, by the wiring.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::{authz::Authorization, flags::Cidr, registry::RegistryHandle, schema::Schema};
 
 /// A source of wall-clock time, so that tests can stop it.
 pub trait Clock: Send + Sync {
@@ -27,7 +32,39 @@ impl Clock for FixedClock {
     }
 }
 
+/// Figures that an operator chose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A watch ends by itself at a random moment between this and twice this.
+    pub min_watch_timeout: Duration,
+    pub event_ttl: Duration,
+    pub service_cidrs: Vec<Cidr>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            min_watch_timeout: Duration::from_secs(1800),
+            event_ttl: Duration::from_secs(3600),
+            service_cidrs: Vec::new(),
+        }
+    }
+}
+
 /// Shared by all requests of one server.
 pub struct Context {
+    pub registry: RegistryHandle,
+    pub schema: ArcSwap<Schema>,
+    pub authorization: Arc<Authorization>,
     pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    /// Cancelled when the server goes down: streams end then.
+    pub shutdown: CancellationToken,
+}
+
+impl Context {
+    /// The types as they are now; one request uses one snapshot.
+    pub fn schema(&self) -> Arc<Schema> {
+        self.schema.load_full()
+    }
 }

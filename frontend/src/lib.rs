@@ -3,7 +3,9 @@
 //! A request's way: `net` (listener, TLS) -> `pipeline` (request info, authentication, authorization, admission) ->
 //! `verbs` -> `store`, and back through the codec in `schema`; `registry` holds what resources there are.
 
+pub mod audit;
 pub mod authn;
+pub mod authz;
 pub mod body;
 pub mod context;
 pub mod discovery;
