@@ -146,7 +146,7 @@ pub struct Field {
     pub doc: Cow<'static, str>,
     /// The Go name of a named scalar type ("RestartPolicy"), which decode errors show; "" when it has none.
     pub go_type: Cow<'static, str>,
-    /// The struct that Go embeds to have this field here; "" when it is the struct's own.
+    /// The structs that Go embeds to have this field here ("RuleWithOperations.Rule"); "" when it is the struct's own.
     pub embedded: Cow<'static, str>,
     pub merge: Merge,
 }
@@ -175,6 +175,14 @@ pub struct Merge {
 }
 
 impl Merge {
+    pub const NONE: Merge = Merge {
+        list_type: Cow::Borrowed(""),
+        map_type: Cow::Borrowed(""),
+        list_map_keys: Cow::Borrowed(&[]),
+        patch_strategy: Cow::Borrowed(""),
+        patch_merge_key: Cow::Borrowed(""),
+    };
+
     pub fn has_patch_strategy(&self, strategy: &str) -> bool {
         self.patch_strategy.split(',').any(|each| each == strategy)
     }
@@ -192,6 +200,8 @@ pub enum Shape {
 pub enum Presence {
     /// Go's pointer: nothing is written unless it was given; a given zero is.
     Pointer,
+    /// Go's pointer without omitempty: JSON says null when nothing was given.
+    Nullable,
     /// Go's plain value with omitempty: JSON leaves zeros out, protobuf writes them.
     Omit,
     /// Go's plain value: zeros are always written, in JSON too.
@@ -218,10 +228,10 @@ pub enum Kind {
     Struct(StructRef),
     /// A free tree without schema.
     Any,
-    /// The three unions of CRD schemas: a schema, or what the name says. Kept as free trees.
-    SchemaOrBool,
-    SchemaOrArray,
-    SchemaOrStringArray,
+    /// The three unions of CRD schemas: a schema (of this struct), or what the name says.
+    SchemaOrBool(StructRef),
+    SchemaOrArray(StructRef),
+    SchemaOrStringArray(StructRef),
 }
 
 #[derive(Clone, Debug)]
