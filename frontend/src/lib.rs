@@ -18,4 +18,5 @@ pub mod request_info;
 pub mod schema;
 pub mod selector;
 pub mod status;
+pub mod store;
 pub mod validation;

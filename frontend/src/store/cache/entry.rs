@@ -1,0 +1,348 @@
+//! What the cache keeps of a key, and the events that change it.
+//!
+//! An entry never changes. What is derived from it (labels, encodings) is derived at most once, by whoever needs it
+//! first, and kept beside it; what those derivations are is the caller's business.
+
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use proto::mvccpb::KeyValue;
+
+use crate::store::{Key, Stored};
+
+/// Which encoding of an object: the caller numbers its pairs of format and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EncodingId(pub u32);
+
+/// What selectors look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selectable {
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    pub fields: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl Selectable {
+    pub fn label(&self, name: &str) -> Option<&str> {
+        find(&self.labels, name)
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        find(&self.fields, name)
+    }
+}
+
+fn find<'a>(pairs: &'a [(Box<str>, Box<str>)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+}
+
+/// A key at one revision.
+pub struct Entry {
+    key: Key,
+    value: Bytes,
+    create_revision: i64,
+    mod_revision: i64,
+    version: i64,
+    selectable: OnceLock<Arc<Selectable>>,
+    memo: OnceLock<Arc<dyn Any + Send + Sync>>,
+    encodings: Encodings,
+}
+
+impl Entry {
+    /// Copies key and value into one allocation of their own: slices of a reply would keep all of it alive as long as the
+    /// entry lives, a page of thousands for the one object that never changes.
+    pub(super) fn from_wire(kv: &KeyValue) -> Option<Arc<Entry>> {
+        std::str::from_utf8(&kv.key).ok()?;
+        let mut both = Vec::with_capacity(kv.key.len() + kv.value.len());
+        both.extend_from_slice(&kv.key);
+        both.extend_from_slice(&kv.value);
+        let both = Bytes::from(both);
+        let key = Key::from_bytes(both.slice(..kv.key.len()))?;
+        let value = both.slice(kv.key.len()..);
+        Some(Arc::new(Entry::new(key, value, kv.create_revision, kv.mod_revision, kv.version)))
+    }
+
+    /// As `from_wire`, out of a page.
+    pub(super) fn from_stored(stored: &Stored) -> Option<Arc<Entry>> {
+        Entry::from_wire(&KeyValue {
+            key: stored.key.as_bytes().clone(),
+            value: stored.value.clone(),
+            create_revision: stored.create_revision,
+            mod_revision: stored.mod_revision,
+            version: stored.version,
+            lease: 0,
+        })
+    }
+
+    fn new(key: Key, value: Bytes, create_revision: i64, mod_revision: i64, version: i64) -> Entry {
+        Entry {
+            key,
+            value,
+            create_revision,
+            mod_revision,
+            version,
+            selectable: OnceLock::new(),
+            memo: OnceLock::new(),
+            encodings: Encodings::default(),
+        }
+    }
+
+    /// The same object as it is told about in an event at a later revision: deleted, or out of a selector.
+    pub(super) fn at_revision(&self, revision: i64) -> Arc<Entry> {
+        let twin = Entry::new(self.key.clone(), self.value.clone(), self.create_revision, revision, self.version);
+        if let Some(selectable) = self.selectable.get() {
+            let _ = twin.selectable.set(selectable.clone());
+        }
+        Arc::new(twin)
+    }
+
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The last segment of the key: the object's name.
+    pub fn name(&self) -> &str {
+        let key = self.key.as_str();
+        key.rsplit_once('/').map_or(key, |(_, name)| name)
+    }
+
+    /// The segment before the last: a namespaced object's namespace.
+    pub fn namespace(&self) -> &str {
+        self.key.as_str().rsplit('/').nth(1).unwrap_or_default()
+    }
+
+    /// The bytes as stored.
+    pub fn value(&self) -> &Bytes {
+        &self.value
+    }
+
+    pub fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
+    /// The object's resourceVersion.
+    pub fn mod_revision(&self) -> i64 {
+        self.mod_revision
+    }
+
+    /// How often the key was written since its creation; 0 where the store does not count.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    pub fn stored(&self) -> Stored {
+        Stored {
+            key: self.key.clone(),
+            value: self.value.clone(),
+            create_revision: self.create_revision,
+            mod_revision: self.mod_revision,
+            version: self.version,
+        }
+    }
+
+    /// Labels and fields, read by `read` the first time.
+    pub fn selectable(&self, read: impl FnOnce(&Entry) -> Selectable) -> &Selectable {
+        self.selectable.get_or_init(|| Arc::new(read(self)))
+    }
+
+    /// Anything else derived from the value, one type per cache: made by `make` the first time. None when another type
+    /// is already kept.
+    pub fn memo<T: Any + Send + Sync>(&self, make: impl FnOnce(&Entry) -> T) -> Option<Arc<T>> {
+        self.memo.get_or_init(|| Arc::new(make(self))).clone().downcast().ok()
+    }
+
+    /// What memo keeps, if it was made.
+    pub fn kept_memo<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.memo.get()?.clone().downcast().ok()
+    }
+
+    /// The object in one encoding, made by `make` the first time.
+    pub fn encoding<E>(&self, id: EncodingId, make: impl FnOnce(&Entry) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        self.encodings.get_or_make(id, || make(self))
+    }
+
+    /// Bytes that this entry holds, its encodings aside.
+    pub(super) fn weight(&self) -> usize {
+        std::mem::size_of::<Entry>() + self.key.as_bytes().len() + self.value.len()
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.key, self.mod_revision)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    Created,
+    Updated,
+    Deleted,
+}
+
+/// One change of one key.
+pub struct CacheEvent {
+    kind: EventKind,
+    revision: i64,
+    entry: Arc<Entry>,
+    prev: Option<Arc<Entry>>,
+    departed: OnceLock<Arc<Entry>>,
+    frames: Encodings,
+}
+
+impl CacheEvent {
+    pub(super) fn put(entry: Arc<Entry>, prev: Option<Arc<Entry>>) -> CacheEvent {
+        let kind = if prev.is_some() { EventKind::Updated } else { EventKind::Created };
+        CacheEvent {
+            kind,
+            revision: entry.mod_revision,
+            entry,
+            prev,
+            departed: OnceLock::new(),
+            frames: Encodings::default(),
+        }
+    }
+
+    pub(super) fn deleted(prev: Arc<Entry>, revision: i64) -> CacheEvent {
+        CacheEvent {
+            kind: EventKind::Deleted,
+            revision,
+            entry: prev.at_revision(revision),
+            prev: Some(prev),
+            departed: OnceLock::new(),
+            frames: Encodings::default(),
+        }
+    }
+
+    pub fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The object after the change; of a deletion, the last object at the deletion's revision.
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The object before the change, at its own revision.
+    pub fn prev(&self) -> Option<&Arc<Entry>> {
+        self.prev.as_ref()
+    }
+
+    /// The object before the change at this event's revision: what a watcher is told whose selector it has left.
+    pub fn departed(&self) -> Option<&Arc<Entry>> {
+        let prev = self.prev.as_ref()?;
+        if self.kind == EventKind::Deleted {
+            return Some(&self.entry);
+        }
+        Some(self.departed.get_or_init(|| prev.at_revision(self.revision)))
+    }
+
+    /// A whole watch frame in one encoding, made by `make` the first time; shared by all watchers.
+    pub fn frame<E>(&self, id: EncodingId, make: impl FnOnce(&CacheEvent) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        self.frames.get_or_make(id, || make(self))
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.entry.weight() + self.prev.as_ref().map_or(0, |prev| prev.weight())
+    }
+}
+
+impl std::fmt::Debug for CacheEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {:?}", self.kind, self.entry)
+    }
+}
+
+/// A few encodings, each written once and read without a lock: an append-only chain.
+#[derive(Default)]
+struct Encodings(OnceLock<Box<Encoded>>);
+
+struct Encoded {
+    id: EncodingId,
+    bytes: Bytes,
+    next: Encodings,
+}
+
+/// Encodings kept of one object; more are made anew each time.
+const ENCODINGS_MAX: usize = 8;
+
+impl Encodings {
+    fn get_or_make<E>(&self, id: EncodingId, make: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+        let mut place = &self.0;
+        let mut kept = 0;
+        while let Some(encoded) = place.get() {
+            if encoded.id == id {
+                return Ok(encoded.bytes.clone());
+            }
+            place = &encoded.next.0;
+            kept += 1;
+        }
+        let bytes = make()?;
+        while kept < ENCODINGS_MAX {
+            // Two may have made it at once, or another encoding came first: then go on behind it.
+            let mine = Box::new(Encoded { id, bytes: bytes.clone(), next: Encodings::default() });
+            if place.set(mine).is_ok() {
+                break;
+            }
+            match place.get() {
+                Some(other) if other.id == id => return Ok(other.bytes.clone()),
+                Some(other) => place = &other.next.0,
+                None => break,
+            }
+            kept += 1;
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Arc<Entry> {
+        let kv = KeyValue {
+            key: "/registry/pods/default/a".into(),
+            value: "value".into(),
+            create_revision: 2,
+            mod_revision: 3,
+            version: 2,
+            lease: 0,
+        };
+        Entry::from_wire(&kv).unwrap()
+    }
+
+    #[test]
+    fn encodings_are_made_once_and_bounded() {
+        let entry = entry();
+        let mut made = 0;
+        for round in 0..2 {
+            for id in 0..20u32 {
+                let bytes = entry
+                    .encoding(EncodingId(id), |entry| {
+                        made += 1;
+                        assert_eq!(entry.value(), "value");
+                        Ok::<_, ()>(Bytes::from(id.to_string()))
+                    })
+                    .unwrap();
+                assert_eq!(bytes, id.to_string());
+            }
+            assert_eq!(made, if round == 0 { 20 } else { 32 });
+        }
+        assert_eq!(entry.encoding(EncodingId(99), |_| Err("no")), Err("no"));
+    }
+
+    #[test]
+    fn a_deletion_shows_the_last_object_at_its_own_revision() {
+        let event = CacheEvent::deleted(entry(), 9);
+        assert_eq!((event.kind(), event.revision(), event.entry().mod_revision()), (EventKind::Deleted, 9, 9));
+        assert_eq!(event.prev().unwrap().mod_revision(), 3);
+        assert_eq!(event.departed().unwrap().mod_revision(), 9);
+        assert_eq!((event.entry().name(), event.entry().namespace()), ("a", "default"));
+    }
+}

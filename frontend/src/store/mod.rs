@@ -1,0 +1,183 @@
+//! Everything this server knows of its store, an etcd v3 service.
+//!
+//! In: keys and bytes. Out: [`Stored`] values, outcomes of conditional writes, and the watch [`Cache`]. One
+//! [`EndpointChannel`] each carries the requests and the watch, so that events do not queue behind large replies. Not
+//! here: what the bytes mean, resources, and Kubernetes' Statuses.
+
+pub mod cache;
+mod channel;
+pub mod continue_token;
+mod endpoint;
+mod error;
+mod fence;
+mod lease;
+mod model;
+mod read;
+mod resolve;
+mod write;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use cache::{Cache, CacheEvent, CacheLimits, Entry, EventKind, Scope, Snapshot, Subscription, WatchEnd};
+pub use channel::{ChannelFault, EndpointChannel};
+pub use error::StoreError;
+pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
+
+use fence::Fence;
+use lease::LeasePool;
+use read::Reader;
+use write::Writer;
+
+/// Where the store is and how to reach it.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `http://host:port` or `https://host:port`; a bare `host:port` means http.
+    pub servers: Vec<String>,
+    /// The certificate authority of https endpoints, a PEM file.
+    pub ca: Option<PathBuf>,
+    /// This client's certificate and key, PEM files; both or none.
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// Under which all keys lie, without a slash at its end: `/registry`.
+    pub prefix: String,
+    pub cache: CacheLimits,
+}
+
+impl StoreConfig {
+    pub fn new(servers: Vec<String>) -> StoreConfig {
+        StoreConfig {
+            servers,
+            ca: None,
+            cert: None,
+            key: None,
+            prefix: "/registry".into(),
+            cache: CacheLimits::default(),
+        }
+    }
+}
+
+/// A cheap handle to the store; clones share everything. Keys are always whole: `/registry/pods/default/a`.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    prefix: String,
+    reader: Reader,
+    writer: Writer,
+    fence: Fence,
+    cache: Cache,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Store {
+    /// Checks the configuration and starts filling the cache. It does not wait for the store: see [`Store::ready`].
+    pub async fn connect(config: StoreConfig) -> Result<Store, StoreError> {
+        let prefix = config.prefix.trim_end_matches('/').to_owned();
+        if !prefix.starts_with('/') {
+            return Err(StoreError::Config(format!("the prefix {:?} must start with a slash", config.prefix)));
+        }
+        // Several servers with one list of endpoints begin at different ones.
+        let first = rand::random_range(0..config.servers.len().max(1));
+        let requests = EndpointChannel::new(&config, first)?;
+        let feed = EndpointChannel::new(&config, first)?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let reader = Reader::new(requests.clone());
+        let fence = Fence::start(reader.clone(), format!("{prefix}/"), &tasks, stop.clone());
+        let cache = Cache::start(&prefix, config.cache, Reader::new(feed.clone()), feed, &tasks, stop.clone());
+        let leases = LeasePool::new(requests.clone()).await?;
+        let writer = Writer::new(requests, leases, reader.clone(), cache.clone());
+        tasks.close();
+        Ok(Store(Arc::new(Inner { prefix, reader, writer, fence, cache, tasks, stop })))
+    }
+
+    /// The prefix of all keys, without a slash at its end.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// The value now, linearizable.
+    pub async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        self.0.reader.get(key, 0).await
+    }
+
+    /// The value as it was at a revision.
+    pub async fn get_at(&self, key: &str, revision: i64) -> Result<Option<Stored>, StoreError> {
+        self.0.reader.get(key, revision).await
+    }
+
+    pub async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        self.0.reader.page(request).await
+    }
+
+    /// Every key of a prefix (ending in a slash) at one revision, read in pages.
+    pub async fn list(&self, prefix: &str, revision: i64) -> Result<Page, StoreError> {
+        self.0.reader.list(prefix, revision).await
+    }
+
+    /// How many keys lie in a prefix (ending in a slash).
+    pub async fn count(&self, prefix: &str) -> Result<i64, StoreError> {
+        self.0.reader.count(prefix).await
+    }
+
+    /// Writes the key if it does not exist. With a time to live the store removes it afterwards.
+    ///
+    /// A dropped future leaves it open whether the write happens; so for update and delete.
+    pub async fn create(
+        &self,
+        key: &str,
+        value: impl Into<bytes::Bytes>,
+        ttl: Option<Duration>,
+    ) -> Result<CreateOutcome, StoreError> {
+        self.0.writer.create(key, value.into(), ttl).await
+    }
+
+    /// Replaces the value if the key is still at `expected_mod_revision`. A key without a `ttl` loses the one it had.
+    pub async fn update(
+        &self,
+        key: &str,
+        expected_mod_revision: i64,
+        value: impl Into<bytes::Bytes>,
+        ttl: Option<Duration>,
+    ) -> Result<UpdateOutcome, StoreError> {
+        self.0.writer.update(key, expected_mod_revision, value.into(), ttl).await
+    }
+
+    /// Removes the key if it is still at `expected_mod_revision`.
+    pub async fn delete(&self, key: &str, expected_mod_revision: i64) -> Result<DeleteOutcome, StoreError> {
+        self.0.writer.delete(key, expected_mod_revision).await
+    }
+
+    /// A revision no older than this call: one tiny linearizable read for all who wait, never one sent before the call.
+    pub async fn current_revision(&self) -> Result<i64, StoreError> {
+        self.0.fence.current_revision().await
+    }
+
+    /// Whether the store answers: the read that kube-apiserver's health check makes.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        self.0.reader.probe(&format!("{}/health", self.0.prefix), Duration::from_secs(2)).await
+    }
+
+    /// Resolves when the cache holds the whole store.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.0.cache.ready().await
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// Ends the tasks behind this handle and waits for them.
+    pub async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.wait().await;
+    }
+}
