@@ -1,0 +1,372 @@
+//! The shim as the wire sees it: a cheap handle on one state machine over one log. In go operations, out come answers that are durable
+//! and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`, `fence`, `watch` and `leases`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::fence::{Carrier, Fences};
+use crate::leases::Leases;
+use crate::log::{Log, LogFault, Size};
+use crate::model::{Error, Fault, Key, LeaseId, Op, Reply, Revision};
+use crate::sequencer::snapshots::Snapshots;
+use crate::sequencer::start::Surroundings;
+use crate::sequencer::trim::Trims;
+use crate::sequencer::{BrokenRule, Hints, Sequencer, Submission};
+use crate::state::State;
+use crate::watch::{Hub, WatchStream};
+
+/// The record (see [`State::records`]) that names the database the log was written to. When the database answers by another name, a
+/// failover or a restore has happened.
+pub const IDENTITY_RECORD: &[u8] = b"kine-shim/identity";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// Sees every write acknowledged, by any shim, before the read began.
+    Linearizable,
+    /// What this shim has; may be a little old.
+    Serializable,
+}
+
+/// Milliseconds since 1970, for people and for the jump of an incarnation. Order never depends on it.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl WallClock {
+    pub fn new(now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now_ms))
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new(|| {
+            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ShimConfig {
+    /// Seeds the ids of batches; `None` draws from the operating system.
+    pub seed: Option<u64>,
+    pub wall_clock: WallClock,
+    /// Appends on their way at once.
+    pub pipeline_depth: usize,
+    /// Operations that may wait; more are answered "too many requests".
+    pub mailbox: usize,
+    /// Bounds of one batch; a single larger operation still goes alone.
+    pub batch_entries: usize,
+    pub batch_bytes: usize,
+    /// How often an idle shim looks for what others wrote.
+    pub poll: Duration,
+    /// How long a caller waits before it is told that the outcome is unknown (a write) or that there is none (a read).
+    pub patience: Duration,
+    /// Of `progress_notify` watchers.
+    pub progress_interval: Duration,
+    #[cfg(test)]
+    pub(crate) broken: Option<BrokenRule>,
+}
+
+impl Default for ShimConfig {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            wall_clock: WallClock::default(),
+            pipeline_depth: 4,
+            mailbox: 4096,
+            batch_entries: 1024,
+            batch_bytes: 4 << 20,
+            poll: Duration::from_millis(100),
+            patience: Duration::from_secs(7),
+            progress_interval: Duration::from_secs(600),
+            #[cfg(test)]
+            broken: None,
+        }
+    }
+}
+
+impl ShimConfig {
+    /// Whether a test wants this rule broken.
+    #[cfg(test)]
+    pub(crate) fn breaks(&self, rule: BrokenRule) -> bool {
+        self.broken == Some(rule)
+    }
+
+    #[cfg(not(test))]
+    pub(crate) fn breaks(&self, _: BrokenRule) -> bool {
+        false
+    }
+}
+
+/// What happened so far, for whoever shows it. All only grow, but for the last contact.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub batches_committed: AtomicU64,
+    pub batches_refused: AtomicU64,
+    pub batches_uncertain: AtomicU64,
+    pub operations_committed: AtomicU64,
+    pub operations_refused: AtomicU64,
+    /// Answered "not applied" or "outcome unknown".
+    pub operations_failed: AtomicU64,
+    pub overloaded: AtomicU64,
+    pub fences: AtomicU64,
+    pub reloads: AtomicU64,
+    pub incarnations_declared: AtomicU64,
+    pub leases_granted: AtomicU64,
+    pub leases_expired: AtomicU64,
+    pub compactions: AtomicU64,
+    pub rows_trimmed: AtomicU64,
+    /// Milliseconds after the start at which the database answered last.
+    pub(crate) last_contact_ms: AtomicI64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, n: usize) {
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The database answered not long ago, and it is a primary.
+    pub is_serving: bool,
+    pub since_contact: Duration,
+    pub watchers: usize,
+    pub watch_streams: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseTtl {
+    /// Seconds, as granted.
+    pub granted: i64,
+    /// Seconds.
+    pub remaining: i64,
+    /// Only when asked for.
+    pub keys: Vec<Key>,
+}
+
+/// The newest committed state. The epoch changes when a new incarnation replaced the state, rather than a batch extended it.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) state: State,
+    pub(crate) epoch: u64,
+}
+
+/// The handle. Clones share one shim; [`Shim::stop`] ends it for all.
+#[derive(Clone)]
+pub struct Shim(Arc<Inner>);
+
+struct Inner {
+    log: Arc<dyn Log>,
+    config: ShimConfig,
+    started: Instant,
+    mailbox: mpsc::Sender<Submission>,
+    published: watch::Receiver<Published>,
+    fences: Fences,
+    leases: Leases,
+    hub: Arc<Hub>,
+    trims: Trims,
+    snapshots: Arc<Mutex<Snapshots>>,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Silence of the database after which a shim no longer says that it serves.
+const CONTACT_MAX: Duration = Duration::from_secs(5);
+
+impl Shim {
+    /// Loads the log and starts serving. Dropping the future leaves nothing running.
+    pub async fn start(log: Arc<dyn Log>, config: ShimConfig) -> Result<Shim, LogFault> {
+        let counters = Arc::new(Counters::default());
+        let rng = config.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
+        let started = Instant::now();
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let (mailbox, submissions) = mpsc::channel(config.mailbox);
+        let trims = Trims::new();
+        let surroundings = Surroundings {
+            log: log.clone(),
+            config: config.clone(),
+            counters: counters.clone(),
+            mailbox: submissions,
+            trims: trims.clone(),
+            started,
+            stop: stop.clone(),
+        };
+        let sequencer = Sequencer::start(surroundings, rng).await?;
+        let (published, hub, snapshots, hints) =
+            (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
+        let fences = Fences::new();
+        let leases = Leases::new();
+        let carrier = Carrier {
+            log: log.clone(),
+            published: published.clone(),
+            hints: hints.clone(),
+            counters: counters.clone(),
+            started,
+            config: config.clone(),
+        };
+        tasks.spawn(stopping(stop.clone(), trims.clone().run(log.clone(), counters.clone())));
+        tasks.spawn(stopping(stop.clone(), fences.clone().run(carrier)));
+        tasks.spawn(stopping(stop.clone(), mark_watchers(hub.clone())));
+        tasks.spawn(stopping(stop.clone(), pass_hints_on(log.clone(), hints)));
+        tasks.spawn(sequencer.run());
+        let shim = Shim(Arc::new(Inner {
+            log,
+            config,
+            started,
+            mailbox,
+            published,
+            fences,
+            leases,
+            hub,
+            trims,
+            snapshots,
+            counters,
+            stop,
+            tasks,
+        }));
+        Ok(shim)
+    }
+
+    /// Judges an operation on the newest state and makes it durable. Returns the header's revision with the reply. Once the future was
+    /// polled the operation goes its way, whether or not the caller waits.
+    pub async fn write(&self, op: Op) -> Result<(Revision, Reply), Error> {
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { op, reply, arrived: Instant::now() };
+        self.0.mailbox.try_send(submission).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => {
+                Counters::add(&self.0.counters.overloaded, 1);
+                Fault::Overloaded
+            }
+            mpsc::error::TrySendError::Closed(_) => Fault::Stopping,
+        })?;
+        match tokio::time::timeout(self.0.config.patience, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Fault::OutcomeUnknown("the shim stopped".into()).into()),
+            Err(_) => Err(Fault::OutcomeUnknown("the database did not confirm in time".into()).into()),
+        }
+    }
+
+    /// A state to read from: its revision is the header's. Dropping the future loses nothing.
+    pub async fn read(&self, consistency: Consistency) -> Result<State, Fault> {
+        match consistency {
+            Consistency::Serializable => Ok(self.snapshot()),
+            Consistency::Linearizable => tokio::time::timeout(self.0.config.patience, self.0.fences.pass())
+                .await
+                .unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into()))),
+        }
+    }
+
+    /// The newest committed state this shim knows.
+    pub fn snapshot(&self) -> State {
+        self.0.published.borrow().state.clone()
+    }
+
+    /// The state exactly at `revision`, if it was kept: recent ones about once a second, and those given to [`Shim::keep_snapshot`].
+    /// `None` also when it was compacted since.
+    pub fn snapshot_at(&self, revision: Revision) -> Option<State> {
+        let now = self.snapshot();
+        if now.revision() == revision {
+            return Some(now);
+        }
+        if revision < now.compacted() {
+            return None;
+        }
+        self.0.snapshots.lock().at(revision)
+    }
+
+    /// Keeps a state for the pages that follow the first one, for about a minute.
+    pub fn keep_snapshot(&self, state: &State) {
+        self.0.snapshots.lock().keep(state, Instant::now());
+    }
+
+    /// One for each client stream.
+    pub fn watch_stream(&self) -> WatchStream {
+        WatchStream::new(self.0.hub.clone(), self.0.config.progress_interval)
+    }
+
+    /// The TTL again in full, in seconds; 0 when the lease is gone or about to be.
+    pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, Fault> {
+        let _ = (&self.0.leases, id);
+        Err(Fault::NotApplied("renewals are not built yet".into()))
+    }
+
+    /// `None`: no such lease.
+    pub async fn lease_time_to_live(&self, id: LeaseId, keys: bool) -> Result<Option<LeaseTtl>, Fault> {
+        let _ = (id, keys);
+        Err(Fault::NotApplied("lease clocks are not built yet".into()))
+    }
+
+    /// Waits until the rows that earlier compactions of this shim made useless are deleted.
+    pub async fn compact_physical(&self) -> Result<(), Fault> {
+        self.0.trims.settled().await;
+        Ok(())
+    }
+
+    pub fn health(&self) -> Health {
+        let last = self.0.counters.last_contact_ms.load(Ordering::Relaxed);
+        let last = Duration::from_millis(u64::try_from(last).unwrap_or(0));
+        let since_contact = self.0.started.elapsed().saturating_sub(last);
+        let (watchers, watch_streams) = self.0.hub.population();
+        let is_serving = since_contact < CONTACT_MAX && !self.0.stop.is_cancelled();
+        Health { is_serving, since_contact, watchers, watch_streams }
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+
+    pub async fn size(&self) -> Result<Size, LogFault> {
+        self.0.log.size().await
+    }
+
+    pub async fn reclaim(&self) -> Result<(), LogFault> {
+        self.0.log.reclaim().await
+    }
+
+    /// Takes nothing new, lets what is under way end (as long as its callers have patience), ends the watches, joins every task.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.hub.close();
+    }
+}
+
+async fn mark_watchers(hub: Arc<Hub>) {
+    hub.run().await;
+}
+
+async fn pass_hints_on(log: Arc<dyn Log>, hints: Arc<Hints>) {
+    loop {
+        log.changed().await;
+        hints.behind.notify_one();
+    }
+}
+
+async fn stopping(stop: CancellationToken, work: impl Future<Output = ()>) {
+    stop.run_until_cancelled_owned(work).await;
+}
