@@ -1,4 +1,7 @@
 //! The store client and the watch cache against a real server.
 
+mod cache;
+mod faults;
+mod proxy;
 mod server;
 mod writes;
