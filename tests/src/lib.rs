@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod https;
 pub mod load;
 pub mod pki;
+pub mod postgres;
 pub mod process;
 
 /// Says loudly that a case did not run and why; the test command counts these lines.

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size, page};
+use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size, clocks::Clocks, page};
 use crate::model::{Batch, BatchId, EntryKind, Head, LeaseId, Position};
 
 /// One store. Locks are held for the length of a map operation, never over an await.
@@ -22,13 +21,7 @@ struct Store {
     batches: BTreeMap<Position, Batch>,
     trimmed: Position,
     incarnation: u64,
-    clocks: BTreeMap<LeaseId, Clock>,
-}
-
-struct Clock {
-    renewals: i64,
-    expiring: bool,
-    at: Instant,
+    clocks: Clocks,
 }
 
 impl MemoryLog {
@@ -142,57 +135,19 @@ impl Log for MemoryLog {
     }
 
     async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        let mut store = self.store.lock();
-        let now = Instant::now();
-        let mut renewed = BTreeSet::new();
-        Ok(ids
-            .iter()
-            .map(|id| {
-                let clock = store.clocks.entry(*id).or_insert(Clock { renewals: 0, expiring: false, at: now });
-                if !clock.expiring && renewed.insert(*id) {
-                    clock.renewals += 1;
-                    clock.at = now;
-                }
-                !clock.expiring
-            })
-            .collect())
+        Ok(self.store.lock().clocks.renew(ids))
     }
 
     async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        let store = self.store.lock();
-        let shown = |clock: &Clock| LeaseClock {
-            renewals: clock.renewals,
-            expiring: clock.expiring,
-            age: Some(clock.at.elapsed()),
-        };
-        Ok(ids.iter().map(|id| store.clocks.get(id).map(shown).unwrap_or_default()).collect())
+        Ok(self.store.lock().clocks.get(ids))
     }
 
     async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
-        let mut store = self.store.lock();
-        let now = Instant::now();
-        let mut mark = |id: LeaseId, seen: i64| match store.clocks.get_mut(&id) {
-            Some(clock) if clock.expiring => true,
-            Some(clock) if clock.renewals == seen => {
-                clock.expiring = true;
-                clock.at = now;
-                true
-            }
-            Some(_) => false,
-            None if seen == 0 => {
-                store.clocks.insert(id, Clock { renewals: 0, expiring: true, at: now });
-                true
-            }
-            None => false,
-        };
-        Ok(seen.iter().map(|(id, renewals)| mark(*id, *renewals)).collect())
+        Ok(self.store.lock().clocks.mark_expiring(seen))
     }
 
     async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        let mut store = self.store.lock();
-        for id in ids {
-            store.clocks.remove(id);
-        }
+        self.store.lock().clocks.forget(ids);
         Ok(())
     }
 

@@ -1,15 +1,19 @@
 //! The log: the only durable thing. In go batches judged on a named predecessor, out come batches in position order.
 //! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here (see `state`).
 
+mod clocks;
 pub mod endpoint;
+mod formats;
 pub mod memory;
 mod page;
+pub mod postgres;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::endpoint::Endpoint;
 use crate::model::{Batch, Head, LeaseId, Position, Revision};
 
 /// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].
@@ -18,12 +22,14 @@ pub enum Appended {
     /// The batch is durable at its position, by this call or by an earlier one with the same id.
     Committed,
     /// It is not in the log and, its position being taken or its predecessor being no more, this call cannot put it there later.
+    /// For want of a predecessor it is final once that one's outcome is: resolve pipelined batches in their order.
     Refused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogFault {
     /// Nothing was written and nothing will be (refused by the database: read-only, constraint, not connected before sending).
+    /// Speaks for this call alone: after an OutcomeUnknown of the same batch it settles nothing.
     #[error("not applied: {0}")]
     NotApplied(String),
     /// The connection broke, a timeout fired, a commit wait was cancelled: the write may have happened or may yet.
@@ -128,19 +134,31 @@ fn outcome_trimmed(position: Position) -> LogFault {
     ))
 }
 
-/// How to reach a database. Only PostgreSQL has anything to choose.
+/// What a fence is worth while an old primary may still live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FenceMode {
+    /// A read of the server we are connected to: whatever promotes a standby must fence the old primary.
+    #[default]
+    Read,
+    /// The read rides on a commit: with synchronous replication a deposed primary cannot answer it.
+    Commit,
+}
+
+/// How to reach and use a database. Only PostgreSQL has anything to choose.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// CA of the database's certificate, client certificate and its key: as libpq's sslrootcert, sslcert, sslkey, which win.
+    /// CA of the database's certificate, client certificate and its key: libpq's sslrootcert, sslcert, sslkey. The URL's own win.
     pub ca_file: Option<std::path::PathBuf>,
     pub cert_file: Option<std::path::PathBuf>,
     pub key_file: Option<std::path::PathBuf>,
+    pub fence: FenceMode,
 }
 
 /// Opens (and where needed creates or migrates) the log at `endpoint`.
-pub async fn open(endpoint: &endpoint::Endpoint, _options: &Options) -> Result<Arc<dyn Log>, LogFault> {
-    match endpoint {
-        endpoint::Endpoint::Memory => Ok(Arc::new(memory::MemoryLog::new())),
-        other => Err(LogFault::Unusable(format!("{other} is not supported yet"))),
-    }
+pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Arc<dyn Log>, LogFault> {
+    Ok(match endpoint {
+        Endpoint::Memory => Arc::new(memory::MemoryLog::new()),
+        Endpoint::Postgres { url } => Arc::new(postgres::PostgresLog::open(url, options).await?),
+        Endpoint::Sqlite { .. } => return Err(LogFault::Unusable(format!("{endpoint} is not supported yet"))),
+    })
 }

@@ -1,0 +1,97 @@
+//! Looks at the log: pages of it and fences, each from one statement's snapshot.
+
+use bytes::Bytes;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use super::{as_i64, as_position, query};
+use crate::log::{Fence, FenceMode, Identity, LogFault, Page};
+use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
+
+/// Cuts by the batches' recorded sizes, before any row is touched. The lateral join keeps the planner on the primary key,
+/// whatever it believes about the tables; the rows come unsorted, which costs nothing here and no sort of values there.
+const PAGE: &str = "SELECT meta.trimmed, batch.position, batch.id, batch.prev_id, batch.first_revision, \
+        batch.last_revision, batch.writer, batch.at_ms, \
+        log.sub, log.kind, log.revision, log.sub_revision, log.create_revision, log.version, log.lease, log.key, log.value \
+    FROM kine_shim.meta \
+    LEFT JOIN (SELECT sized.*, sum(bytes) OVER (ORDER BY position) - bytes AS before \
+               FROM (SELECT * FROM kine_shim.batch WHERE position > $1 ORDER BY position LIMIT 4096) sized) batch \
+        ON batch.before < $2 \
+    LEFT JOIN LATERAL (SELECT * FROM kine_shim.log WHERE log.position = batch.position OFFSET 0) log ON true";
+
+const FENCE: &str = "SELECT head.position, head.id, head.last_revision, \
+        (SELECT id FROM kine_shim.batch WHERE position = $1), meta.trimmed, meta.incarnation, pg_is_in_recovery(), \
+        (SELECT system_identifier::text FROM pg_control_system()), \
+        CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint()) \
+             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int4 END, \
+        CASE WHEN $2 THEN pg_logical_emit_message(true, 'kine-shim', 'fence') END IS NULL \
+    FROM kine_shim.meta, \
+        LATERAL (SELECT position, id, last_revision FROM kine_shim.batch ORDER BY position DESC LIMIT 1) head";
+
+pub(super) async fn fence(client: &Client, applied: Position, mode: FenceMode) -> Result<Fence, LogFault> {
+    let (at, commit) = (as_i64(applied), mode == FenceMode::Commit);
+    let rows = query(client, FENCE, &[(&at, Type::INT8), (&commit, Type::BOOL)]).await?;
+    let row = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta or kine_shim.batch is empty".into()))?;
+    let (position, timeline): (i64, i32) = (row.get(0), row.get(8));
+    let id_at_applied: Option<BatchId> = row.get(3);
+    Ok(Fence {
+        head: Head { position: as_position(position), id: row.get(1) },
+        revision: row.get(2),
+        id_at_applied: if applied == Position(0) { Some(BatchId::nil()) } else { id_at_applied },
+        trimmed: as_position(row.get(4)),
+        identity: Identity {
+            system: row.get(7),
+            timeline: timeline.cast_unsigned(),
+            incarnation: row.get::<_, i64>(5).cast_unsigned(),
+        },
+        in_recovery: row.get(6),
+    })
+}
+
+pub(super) async fn page(client: &Client, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+    let max_bytes = i64::try_from(max_bytes.max(1)).unwrap_or(i64::MAX);
+    let rows = query(client, PAGE, &[(&as_i64(after), Type::INT8), (&max_bytes, Type::INT8)]).await?;
+    let first = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta is empty".into()))?;
+    let trimmed = as_position(first.get(0));
+    let mut batches = std::collections::BTreeMap::new();
+    for row in &rows {
+        let Some(position) = row.get::<_, Option<i64>>(1).map(as_position) else { continue };
+        let batch = batches.entry(position).or_insert_with(|| batch(row, position));
+        if let Some(sub) = row.get::<_, Option<i32>>(8) {
+            batch.entries.push((sub.cast_unsigned(), entry(row)?));
+        }
+    }
+    let mut batches: Vec<Batch> = batches.into_values().collect();
+    for batch in &mut batches {
+        batch.entries.sort_unstable_by_key(|(sub, _)| *sub);
+    }
+    Ok(Page { batches, trimmed })
+}
+
+fn batch(row: &Row, position: Position) -> Batch {
+    Batch {
+        position,
+        id: row.get(2),
+        prev_id: row.get(3),
+        first_revision: row.get(4),
+        last_revision: row.get(5),
+        writer: row.get(6),
+        at_ms: row.get(7),
+        entries: Vec::new(),
+    }
+}
+
+fn entry(row: &Row) -> Result<Entry, LogFault> {
+    let kind = EntryKind::try_from(row.get::<_, i16>(9))
+        .map_err(|kind| LogFault::Unusable(format!("the log holds an entry of the unknown kind {kind}")))?;
+    Ok(Entry {
+        kind,
+        revision: row.get(10),
+        sub_revision: row.get::<_, i32>(11).cast_unsigned(),
+        create_revision: row.get(12),
+        version: row.get(13),
+        lease: row.get(14),
+        key: Bytes::copy_from_slice(row.get(15)),
+        value: Bytes::copy_from_slice(row.get(16)),
+    })
+}

@@ -1,0 +1,82 @@
+//! Space: what compaction made useless is deleted in small transactions, sizes are told, space is given back.
+
+use std::fmt::Write;
+
+use tokio::time::timeout;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::link::Link;
+use super::{ANSWER_WITHIN, as_i64, query, unsent};
+use crate::log::{LogFault, Size};
+use crate::model::Position;
+
+/// Rows of one transaction: short enough that nobody waits for it.
+const TRIM_ROWS: usize = 1000;
+
+const RAISE: &str = "UPDATE kine_shim.meta SET trimmed = $1 \
+    FROM (SELECT trimmed FROM kine_shim.meta FOR UPDATE) before \
+    WHERE meta.trimmed < $1 RETURNING before.trimmed";
+
+const SIZE: &str = "SELECT coalesce(sum(total), 0)::int8, \
+        coalesce(sum(total * live / greatest(live + dead, 1)), 0)::int8 \
+    FROM (SELECT pg_total_relation_size(relid)::numeric AS total, n_live_tup AS live, n_dead_tup AS dead \
+          FROM pg_stat_user_tables WHERE schemaname = 'kine_shim') tables";
+
+/// First `trimmed`, then the rows: whoever misses a row can know that it may be missing.
+pub(super) async fn trim(link: &Link, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    let client = link.session().await?.client;
+    let raised = query(&client, RAISE, &[(&as_i64(floor), Type::INT8)]).await?;
+    // A batch at the last floor may have been emptied then; it was kept because it was not below.
+    let last_floor: Vec<i64> = raised.iter().map(|row| row.get(0)).collect();
+    let (none, mut chunks) = (&[][..], garbage.chunks(TRIM_ROWS));
+    delete(&client, floor, chunks.next().unwrap_or(none), &last_floor).await?;
+    for chunk in chunks {
+        delete(&link.session().await?.client, floor, chunk, &[]).await?;
+    }
+    Ok(())
+}
+
+/// One transaction in one simple message (numbers only, so nothing to escape). The lock lets two trimming shims follow
+/// each other: the second sees which batches the first left empty.
+async fn delete(client: &Client, floor: Position, rows: &[(Position, u32)], more: &[i64]) -> Result<(), LogFault> {
+    let list = |numbers: &mut dyn Iterator<Item = i64>| {
+        let mut text = String::new();
+        for number in numbers {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{}{number}", if text.is_empty() { "" } else { "," });
+        }
+        text
+    };
+    let positions = list(&mut rows.iter().map(|(position, _)| as_i64(*position)));
+    let subs = list(&mut rows.iter().map(|(_, sub)| i64::from(*sub)));
+    let touched = list(&mut rows.iter().map(|(position, _)| as_i64(*position)).chain(more.iter().copied()));
+    let statements = format!(
+        "SELECT FROM kine_shim.meta FOR UPDATE; \
+         DELETE FROM kine_shim.log USING unnest('{{{positions}}}'::int8[], '{{{subs}}}'::int4[]) AS gone(position, sub) \
+         WHERE log.position = gone.position AND log.sub = gone.sub; \
+         DELETE FROM kine_shim.batch WHERE position = ANY ('{{{touched}}}'::int8[]) AND position < {} \
+         AND NOT EXISTS (SELECT FROM kine_shim.log WHERE log.position = batch.position)",
+        as_i64(floor)
+    );
+    match timeout(ANSWER_WITHIN, client.batch_execute(&statements)).await {
+        Ok(done) => done.map_err(|error| unsent(&error)),
+        Err(_) => Err(LogFault::NotApplied("the database does not answer".into())),
+    }
+}
+
+/// `in_use` is an estimate from the server's own count of dead rows.
+pub(super) async fn size(client: &Client) -> Result<Size, LogFault> {
+    let rows = query(client, SIZE, &[]).await?;
+    let size = |at: usize| rows.first().map_or(0, |row| row.get(at));
+    Ok(Size { total_bytes: size(0), in_use_bytes: size(1) })
+}
+
+/// A plain VACUUM: space becomes reusable and the empty end of the files is cut off; writers go on.
+pub(super) async fn reclaim(client: &Client) -> Result<(), LogFault> {
+    for table in ["log", "batch", "lease_clock"] {
+        let statement = format!("VACUUM (ANALYZE) kine_shim.{table}");
+        client.batch_execute(&statement).await.map_err(|error| unsent(&error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! What only the PostgreSQL log can meet: several handles, foreign and newer schemas, lost connections, blocked positions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, open};
+use kine_shim::model::{Batch, Head, Position};
+use tests::postgres::{Postgres, execute, shared};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+async fn open_at(url: &str) -> Result<Arc<dyn Log>, LogFault> {
+    open(&url.parse::<Endpoint>().expect("endpoint"), &Options::default()).await
+}
+
+fn unusable(outcome: Result<Arc<dyn Log>, LogFault>) -> String {
+    match outcome {
+        Err(LogFault::Unusable(text)) => text,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("opened"),
+    }
+}
+
+fn batch(head: Head) -> Batch {
+    let revision = head.position.0 as i64 + 2;
+    Batch {
+        position: head.position.next(),
+        id: Uuid::new_v4(),
+        prev_id: head.id,
+        first_revision: revision,
+        last_revision: revision - 1,
+        writer: Uuid::nil(),
+        at_ms: 0,
+        entries: Vec::new(),
+    }
+}
+
+async fn database(case: &str) -> Option<(&'static Postgres, String)> {
+    let server = shared(case)?;
+    Some((server, server.database().await.expect("database")))
+}
+
+#[tokio::test]
+async fn two_handles_race_for_positions() {
+    let Some((_, url)) = database("two_handles_race_for_positions").await else { return };
+    let logs = [open_at(&url).await.expect("open"), open_at(&url).await.expect("open")];
+    let race = |log: Arc<dyn Log>| async move {
+        let mut committed = Vec::new();
+        while committed.len() < 50 {
+            let next = batch(log.fence(Position(0)).await.expect("fence").head);
+            if log.append(&next).await.expect("append") == Appended::Committed {
+                committed.push(next.id);
+            }
+        }
+        committed
+    };
+    let (a, b) = tokio::join!(tokio::spawn(race(logs[0].clone())), tokio::spawn(race(logs[1].clone())));
+    let mut committed = [a.expect("racer"), b.expect("racer")].concat();
+    let mut found: Vec<_> =
+        logs[0].read(Position(0), 1 << 20).await.expect("read").batches.iter().map(|b| b.id).collect();
+    committed.sort();
+    found.sort();
+    assert_eq!(committed, found);
+}
+
+#[tokio::test]
+async fn many_programs_may_start_at_once_on_an_empty_database() {
+    let Some((_, url)) = database("many_programs_may_start_at_once").await else { return };
+    let opened = futures::future::join_all((0..12).map(|_| open_at(&url))).await;
+    for log in opened {
+        let fence = log.expect("open").fence(Position(0)).await.expect("fence");
+        assert_eq!(fence.head, Head::default());
+    }
+}
+
+#[tokio::test]
+async fn an_append_is_heard_by_another_handle() {
+    let Some((_, url)) = database("an_append_is_heard_by_another_handle").await else { return };
+    let (writer, reader) = (open_at(&url).await.expect("open"), open_at(&url).await.expect("open"));
+    // The first hint says no more than that the reader listens.
+    timeout(Duration::from_secs(10), reader.changed()).await.expect("listening");
+    assert_eq!(writer.append(&batch(Head::default())).await, Ok(Appended::Committed));
+    timeout(Duration::from_secs(10), reader.changed()).await.expect("a hint");
+}
+
+#[tokio::test]
+async fn a_reopened_log_keeps_everything() {
+    let Some((_, url)) = database("a_reopened_log_keeps_everything").await else { return };
+    let first = batch(Head::default());
+    assert_eq!(open_at(&url).await.expect("open").append(&first).await, Ok(Appended::Committed));
+    let log = open_at(&url).await.expect("open again");
+    assert_eq!(log.fence(Position(1)).await.expect("fence").head, first.head());
+    assert_eq!(log.append(&first).await, Ok(Appended::Committed));
+}
+
+#[tokio::test]
+async fn stores_of_others_are_left_alone() {
+    let Some((_, url)) = database("stores_of_others_are_left_alone").await else { return };
+    execute(&url, "CREATE SCHEMA kine_shim; CREATE TABLE kine_shim.things (id int)").await.expect("prepare");
+    assert!(unusable(open_at(&url).await).contains("not of this program"));
+    execute(&url, "CREATE TABLE kine_shim.meta (id int)").await.expect("prepare");
+    assert!(unusable(open_at(&url).await).contains("not of this program"));
+}
+
+#[tokio::test]
+async fn newer_formats_are_refused_and_newer_schemas_alone_are_not() {
+    let Some((_, url)) = database("newer_formats_are_refused").await else { return };
+    drop(open_at(&url).await.expect("open"));
+    execute(&url, "UPDATE kine_shim.meta SET schema_version = 99").await.expect("prepare");
+    drop(open_at(&url).await.expect("a later release expanded the schema"));
+    execute(&url, "UPDATE kine_shim.meta SET writer_format = 7").await.expect("prepare");
+    let text = unusable(open_at(&url).await);
+    assert!(text.contains("newer version") && text.contains("writer format 7") && text.contains("up to 1"), "{text}");
+}
+
+#[tokio::test]
+async fn settings_that_break_promises_are_refused() {
+    let Some((server, url)) = database("settings_that_break_promises_are_refused").await else { return };
+    let name = url.rsplit('/').next().expect("name");
+    for (setting, part) in [
+        ("synchronous_commit = off", "synchronous_commit is off"),
+        ("default_transaction_isolation = 'serializable'", "serializable"),
+        ("default_transaction_read_only = on", "read-only"),
+    ] {
+        let (set, reset) = (format!("ALTER DATABASE {name} SET {setting}"), format!("ALTER DATABASE {name} RESET ALL"));
+        server.execute("postgres", &set).await.expect("set");
+        let text = unusable(open_at(&url).await);
+        assert!(text.contains(part), "{text}");
+        server.execute("postgres", &reset).await.expect("reset");
+    }
+    drop(open_at(&url).await.expect("open"));
+}
+
+#[tokio::test]
+async fn a_read_only_database_refuses_appends_but_serves_reads() {
+    let Some((server, url)) = database("a_read_only_database").await else { return };
+    let name = url.rsplit('/').next().expect("name");
+    drop(open_at(&url).await.expect("open"));
+    let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    server.execute("postgres", &set).await.expect("set");
+    let log = open_at(&url).await.expect("the schema is there");
+    let refused = log.append(&batch(Head::default())).await;
+    assert!(matches!(&refused, Err(LogFault::NotApplied(text)) if text.contains("read-only")), "{refused:?}");
+    assert_eq!(log.fence(Position(0)).await.expect("fence").head, Head::default());
+}
+
+#[tokio::test]
+async fn an_unreachable_or_unknown_database_is_named() {
+    let refused = open_at("postgres://nobody@127.0.0.1:1/none").await.err().expect("no server there");
+    assert!(matches!(refused, LogFault::NotApplied(_)), "{refused}");
+    let Some((server, _)) = database("an_unreachable_or_unknown_database").await else { return };
+    assert!(unusable(open_at(&server.url("no_such_database")).await).contains("no_such_database"));
+}
+
+const OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+#[tokio::test]
+async fn lost_connections_come_back_and_outcomes_are_resolved() {
+    let Some((_, url)) = database("lost_connections_come_back").await else { return };
+    let log = open_at(&url).await.expect("open");
+    let mut head = Head::default();
+    for round in 0..5 {
+        let next = batch(head);
+        let (cut, mut outcome) = tokio::join!(execute(&url, OTHERS), log.append(&next));
+        cut.expect("cut");
+        let mut tries = 0;
+        while let Err(fault) = outcome {
+            assert!(!matches!(fault, LogFault::Unusable(_)), "round {round}: {fault}");
+            tries += 1;
+            assert!(tries < 50, "round {round}: {fault}");
+            outcome = log.append(&next).await;
+        }
+        assert_eq!(outcome, Ok(Appended::Committed), "round {round}");
+        head = next.head();
+    }
+    let mut page = log.read(Position(0), 1 << 20).await;
+    if page.is_err() {
+        page = log.read(Position(0), 1 << 20).await;
+    }
+    assert_eq!(page.expect("read").batches.len(), 5);
+}
+
+#[tokio::test]
+async fn a_session_that_keeps_a_position_and_does_nothing_is_ended() {
+    let Some((_, url)) = database("a_session_that_keeps_a_position").await else { return };
+    let log = open_at(&url).await.expect("open");
+    let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
+    let connection = tokio::spawn(connection);
+    let stuck =
+        "BEGIN; INSERT INTO kine_shim.batch SELECT 1, gen_random_uuid(), id, 2, 1, id, 0, 0 FROM kine_shim.batch";
+    holder.batch_execute(stuck).await.expect("hold position 1");
+    assert_eq!(log.append(&batch(Head::default())).await, Ok(Appended::Committed));
+    assert!(connection.await.expect("join").is_err(), "the holder's session was ended");
+}
