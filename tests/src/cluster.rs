@@ -1,6 +1,9 @@
 //! A small control plane for a test: shims on one store, frontends on the shims, certificates between all of them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -8,10 +11,11 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::{
     pki::{self, Leaf},
-    process::{Process, eventually, free_port, own_program},
+    process::{Process, free_port, own_program},
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(25);
 
 /// What to start. `endpoint` is the shims' `--endpoint`; `None` means a SQLite file in the cluster's own folder.
 pub struct Spec {
@@ -50,6 +54,8 @@ impl Cluster {
                 leaf("frontend", "frontend", None),
                 leaf("admin", "admin", Some("system:masters")),
                 leaf("nobody", "nobody", Some("people")),
+                // Its key signs service account tokens.
+                leaf("accounts", "accounts", None),
             ],
         )?;
         let mut cluster = Self { shims: Vec::new(), frontends: Vec::new(), dir };
@@ -61,7 +67,7 @@ impl Cluster {
             cluster.shim_ready(shim).await?;
         }
         for _ in 0..spec.frontends {
-            cluster.add_frontend()?;
+            cluster.add_frontend(&own_program("frontend")?)?;
         }
         for frontend in 0..cluster.frontends.len() {
             cluster.frontend_ready(frontend).await?;
@@ -96,7 +102,13 @@ impl Cluster {
         Ok(())
     }
 
-    fn add_frontend(&mut self) -> Result<()> {
+    /// Starts one more API server, ours or an original, on the shims, and waits until it is ready.
+    pub async fn start_api_server(&mut self, program: &Path) -> Result<()> {
+        self.add_frontend(program)?;
+        self.frontend_ready(self.frontends.len() - 1).await
+    }
+
+    fn add_frontend(&mut self, program: &Path) -> Result<()> {
         let (number, port) = (self.frontends.len(), free_port()?);
         let url = format!("https://127.0.0.1:{port}");
         // Each frontend prefers a shim of its own and knows the others.
@@ -115,9 +127,12 @@ impl Cluster {
             format!("--client-ca-file={}", self.file("pki/ca.crt")),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--authorization-mode=Node,RBAC".to_owned(),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--service-account-key-file={}", self.file("pki/accounts.crt")),
+            format!("--service-account-signing-key-file={}", self.file("pki/accounts.key")),
         ];
         let log = self.path(&format!("frontend-{number}.log"));
-        let process = Process::start(&format!("frontend {number}"), &own_program("frontend")?, args.to_vec(), log)?;
+        let process = Process::start(&format!("frontend {number}"), program, args.to_vec(), log)?;
         let kubeconfig = self.path(&format!("kubeconfig-{number}"));
         std::fs::write(&kubeconfig, self.kubeconfig(&url, "admin"))?;
         self.frontends.push(Frontend { process, url, kubeconfig });
@@ -149,33 +164,40 @@ impl Cluster {
 
     /// Waits until a shim answers a linearizable read.
     pub async fn shim_ready(&mut self, shim: usize) -> Result<()> {
-        self.shims[shim].process.check_alive()?;
-        let this = &*self;
-        let ready = eventually("a shim answers", READY_WITHIN, || async move {
-            let mut kv = proto::etcdserverpb::kv_client::KvClient::new(this.channel(shim).await?);
-            let request = proto::etcdserverpb::RangeRequest { key: "ready".into(), ..Default::default() };
-            kv.range(request).await?;
-            Ok(())
-        })
-        .await;
-        ready.with_context(|| self.shims[shim].process.output())
+        let probe = async |cluster: &Self| {
+            let mut kv = proto::etcdserverpb::kv_client::KvClient::new(cluster.channel(shim).await?);
+            kv.range(proto::etcdserverpb::RangeRequest { key: "ready".into(), ..Default::default() }).await?;
+            anyhow::Ok(())
+        };
+        let deadline = Instant::now() + READY_WITHIN;
+        while let Err(error) = probe(self).await {
+            still_starting(&mut self.shims[shim].process, deadline, error)?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Waits until a frontend says ok on /readyz.
     pub async fn frontend_ready(&mut self, frontend: usize) -> Result<()> {
-        self.frontends[frontend].process.check_alive()?;
-        let url = format!("{}/readyz", self.frontends[frontend].url);
         let client = self.https_client()?;
-        let ready = eventually("a frontend is ready", READY_WITHIN, || {
-            let (client, url) = (client.clone(), url.clone());
-            async move {
-                let response = client.get(url.parse()?).await?;
-                ensure!(response.status() == 200, "/readyz answered {}", response.status());
-                Ok(())
-            }
-        })
-        .await;
-        ready.with_context(|| self.frontends[frontend].process.output())
+        let url: http::Uri = format!("{}/readyz", self.frontends[frontend].url).parse()?;
+        let probe = async || {
+            let response = client.get(url.clone()).await?;
+            ensure!(response.status() == 200, "/readyz answered {}", response.status());
+            Ok(())
+        };
+        let deadline = Instant::now() + READY_WITHIN;
+        while let Err(error) = probe().await {
+            still_starting(&mut self.frontends[frontend].process, deadline, error)?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// An HTTPS client of system:masters.
+    pub fn admin_client(&self) -> Result<HttpsClient> {
+        let (chain, key) = (self.pem("pki/admin.crt")?, self.pem("pki/admin.key")?);
+        crate::https::client(&self.pem("pki/ca.crt")?, Some((&chain, &key)))
     }
 
     /// An anonymous HTTPS client that trusts the cluster's authority.
@@ -185,3 +207,10 @@ impl Cluster {
 }
 
 pub use crate::https::HttpsClient;
+
+/// A failed probe is fine while the process lives and the deadline is ahead; else its own output is the best reason.
+fn still_starting(process: &mut Process, deadline: Instant, error: anyhow::Error) -> Result<()> {
+    process.check_alive()?;
+    ensure!(Instant::now() < deadline, "not ready within {READY_WITHIN:?}: {error:#}\n{}", process.output());
+    Ok(())
+}

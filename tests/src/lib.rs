@@ -4,10 +4,12 @@
 
 pub mod cluster;
 pub mod https;
+pub mod kubectl;
 pub mod load;
 pub mod pki;
 pub mod postgres;
 pub mod process;
+pub mod rest;
 
 /// Says loudly that a case did not run and why; the test command counts these lines.
 pub fn skipped(case: &str, reason: &str) {
