@@ -84,7 +84,7 @@ mod recorded {
                 assert_eq!(pairs[0].len(), pairs[1].len(), "{item:?}");
                 for (ours, theirs) in pairs[0].iter().zip(&pairs[1]) {
                     compared += 1;
-                    if ours.to_string() != theirs.to_string() {
+                    if ours != theirs {
                         different.insert(format!("{}\n  {ours}\n  {theirs}", item.gvk.kind));
                     }
                 }
