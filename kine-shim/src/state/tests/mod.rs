@@ -5,6 +5,7 @@ mod driver;
 mod logs;
 mod naive;
 mod trees;
+mod weight;
 
 use bytes::Bytes;
 
