@@ -5,11 +5,13 @@
 //! `newest` has the last record of every key (tombstones too, until compacted), `superseded` all older ones that are still readable,
 //! `changes` every record not compacted yet in revision order: the history for watches and the queue that a compaction works off.
 
+mod alarms;
 mod apply;
 mod draft;
 mod history;
 mod range;
 mod record;
+mod scrub;
 mod tree;
 mod tree_iter;
 mod txn;
@@ -25,8 +27,10 @@ use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
 use self::tree::Tree;
 use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
 
+pub use self::alarms::{ALARMS, NO_SPACE, alarm_key};
 pub use self::apply::Corrupt;
 pub use self::draft::Draft;
+pub use self::scrub::{Scrub, ScrubRecord};
 
 /// What applying a batch brought about, for those who act on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

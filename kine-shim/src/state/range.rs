@@ -32,7 +32,7 @@ impl State {
     }
 
     /// The revision to read at, if it can be read.
-    fn readable(&self, at: ReadAt) -> Result<Revision, Refusal> {
+    pub(super) fn readable(&self, at: ReadAt) -> Result<Revision, Refusal> {
         match at {
             ReadAt::Revision(revision) if revision > self.revision => Err(Refusal::FutureRevision),
             ReadAt::Revision(revision) if revision > 0 && revision < self.compacted => Err(Refusal::Compacted),
@@ -100,7 +100,7 @@ impl State {
     }
 
     /// The record of the same key at a revision, tombstones included.
-    fn as_of<'a>(&'a self, newest: &'a Arc<Record>, at: Revision) -> Option<&'a Arc<Record>> {
+    pub(super) fn as_of<'a>(&'a self, newest: &'a Arc<Record>, at: Revision) -> Option<&'a Arc<Record>> {
         if newest.revision <= at {
             return Some(newest);
         }

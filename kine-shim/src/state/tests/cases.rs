@@ -5,7 +5,7 @@ use crate::model::{
     Compare, CompareResult, CompareTarget, Event, Op, Put, Range, ReadAt, Refusal, Reply, SortOrder, SortTarget, Txn,
     TxnOp, TxnOpReply,
 };
-use crate::state::State;
+use crate::state::{NO_SPACE, State, alarm_key};
 
 fn with(ops: Vec<Op>) -> State {
     let mut state = State::new();
@@ -190,4 +190,38 @@ fn one_failing_check_on_the_path_fails_the_whole() {
     // Not on the path: not checked.
     let other = Txn { failure: vec![at(2)], ..both(at(0)) };
     assert!(txn(&mut state, other).unwrap().succeeded);
+}
+
+#[test]
+fn without_space_nothing_grows_until_the_alarm_is_disarmed() {
+    let mut state = puts(&[("a", "1")]);
+    let alarm = |value: &str| Op::Record { key: alarm_key(NO_SPACE, 0xab), value: key(value) };
+    commit(&mut state, alarm("raised")).unwrap();
+    assert_eq!(state.alarms(), [(NO_SPACE.to_owned(), 0xab)]);
+    assert_eq!(commit(&mut state, Op::Put(put("b", "1"))), Err(Refusal::NoSpace));
+    assert_eq!(commit(&mut state, Op::LeaseGrant { id: 1, ttl: 9 }), Err(Refusal::NoSpace));
+    let nested = Txn { success: vec![TxnOp::Put(put("b", "1"))], ..Txn::default() };
+    let outer = Txn { failure: vec![TxnOp::Txn(nested)], ..Txn::default() };
+    assert_eq!(txn(&mut state, outer), Err(Refusal::NoSpace));
+    commit(&mut state, delete(single("a"))).unwrap();
+    commit(&mut state, Op::Compact { revision: 3 }).unwrap();
+    commit(&mut state, alarm("")).unwrap();
+    commit(&mut state, Op::Put(put("b", "1"))).unwrap();
+}
+
+#[test]
+fn a_key_may_change_twice_in_one_revision() {
+    // etcd does not see that a delete of everything from a key on overlaps a put.
+    let mut state = puts(&[("a", "1")]);
+    let from = crate::model::KeyRange { start: key("a"), end: crate::model::RangeEnd::Unbounded };
+    let delete = TxnOp::DeleteRange(crate::model::DeleteRange { range: from, prev_kv: false });
+    txn(&mut state, Txn { success: vec![delete, TxnOp::Put(put("a", "2"))], ..Txn::default() }).unwrap();
+    let kv = state.range(&read(single("a"))).unwrap().kvs.remove(0);
+    assert_eq!((kv.create_revision, kv.mod_revision, kv.version), (3, 3, 1));
+    let history = state.history(&everything(), 3, 10).unwrap();
+    assert_eq!(history[0].events.iter().map(|event| event.is_delete).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(history[0].events.iter().map(|event| event.prev.is_some()).collect::<Vec<_>>(), [true, false]);
+    commit(&mut state, Op::Put(put("a", "3"))).unwrap();
+    let at = Range { at: ReadAt::Revision(3), ..read(single("a")) };
+    assert_eq!(state.range(&at).unwrap().kvs[0].value, key("2"));
 }

@@ -1,0 +1,156 @@
+//! The KV service: validate, delegate, fill the header.
+
+use proto::etcdserverpb as pb;
+use proto::etcdserverpb::kv_server::Kv;
+use tonic::{Request, Response, Status};
+
+use super::errors::{self, Invalid};
+use super::range_stream::{self, RangeStream};
+use super::{Wire, checks, replies, requests};
+use crate::model::{Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Revision};
+use crate::shim::Consistency;
+use crate::state::State;
+
+/// A list that may be longer is made on a thread of its own, lest it keeps others of its worker waiting.
+const INLINE_KEYS_MAX: usize = 1_000;
+
+#[tonic::async_trait]
+impl Kv for Wire {
+    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
+        let request = request.into_inner();
+        checks::range(&request)?;
+        let consistency = consistency(request.serializable);
+        let range = requests::range(request);
+        let state = self.shim.read(consistency).await.map_err(errors::faulted)?;
+        let header = self.header(state.revision());
+        let reply = self.answer(state, range).await?;
+        Ok(Response::new(replies::range(header, reply)))
+    }
+
+    type RangeStreamStream = RangeStream;
+
+    async fn range_stream(&self, request: Request<pb::RangeRequest>) -> Result<Response<RangeStream>, Status> {
+        let request = request.into_inner();
+        checks::range(&request)?;
+        let consistency = consistency(request.serializable);
+        let range = requests::range(request);
+        range_stream::check(&range)?;
+        let state = self.shim.read(consistency).await.map_err(errors::faulted)?;
+        let header = self.header(state.revision());
+        let pinned = self.pinned(&state, range.at).unwrap_or(state);
+        Ok(Response::new(range_stream::open(pinned, range, header)?))
+    }
+
+    async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
+        let request = self.sized(request)?;
+        checks::put(&request)?;
+        match self.write(Op::Put(requests::put(request))).await? {
+            (_, Reply::Put(reply)) => Ok(Response::new(replies::put(self.header(reply.revision), reply))),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<pb::DeleteRangeRequest>,
+    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
+        let request = self.sized(request)?;
+        checks::delete_range(&request)?;
+        match self.write(Op::DeleteRange(requests::delete_range(request))).await? {
+            (_, Reply::DeleteRange(reply)) => {
+                Ok(Response::new(replies::delete_range(self.header(reply.revision), reply)))
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
+        let request = self.sized(request)?;
+        checks::txn(&request, self.options.max_txn_ops)?;
+        let is_serializable = is_serializable(&request);
+        let txn = requests::txn(request)?;
+        let reply = if txn.is_read_only() {
+            let state = self.shim.read(consistency(is_serializable)).await.map_err(errors::faulted)?;
+            state.txn_read(&txn).map_err(errors::refused)?
+        } else {
+            match self.write(Op::Txn(txn)).await? {
+                (_, Reply::Txn(reply)) => reply,
+                _ => return Err(unexpected()),
+            }
+        };
+        Ok(Response::new(replies::txn(self.header(reply.revision), reply)))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<pb::CompactionRequest>,
+    ) -> Result<Response<pb::CompactionResponse>, Status> {
+        let request = request.into_inner();
+        let (revision, _) = self.write(Op::Compact { revision: request.revision }).await?;
+        if request.physical {
+            self.shim.compact_physical().await.map_err(errors::faulted)?;
+        }
+        Ok(Response::new(pb::CompactionResponse { header: Some(self.header(revision)) }))
+    }
+}
+
+impl Wire {
+    pub(super) async fn write(&self, op: Op) -> Result<(Revision, Reply), Status> {
+        self.shim.write(op).await.map_err(errors::failed)
+    }
+
+    /// A write must fit the limit that etcd's log has for one.
+    pub(super) fn sized<M: prost::Message>(&self, request: Request<M>) -> Result<M, Status> {
+        let request = request.into_inner();
+        if request.encoded_len() > self.options.max_request_bytes {
+            return Err(Invalid::TooLarge.into());
+        }
+        Ok(request)
+    }
+
+    /// The state exactly at the older revision asked for, if it was kept: there, counts and pages cost no walk.
+    fn pinned(&self, state: &State, at: ReadAt) -> Option<State> {
+        match at {
+            ReadAt::Revision(revision) if revision < state.revision() && revision >= state.compacted() => {
+                self.shim.snapshot_at(revision)
+            }
+            _ => None,
+        }
+    }
+
+    async fn answer(&self, state: State, range: Range) -> Result<RangeReply, Status> {
+        let is_first_page = range.limit > 0 && range.at == ReadAt::Latest;
+        let source = self.pinned(&state, range.at).unwrap_or_else(|| state.clone());
+        let is_short = range.count_only
+            || range.range.end == RangeEnd::Single
+            || (range.limit > 0 && range.limit <= INLINE_KEYS_MAX)
+            || source.len() <= INLINE_KEYS_MAX;
+        let reply = if is_short {
+            source.range(&range)
+        } else {
+            let reading = tokio::task::spawn_blocking(move || source.range(&range));
+            reading.await.map_err(|_| errors::stopped())?
+        };
+        let reply = reply.map_err(errors::refused)?;
+        if reply.more && is_first_page {
+            self.shim.keep_snapshot(&state);
+        }
+        Ok(reply)
+    }
+}
+
+pub(super) fn consistency(is_serializable: bool) -> Consistency {
+    if is_serializable { Consistency::Serializable } else { Consistency::Linearizable }
+}
+
+/// A Txn may be stale only if everything in it is a range that may.
+fn is_serializable(request: &pb::TxnRequest) -> bool {
+    request.success.iter().chain(&request.failure).all(|op| {
+        matches!(&op.request, Some(pb::request_op::Request::RequestRange(range)) if range.serializable)
+    })
+}
+
+/// The sequencer answers each operation by its own kind.
+pub(super) fn unexpected() -> Status {
+    Status::internal("the reply is not one to this request")
+}

@@ -1,0 +1,147 @@
+//! The Maintenance service.
+
+use proto::etcdserverpb as pb;
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::maintenance_server::Maintenance;
+use tonic::{Request, Response, Status};
+
+use super::{Wire, errors, hash};
+use crate::log::LogFault;
+use crate::model::{Fault, Key, Op, ReadAt};
+use crate::shim::Consistency;
+use crate::state::{NO_SPACE, alarm_key};
+
+/// The etcd whose API this is; kube-apiserver decides by it which features it may use.
+pub const ETCD_VERSION: &str = "3.6.16";
+const STORAGE_VERSION: &str = "3.6.0";
+
+#[tonic::async_trait]
+impl Maintenance for Wire {
+    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+        let request = request.into_inner();
+        let kind = pb::AlarmType::try_from(request.alarm).unwrap_or(pb::AlarmType::None);
+        let alarms = match AlarmAction::try_from(request.action) {
+            Ok(AlarmAction::Get) => {
+                let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+                let of_kind = |alarm: &pb::AlarmMember| kind == pb::AlarmType::None || alarm.alarm == kind as i32;
+                raised(&state).into_iter().filter(of_kind).collect()
+            }
+            Ok(AlarmAction::Activate) => self.set_alarm(kind, request.member_id, b"raised").await?,
+            Ok(AlarmAction::Deactivate) => self.set_alarm(kind, request.member_id, b"").await?,
+            Err(_) => Vec::new(),
+        };
+        Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms }))
+    }
+
+    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        let size = self.shim.size().await.map_err(log_failed)?;
+        let state = self.shim.snapshot();
+        let header = self.header(state.revision());
+        let mut errors: Vec<_> = raised(&state).iter().map(alarm_text).collect();
+        let is_serving = self.shim.health().is_serving;
+        if !is_serving {
+            errors.push("etcdserver: no leader".to_owned());
+        }
+        let position = state.head().position.0;
+        Ok(Response::new(pb::StatusResponse {
+            version: ETCD_VERSION.to_owned(),
+            db_size: size.total_bytes,
+            // Every shim serves writes, so each calls itself the leader while its database answers.
+            leader: if is_serving { self.options.member_id } else { 0 },
+            raft_index: position,
+            raft_term: header.raft_term,
+            raft_applied_index: position,
+            errors,
+            db_size_in_use: size.in_use_bytes,
+            is_learner: false,
+            storage_version: STORAGE_VERSION.to_owned(),
+            db_size_quota: self.options.quota_backend_bytes,
+            downgrade_info: Some(pb::DowngradeInfo::default()),
+            header: Some(header),
+        }))
+    }
+
+    async fn defragment(
+        &self,
+        _: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        self.shim.reclaim().await.map_err(log_failed)?;
+        Ok(Response::new(pb::DefragmentResponse { header: Some(self.current_header()) }))
+    }
+
+    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        Err(Status::unimplemented("kine-shim: Hash covers etcd's own file format; HashKV covers what is stored"))
+    }
+
+    async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+        let revision = request.into_inner().revision;
+        let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+        let header = self.header(state.revision());
+        let at = if revision == 0 { ReadAt::Latest } else { ReadAt::Revision(revision) };
+        let scrubbing = tokio::task::spawn_blocking(move || state.scrub(at).map(|scrub| (hash::of(&scrub), scrub)));
+        let (hash, scrub) = scrubbing.await.map_err(|_| errors::stopped())?.map_err(errors::refused)?;
+        Ok(Response::new(pb::HashKvResponse {
+            header: Some(header),
+            hash,
+            compact_revision: scrub.compacted,
+            hash_revision: scrub.revision,
+        }))
+    }
+
+    type SnapshotStream = futures::stream::Empty<Result<pb::SnapshotResponse, Status>>;
+
+    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        Err(Status::unimplemented("kine-shim: a snapshot is etcd's own file; back up the database instead"))
+    }
+
+    async fn move_leader(
+        &self,
+        _: Request<pb::MoveLeaderRequest>,
+    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        Err(Status::unimplemented("kine-shim: there is no leader to move, every shim serves writes"))
+    }
+
+    async fn downgrade(
+        &self,
+        _: Request<pb::DowngradeRequest>,
+    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        Err(Status::unimplemented("kine-shim: there is no etcd storage to downgrade"))
+    }
+}
+
+impl Wire {
+    /// Answers what changed, as etcd does.
+    async fn set_alarm(&self, kind: pb::AlarmType, member: u64, value: &[u8]) -> Result<Vec<pb::AlarmMember>, Status> {
+        let kinds: Vec<_> = KINDS.iter().filter(|(of, _)| *of == kind).collect();
+        let mut changed = Vec::new();
+        for (kind, name) in kinds {
+            let key = alarm_key(name, member);
+            let before = self.shim.snapshot().record(&key).unwrap_or_default();
+            self.write(Op::Record { key, value: Key::copy_from_slice(value) }).await?;
+            if before != value {
+                changed.push(pb::AlarmMember { member_id: member, alarm: *kind as i32 });
+            }
+        }
+        Ok(changed)
+    }
+}
+
+const KINDS: [(pb::AlarmType, &str); 2] = [(pb::AlarmType::Nospace, NO_SPACE), (pb::AlarmType::Corrupt, "corrupt")];
+
+fn raised(state: &crate::state::State) -> Vec<pb::AlarmMember> {
+    let alarms = state.alarms().into_iter();
+    let known = alarms.filter_map(|(name, member_id)| {
+        let (kind, _) = KINDS.iter().find(|(_, of)| *of == name)?;
+        Some(pb::AlarmMember { member_id, alarm: *kind as i32 })
+    });
+    known.collect()
+}
+
+fn alarm_text(alarm: &pb::AlarmMember) -> String {
+    let kind = pb::AlarmType::try_from(alarm.alarm).unwrap_or(pb::AlarmType::None);
+    format!("memberID:{} alarm:{} ", alarm.member_id, kind.as_str_name())
+}
+
+fn log_failed(fault: LogFault) -> Status {
+    errors::faulted(Fault::NotApplied(fault.to_string()))
+}

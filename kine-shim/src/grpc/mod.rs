@@ -1,0 +1,133 @@
+//! The wire: etcd's gRPC services on the handle [`Shim`]. In come requests, out go responses, statuses and headers as etcd has them. Each
+//! handler validates, delegates, maps the error, fills the header. What the operations mean is not here (see `state`), neither
+//! listeners nor TLS.
+
+mod auth;
+mod checks;
+mod cluster;
+mod errors;
+mod hash;
+mod health;
+mod kv;
+mod lease;
+mod maintenance;
+mod range_stream;
+mod replies;
+mod requests;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::etcdserverpb as pb;
+use tonic::service::Routes;
+use tonic::{Request, Status};
+
+use crate::model::Revision;
+use crate::shim::Shim;
+
+pub use maintenance::ETCD_VERSION;
+
+/// What gRPC adds around a request of the largest size, in etcd's reckoning.
+const OVERHEAD_BYTES: usize = 512 * 1024;
+
+#[derive(Clone, Debug)]
+pub struct GrpcOptions {
+    /// The same for all shims of one store.
+    pub cluster_id: u64,
+    pub member_id: u64,
+    pub name: String,
+    /// Where clients reach this shim; MemberList tells them.
+    pub advertise_client_urls: Vec<String>,
+    /// Operations of one Txn.
+    pub max_txn_ops: usize,
+    pub max_request_bytes: usize,
+    /// Shown in Status; 0 shows etcd's default.
+    pub quota_backend_bytes: i64,
+}
+
+impl Default for GrpcOptions {
+    fn default() -> Self {
+        Self {
+            cluster_id: 0x6b69_6e65_7368_696d,
+            member_id: 1,
+            name: "default".to_owned(),
+            advertise_client_urls: Vec::new(),
+            max_txn_ops: 128,
+            max_request_bytes: 3 << 19,
+            quota_backend_bytes: 2 << 30,
+        }
+    }
+}
+
+/// One value is every service.
+#[derive(Clone)]
+struct Wire {
+    shim: Shim,
+    options: Arc<GrpcOptions>,
+}
+
+/// All services of the shim, with reflection and health.
+pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
+    let max_bytes = options.max_request_bytes.saturating_add(OVERHEAD_BYTES);
+    let wire = Wire { shim, options: Arc::new(options) };
+    let routes = Routes::default()
+        .add_service(pb::kv_server::KvServer::new(wire.clone()).max_decoding_message_size(max_bytes))
+        .add_service(pb::watch_server::WatchServer::new(wire.clone()).max_decoding_message_size(max_bytes))
+        .add_service(pb::lease_server::LeaseServer::new(wire.clone()))
+        .add_service(pb::cluster_server::ClusterServer::new(wire.clone()))
+        .add_service(pb::maintenance_server::MaintenanceServer::new(wire.clone()))
+        .add_service(pb::auth_server::AuthServer::new(wire.clone()))
+        .add_service(proto::health::health_server::HealthServer::new(wire));
+    with_reflection(routes)
+}
+
+fn with_reflection(mut routes: Routes) -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+    };
+    match (builder().build_v1(), builder().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes = routes.add_service(v1).add_service(v1alpha),
+        (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no reflection: the descriptors are damaged"),
+    }
+    routes
+}
+
+/// HTTP/2 as etcd's clients need it. Go clients cancel streams heavily: with h2's default limits a busy connection ends in GOAWAY.
+pub fn server() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(None)
+        .tcp_nodelay(true)
+}
+
+/// Streams that a client reset and that still await their end, of one connection.
+pub const RESET_STREAMS_MAX: usize = 4096;
+
+impl Wire {
+    fn header(&self, revision: Revision) -> pb::ResponseHeader {
+        pb::ResponseHeader {
+            cluster_id: self.options.cluster_id,
+            member_id: self.options.member_id,
+            revision,
+            // What a term is to etcd an incarnation is here: it rises when the store changed hands.
+            raft_term: self.shim.snapshot().incarnation() + 1,
+        }
+    }
+
+    fn current_header(&self) -> pb::ResponseHeader {
+        self.header(self.shim.snapshot().revision())
+    }
+
+    /// A client that says `hasleader` wants to be turned away where nothing can be written or confirmed.
+    fn require_leader<M>(&self, request: &Request<M>) -> Result<(), Status> {
+        let requires = request.metadata().get("hasleader").is_some_and(|value| value == "true");
+        if requires && !self.shim.health().is_serving { Err(errors::no_leader()) } else { Ok(()) }
+    }
+}

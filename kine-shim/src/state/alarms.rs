@@ -1,0 +1,50 @@
+//! Alarms as records, and the one that the state itself obeys: without space nothing may grow. How an alarm looks on the wire is not
+//! known here.
+
+use super::State;
+use crate::model::{Key, Op, Refusal, TxnOp};
+
+/// An alarm's record is named "alarm/<kind>/<member in hex>"; its value is not empty while it is raised.
+pub const ALARMS: &str = "alarm/";
+/// Refuses puts and lease grants until it is disarmed.
+pub const NO_SPACE: &str = "nospace";
+
+pub fn alarm_key(kind: &str, member: u64) -> Key {
+    format!("{ALARMS}{kind}/{member:x}").into()
+}
+
+impl State {
+    /// The alarms raised: (kind, member).
+    pub fn alarms(&self) -> Vec<(String, u64)> {
+        let from = Key::from_static(ALARMS.as_bytes());
+        let raised = self.records.ascend(&from).take_while(|record| record.name.starts_with(ALARMS.as_bytes()));
+        raised
+            .filter_map(|record| {
+                let name = std::str::from_utf8(&record.name).ok()?.strip_prefix(ALARMS)?;
+                let (kind, member) = name.split_once('/')?;
+                Some((kind.to_owned(), u64::from_str_radix(member, 16).ok()?))
+            })
+            .collect()
+    }
+
+    /// Deletes, compactions and revokes stay possible without space: they give some back.
+    pub(super) fn check_space(&self, op: &Op) -> Result<(), Refusal> {
+        if self.records.live() == 0 || !self.alarms().iter().any(|(kind, _)| kind == NO_SPACE) {
+            return Ok(());
+        }
+        let grows = match op {
+            Op::Put(_) | Op::LeaseGrant { .. } => true,
+            Op::Txn(txn) => txn.success.iter().chain(&txn.failure).any(grows),
+            Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseRevoke { .. } | Op::Record { .. } => false,
+        };
+        if grows { Err(Refusal::NoSpace) } else { Ok(()) }
+    }
+}
+
+fn grows(op: &TxnOp) -> bool {
+    match op {
+        TxnOp::Put(_) => true,
+        TxnOp::Txn(txn) => txn.success.iter().chain(&txn.failure).any(grows),
+        TxnOp::Range(_) | TxnOp::DeleteRange(_) => false,
+    }
+}
