@@ -46,7 +46,10 @@ impl Auth for Wire {
         Err(unbuilt())
     }
 
-    async fn user_change_password(&self, _: Request<pb::AuthUserChangePasswordRequest>) -> Answer<pb::AuthUserChangePasswordResponse> {
+    async fn user_change_password(
+        &self,
+        _: Request<pb::AuthUserChangePasswordRequest>,
+    ) -> Answer<pb::AuthUserChangePasswordResponse> {
         Err(unbuilt())
     }
 
@@ -54,7 +57,10 @@ impl Auth for Wire {
         Err(unbuilt())
     }
 
-    async fn user_revoke_role(&self, _: Request<pb::AuthUserRevokeRoleRequest>) -> Answer<pb::AuthUserRevokeRoleResponse> {
+    async fn user_revoke_role(
+        &self,
+        _: Request<pb::AuthUserRevokeRoleRequest>,
+    ) -> Answer<pb::AuthUserRevokeRoleResponse> {
         Err(unbuilt())
     }
 
@@ -74,15 +80,23 @@ impl Auth for Wire {
         Err(unbuilt())
     }
 
-    async fn role_grant_permission(&self, _: Request<pb::AuthRoleGrantPermissionRequest>) -> Answer<pb::AuthRoleGrantPermissionResponse> {
+    async fn role_grant_permission(
+        &self,
+        _: Request<pb::AuthRoleGrantPermissionRequest>,
+    ) -> Answer<pb::AuthRoleGrantPermissionResponse> {
         Err(unbuilt())
     }
 
-    async fn role_revoke_permission(&self, _: Request<pb::AuthRoleRevokePermissionRequest>) -> Answer<pb::AuthRoleRevokePermissionResponse> {
+    async fn role_revoke_permission(
+        &self,
+        _: Request<pb::AuthRoleRevokePermissionRequest>,
+    ) -> Answer<pb::AuthRoleRevokePermissionResponse> {
         Err(unbuilt())
     }
 }
 
 fn unbuilt() -> Status {
-    Status::unimplemented("kine-shim: users and roles are not supported yet; client certificates decide who may connect")
+    Status::unimplemented(
+        "kine-shim: users and roles are not supported yet; client certificates decide who may connect",
+    )
 }

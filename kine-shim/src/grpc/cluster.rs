@@ -9,10 +9,7 @@ use super::Wire;
 #[tonic::async_trait]
 impl Cluster for Wire {
     /// clientv3's Sync dials what stands here: the URLs must be those that clients reach.
-    async fn member_list(
-        &self,
-        _: Request<pb::MemberListRequest>,
-    ) -> Result<Response<pb::MemberListResponse>, Status> {
+    async fn member_list(&self, _: Request<pb::MemberListRequest>) -> Result<Response<pb::MemberListResponse>, Status> {
         let member = pb::Member {
             id: self.options.member_id,
             name: self.options.name.clone(),

@@ -145,9 +145,11 @@ pub(super) fn consistency(is_serializable: bool) -> Consistency {
 
 /// A Txn may be stale only if everything in it is a range that may.
 fn is_serializable(request: &pb::TxnRequest) -> bool {
-    request.success.iter().chain(&request.failure).all(|op| {
-        matches!(&op.request, Some(pb::request_op::Request::RequestRange(range)) if range.serializable)
-    })
+    request
+        .success
+        .iter()
+        .chain(&request.failure)
+        .all(|op| matches!(&op.request, Some(pb::request_op::Request::RequestRange(range)) if range.serializable))
 }
 
 /// The sequencer answers each operation by its own kind.

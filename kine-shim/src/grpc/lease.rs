@@ -8,9 +8,9 @@ use proto::etcdserverpb::lease_server::Lease;
 use rand::RngExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Wire;
 use super::errors::{self, Invalid};
 use super::kv::unexpected;
-use super::Wire;
 use crate::model::{Error, LeaseId, Op, Refusal, Reply};
 use crate::shim::Consistency;
 

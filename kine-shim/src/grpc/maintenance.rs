@@ -61,10 +61,7 @@ impl Maintenance for Wire {
         }))
     }
 
-    async fn defragment(
-        &self,
-        _: Request<pb::DefragmentRequest>,
-    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+    async fn defragment(&self, _: Request<pb::DefragmentRequest>) -> Result<Response<pb::DefragmentResponse>, Status> {
         self.shim.reclaim().await.map_err(log_failed)?;
         Ok(Response::new(pb::DefragmentResponse { header: Some(self.current_header()) }))
     }
@@ -94,17 +91,11 @@ impl Maintenance for Wire {
         Err(Status::unimplemented("kine-shim: a snapshot is etcd's own file; back up the database instead"))
     }
 
-    async fn move_leader(
-        &self,
-        _: Request<pb::MoveLeaderRequest>,
-    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
         Err(Status::unimplemented("kine-shim: there is no leader to move, every shim serves writes"))
     }
 
-    async fn downgrade(
-        &self,
-        _: Request<pb::DowngradeRequest>,
-    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+    async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
         Err(Status::unimplemented("kine-shim: there is no etcd storage to downgrade"))
     }
 }

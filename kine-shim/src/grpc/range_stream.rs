@@ -49,9 +49,10 @@ pub(super) fn open(state: State, range: Range, header: pb::ResponseHeader) -> Re
         header,
         count,
     };
-    Ok(Box::pin(futures::stream::try_unfold(Some(reader), |reader| async move {
-        reader.map(Reader::next).transpose()
-    })))
+    Ok(Box::pin(futures::stream::try_unfold(
+        Some(reader),
+        |reader| async move { reader.map(Reader::next).transpose() },
+    )))
 }
 
 impl Reader {
@@ -68,10 +69,8 @@ impl Reader {
         };
         self.chunk_keys = fitting(&reply.kvs);
         self.rest.range.start = after(&last);
-        let response = pb::RangeResponse {
-            kvs: reply.kvs.into_iter().map(replies::key_value).collect(),
-            ..Default::default()
-        };
+        let response =
+            pb::RangeResponse { kvs: reply.kvs.into_iter().map(replies::key_value).collect(), ..Default::default() };
         Ok((pb::RangeStreamResponse { range_response: Some(response) }, Some(self)))
     }
 }

@@ -85,7 +85,8 @@ fn compare(compare: pb::Compare) -> Result<Compare, Invalid> {
         WireResult::NotEqual => CompareResult::NotEqual,
     };
     // An operand of another kind than the target reads as 0, or as no bytes.
-    let target = match (WireTarget::try_from(compare.target).map_err(|_| Invalid::CompareOption)?, compare.target_union) {
+    let target = match (WireTarget::try_from(compare.target).map_err(|_| Invalid::CompareOption)?, compare.target_union)
+    {
         (WireTarget::Version, Some(TargetUnion::Version(version))) => CompareTarget::Version(version),
         (WireTarget::Version, _) => CompareTarget::Version(0),
         (WireTarget::Create, Some(TargetUnion::CreateRevision(revision))) => CompareTarget::Create(revision),
