@@ -6,12 +6,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use etcd_client::{Client, LeaseClient};
+use etcd_client::LeaseClient;
 use tokio::{sync::Mutex, time::Instant};
-use tower::util::BoxCloneSyncService;
 
+use super::StoreError;
 use super::error::Attempt;
-use super::{EndpointChannel, StoreError};
 
 const SHARED_FOR_MAX: Duration = Duration::from_secs(60);
 const SHARED_PART: f64 = 0.05;
@@ -33,11 +32,8 @@ struct Shared {
 }
 
 impl LeasePool {
-    pub(super) async fn new(channel: EndpointChannel) -> Result<LeasePool, StoreError> {
-        let channel = etcd_client::Channel::Custom(BoxCloneSyncService::new(channel));
-        let client =
-            Client::from_channel(channel, None).await.map_err(|error| StoreError::Config(error.to_string()))?;
-        Ok(LeasePool { client: client.lease_client(), current: Mutex::new(HashMap::new()) })
+    pub(super) fn new(client: LeaseClient) -> LeasePool {
+        LeasePool { client, current: Mutex::new(HashMap::new()) }
     }
 
     pub(super) async fn lease_for(&self, ttl: Duration) -> Result<i64, StoreError> {

@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod channel;
+mod compact;
 pub mod continue_token;
 mod endpoint;
 mod error;
@@ -18,13 +19,16 @@ mod write;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use etcd_client::MaintenanceClient;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::BoxCloneSyncService;
 
 pub use cache::{Cache, CacheEvent, CacheLimits, Entry, EventKind, Scope, Snapshot, Subscription, WatchEnd};
 pub use channel::{ChannelFault, EndpointChannel};
 pub use error::StoreError;
 pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
 
+use compact::Compactor;
 use fence::Fence;
 use lease::LeasePool;
 use read::Reader;
@@ -43,6 +47,8 @@ pub struct StoreConfig {
     /// Under which all keys lie, without a slash at its end: `/registry`.
     pub prefix: String,
     pub cache: CacheLimits,
+    /// How often this server takes its turn in compacting the store's history; None: never.
+    pub compact_every: Option<Duration>,
 }
 
 impl StoreConfig {
@@ -54,8 +60,16 @@ impl StoreConfig {
             key: None,
             prefix: "/registry".into(),
             cache: CacheLimits::default(),
+            compact_every: None,
         }
     }
+}
+
+/// What is rare and small goes through etcd-client, over the same channel: leases and the status. Keys and watches use
+/// the generated stubs: etcd-client refuses replies over 4 MiB and copies every value.
+async fn etcd_client(channel: EndpointChannel) -> Result<etcd_client::Client, StoreError> {
+    let channel = etcd_client::Channel::Custom(BoxCloneSyncService::new(channel));
+    etcd_client::Client::from_channel(channel, None).await.map_err(|error| StoreError::Config(error.to_string()))
 }
 
 /// A cheap handle to the store; clones share everything. Keys are always whole: `/registry/pods/default/a`.
@@ -68,6 +82,7 @@ struct Inner {
     writer: Writer,
     fence: Fence,
     cache: Cache,
+    maintenance: MaintenanceClient,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -93,10 +108,17 @@ impl Store {
         let reader = Reader::new(requests.clone());
         let fence = Fence::start(reader.clone(), format!("{prefix}/"), &tasks, stop.clone());
         let cache = Cache::start(&prefix, config.cache, Reader::new(feed.clone()), feed, &tasks, stop.clone());
-        let leases = LeasePool::new(requests.clone()).await?;
+        let client = etcd_client(requests.clone()).await?;
+        let leases = LeasePool::new(client.lease_client());
+        let maintenance = client.maintenance_client();
+        if let Some(every) = config.compact_every.filter(|every| !every.is_zero()) {
+            let compactor = Compactor::new(requests.clone(), every);
+            let ended = stop.clone();
+            tasks.spawn(async move { ended.run_until_cancelled(compactor.run()).await });
+        }
         let writer = Writer::new(requests, leases, reader.clone(), cache.clone());
         tasks.close();
-        Ok(Store(Arc::new(Inner { prefix, reader, writer, fence, cache, tasks, stop })))
+        Ok(Store(Arc::new(Inner { prefix, reader, writer, fence, cache, maintenance, tasks, stop })))
     }
 
     /// The prefix of all keys, without a slash at its end.
@@ -164,6 +186,15 @@ impl Store {
     /// Whether the store answers: the read that kube-apiserver's health check makes.
     pub async fn health(&self) -> Result<(), StoreError> {
         self.0.reader.probe(&format!("{}/health", self.0.prefix), Duration::from_secs(2)).await
+    }
+
+    /// How large the store's database is, in bytes.
+    pub async fn size(&self) -> Result<i64, StoreError> {
+        let mut maintenance = self.0.maintenance.clone();
+        let answer = tokio::time::timeout(Duration::from_secs(5), maintenance.status()).await;
+        let status =
+            answer.map_err(|_| StoreError::Timeout)?.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(status.db_size())
     }
 
     /// Resolves when the cache holds the whole store.

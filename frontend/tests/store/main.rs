@@ -4,4 +4,5 @@ mod cache;
 mod faults;
 mod proxy;
 mod server;
+mod transport;
 mod writes;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use frontend::store::{CreateOutcome, DeleteOutcome, PageRequest, StoreError, UpdateOutcome};
+use frontend::store::{CreateOutcome, DeleteOutcome, PageRequest, StoreConfig, StoreError, UpdateOutcome};
 
 use crate::server::Server;
 
@@ -83,4 +83,21 @@ async fn a_value_too_large_is_told_so() {
     let outcome = store.create(&key, vec![b'x'; 3 << 20], None).await;
     assert_eq!(outcome, Err(StoreError::TooLarge));
     assert_eq!(store.get(&key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn history_is_compacted_in_turns() {
+    let Some(server) = Server::start() else { return };
+    let every = Some(Duration::from_millis(300));
+    let store = server.store_with(StoreConfig { compact_every: every, ..server.config() }).await;
+    let other = server.store_with(StoreConfig { compact_every: every, ..server.config() }).await;
+    let key = format!("{}/things/a", store.prefix());
+    let first = created(store.create(&key, "one", None).await.unwrap());
+    assert!(matches!(store.update(&key, first, "two", None).await, Ok(UpdateOutcome::Updated { .. })));
+    crate::server::eventually("the first version is gone", async || {
+        store.get_at(&key, first).await == Err(StoreError::Compacted)
+    })
+    .await;
+    assert_eq!(store.get(&key).await.unwrap().unwrap().value, "two");
+    assert!(other.get(&key).await.unwrap().is_some());
 }
