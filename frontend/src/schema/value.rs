@@ -296,7 +296,7 @@ impl MapValue {
         Some(self.0.sorted.remove(at).1)
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
         self.0.sorted.iter().map(|(key, value)| (key.as_str(), value))
     }
 

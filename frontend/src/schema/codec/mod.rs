@@ -1,11 +1,27 @@
 //! Bytes to objects and back: JSON, YAML and protobuf, byte for byte as kube-apiserver reads and writes them. Not here:
 //! which encoding a client wants (content negotiation), defaulting, conversion.
 
+mod go_types;
+mod json_decode;
+mod json_encode;
+mod json_text;
+mod proto_decode;
+mod proto_encode;
+mod wire;
+
 use bytes::Bytes;
+
+pub use json_decode::{decode_json, decode_json_as};
+pub use json_encode::{encode_json, encode_struct_json, indent};
+pub use proto_decode::{decode_message, decode_protobuf};
+pub use proto_encode::{encode_protobuf, encode_protobuf_message};
 
 use super::kinds::Schema;
 use super::object::Object;
 use super::tables::{Gvk, Type};
+
+/// In front of every protobuf object.
+const ENVELOPE_MAGIC: &[u8] = b"k8s\0";
 
 /// What was read, and what strict field validation would refuse.
 #[derive(Debug)]
@@ -28,10 +44,19 @@ pub enum StrictError {
 /// Why bytes are not an object. The texts are kube-apiserver's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Not JSON, YAML or protobuf at all, or a value of the wrong type.
+    /// No JSON: found before the kind is known.
+    #[error("couldn't get version/kind; json parse error: {0}")]
+    Syntax(String),
+    /// No YAML, no protobuf, or nothing that could be read as an object.
     #[error("{0}")]
     Malformed(String),
-    #[error("no kind \"{}\" is registered for version \"{}\"", .0.kind, .0.api_version())]
+    /// A value of the wrong type in an object of this kind.
+    #[error("{message}")]
+    Invalid { gvk: Gvk, message: String },
+    #[error(
+        "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+        .0.kind, .0.api_version()
+    )]
     UnknownKind(Gvk),
     #[error("Object 'Kind' is missing in '{0}'")]
     MissingKind(String),
@@ -39,22 +64,72 @@ pub enum DecodeError {
     MissingVersion(String),
 }
 
-/// Reads JSON. kind and apiVersion that are missing are taken from `default`.
-pub fn decode_json(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Result<Decoded, DecodeError> {
-    let _ = (schema, bytes, default);
-    Err(DecodeError::Malformed("the JSON codec is not built yet".to_owned()))
+impl DecodeError {
+    fn of_kind(self, gvk: &Gvk) -> DecodeError {
+        match self {
+            DecodeError::Malformed(message) => DecodeError::Invalid { gvk: gvk.clone(), message },
+            other => other,
+        }
+    }
+
+    /// The message of the 400 that kube-apiserver answers where it expected `kind`.
+    pub fn refusal(&self, kind: &str, body: &[u8]) -> String {
+        let gvk = match self {
+            DecodeError::Invalid { gvk, .. } | DecodeError::UnknownKind(gvk) => gvk,
+            _ => {
+                let summary = summary(body);
+                return format!("the object provided is unrecognized (must be of type {kind}): {self} ({summary})");
+            }
+        };
+        format!("{} in version {:?} cannot be handled as a {kind}: {self}", gvk.kind, gvk.version)
+    }
+}
+
+/// The beginning of a body, as text when it may be JSON.
+fn summary(body: &[u8]) -> String {
+    const LENGTH_MAX: usize = 30;
+    let head = &body[..body.len().min(LENGTH_MAX)];
+    let shown = match body.first() {
+        None => return "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(head).into_owned(),
+        Some(_) => head.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > LENGTH_MAX { shown + " ..." } else { shown }
+}
+
+/// The strict errors as kube-apiserver joins them: `strict decoding error: unknown field "spec.x", ...`.
+pub fn strict_message(warnings: &[StrictError]) -> String {
+    let texts: Vec<String> = warnings.iter().map(StrictError::to_string).collect();
+    format!("strict decoding error: {}", texts.join(", "))
+}
+
+/// What the bytes say, completed by what the request expects.
+fn effective_gvk(api_version: &str, kind: &str, default: Option<&Gvk>, bytes: &[u8]) -> Result<Gvk, DecodeError> {
+    let Some((group, version)) = Gvk::split_api_version(api_version) else {
+        return Err(DecodeError::Malformed(format!("unexpected GroupVersion string: {api_version}")));
+    };
+    let mut gvk = Gvk::new(group, version, kind);
+    if let Some(default) = default {
+        if kind.is_empty() {
+            gvk.kind = default.kind.clone();
+        }
+        if version.is_empty() && (group.is_empty() || group == default.group) {
+            gvk.group = default.group.clone();
+            gvk.version = default.version.clone();
+        }
+    }
+    let text = || String::from_utf8_lossy(bytes).into_owned();
+    match (gvk.kind.is_empty(), gvk.version.is_empty()) {
+        (true, _) => Err(DecodeError::MissingKind(text())),
+        (_, true) => Err(DecodeError::MissingVersion(text())),
+        _ => Ok(gvk),
+    }
 }
 
 /// Reads the first document, with YAML 1.1's scalars.
 pub fn decode_yaml(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Result<Decoded, DecodeError> {
     let _ = (schema, bytes, default);
     Err(DecodeError::Malformed("the YAML codec is not built yet".to_owned()))
-}
-
-/// Reads the `k8s\0` envelope and the message in it.
-pub fn decode_protobuf(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Result<Decoded, DecodeError> {
-    let _ = (schema, bytes, default);
-    Err(DecodeError::Malformed("the protobuf codec is not built yet".to_owned()))
 }
 
 /// Reads what the store holds, whichever encoding it is in; the stored kind may differ from the served one.
@@ -89,29 +164,14 @@ pub fn encode_stored(object: &Object, kind: &Type, encoding: StorageEncoding) ->
     }
 }
 
-/// JSON in kube-apiserver's order and escaping, without a newline.
-pub fn encode_json(object: &Object, out: &mut Vec<u8>) {
-    let _ = (object, out);
-}
-
-/// The same, indented as kube-apiserver's `pretty=true`.
+/// JSON, indented as kube-apiserver's `pretty=true`.
 pub fn encode_json_pretty(object: &Object, out: &mut Vec<u8>) {
-    let _ = (object, out);
+    let mut compact = Vec::new();
+    encode_json(object, &mut compact);
+    json_encode::indent(&compact, out);
 }
 
 /// YAML with sorted keys, as kube-apiserver answers it.
 pub fn encode_yaml(object: &Object, out: &mut Vec<u8>) {
     let _ = (object, out);
-}
-
-/// The `k8s\0` envelope around the message.
-pub fn encode_protobuf(object: &Object) -> Bytes {
-    let _ = object;
-    Bytes::new()
-}
-
-/// The message alone.
-pub fn encode_protobuf_message(object: &Object) -> Bytes {
-    let _ = object;
-    Bytes::new()
 }
