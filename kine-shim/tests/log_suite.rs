@@ -274,6 +274,13 @@ macro_rules! cases {
             $(#[tokio::test]
             async fn $case() { super::$case(std::sync::Arc::new(super::MemoryLog::new())).await })*
         }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let folder = tempfile::tempdir().expect("folder");
+                super::$case(super::open_at(&super::sqlite_in(&folder)).await.expect("open")).await
+            })*
+        }
         mod postgres {
             $(#[tokio::test]
             async fn $case() {
@@ -303,6 +310,10 @@ cases![
 
 async fn open_at(endpoint: &str) -> Result<Arc<dyn Log>, LogFault> {
     open(&endpoint.parse::<Endpoint>().expect("endpoint"), &Options::default()).await
+}
+
+fn sqlite_in(folder: &tempfile::TempDir) -> String {
+    format!("sqlite://{}/deeper/log.db", folder.path().display())
 }
 
 async fn fresh_postgres(case: &str) -> Option<Arc<dyn Log>> {

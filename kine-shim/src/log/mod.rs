@@ -7,6 +7,7 @@ mod formats;
 pub mod memory;
 mod page;
 pub mod postgres;
+pub mod sqlite;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +160,6 @@ pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Arc<dyn Log>
     Ok(match endpoint {
         Endpoint::Memory => Arc::new(memory::MemoryLog::new()),
         Endpoint::Postgres { url } => Arc::new(postgres::PostgresLog::open(url, options).await?),
-        Endpoint::Sqlite { .. } => return Err(LogFault::Unusable(format!("{endpoint} is not supported yet"))),
+        Endpoint::Sqlite { file } => Arc::new(sqlite::SqliteLog::open(file).await?),
     })
 }

@@ -1,0 +1,192 @@
+//! The log in an embedded SQLite file, for one process: one thread owns the only connection and the file, so that a second
+//! process gets a clear refusal. In go jobs over a bounded queue, out come their answers. SQL stands in [`store`].
+
+mod store;
+
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use self::store::Store;
+use super::clocks::Clocks;
+use super::{Appended, Fence, LeaseClock, Log, LogFault, Page, Size, page};
+use crate::model::{Batch, LeaseId, Position};
+
+/// Jobs waiting for the thread; whoever comes later waits to hand over.
+const QUEUE_JOBS: usize = 64;
+/// Appends that share one transaction, and so one fsync.
+const GROUP_APPENDS: usize = 16;
+/// Rows deleted, and pages given back, before the next job has its turn.
+const TRIM_ROWS: usize = 1000;
+const RECLAIM_PAGES: u32 = 1000;
+
+type Answer<T> = oneshot::Sender<Result<T, LogFault>>;
+
+enum Job {
+    Append(Batch, Answer<Appended>),
+    Other(Box<dyn FnOnce(&mut Store) + Send>),
+}
+
+pub struct SqliteLog {
+    /// `None` only while dropping.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    /// Renewals are not durable (a restart means a full TTL more), and no other process counts them.
+    clocks: Mutex<Clocks>,
+    changed: Notify,
+}
+
+impl SqliteLog {
+    /// Opens, creates or migrates the file and keeps it for this process alone.
+    pub async fn open(file: &Path) -> Result<Self, LogFault> {
+        let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
+        let (opened, answer) = oneshot::channel();
+        let file = file.to_owned();
+        let run = move || match Store::open(&file) {
+            Ok(store) => {
+                let _ = opened.send(Ok(()));
+                serve(store, queue);
+            }
+            Err(fault) => {
+                let _ = opened.send(Err(fault));
+            }
+        };
+        let thread = std::thread::Builder::new().name("sqlite".into()).spawn(run);
+        let thread = thread.map_err(|error| LogFault::NotApplied(format!("no thread for SQLite: {error}")))?;
+        let log = Self { jobs: Some(jobs), thread: Some(thread), clocks: Mutex::default(), changed: Notify::new() };
+        answer.await.map_err(|_| ended())??;
+        Ok(log)
+    }
+
+    async fn submit(&self, job: Job) -> Result<(), LogFault> {
+        let jobs = self.jobs.as_ref().ok_or_else(ended)?;
+        jobs.send(job).await.map_err(|_| ended())
+    }
+
+    /// Runs `work` on the thread. A dropped future does not stop it once handed over.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, LogFault> + Send + 'static,
+    ) -> Result<T, LogFault> {
+        let (answer, result) = oneshot::channel();
+        let job = move |store: &mut Store| {
+            // Nobody waits any more: fine.
+            let _ = answer.send(work(store));
+        };
+        self.submit(Job::Other(Box::new(job))).await?;
+        result.await.map_err(|_| ended())?
+    }
+}
+
+fn ended() -> LogFault {
+    LogFault::NotApplied("the SQLite thread has ended".into())
+}
+
+impl Drop for SqliteLog {
+    /// The file is free when this returns.
+    fn drop(&mut self) {
+        self.jobs.take();
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the SQLite thread panicked");
+        }
+    }
+}
+
+/// The thread's life. Appends that queued up while the last ones were made durable share the next transaction.
+fn serve(mut store: Store, mut queue: mpsc::Receiver<Job>) {
+    let mut next = queue.blocking_recv();
+    while let Some(job) = next.take() {
+        match job {
+            Job::Other(work) => work(&mut store),
+            Job::Append(batch, answer) => {
+                let mut group = vec![(batch, answer)];
+                while group.len() < GROUP_APPENDS && next.is_none() {
+                    match queue.try_recv() {
+                        Ok(Job::Append(batch, answer)) => group.push((batch, answer)),
+                        Ok(other) => next = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                let (batches, answers): (Vec<Batch>, Vec<Answer<Appended>>) = group.into_iter().unzip();
+                for (answer, outcome) in answers.into_iter().zip(store.append(&batches)) {
+                    let _ = answer.send(outcome);
+                }
+            }
+        }
+        if next.is_none() {
+            next = queue.blocking_recv();
+        }
+    }
+}
+
+#[async_trait]
+impl Log for SqliteLog {
+    async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
+        let (answer, outcome) = oneshot::channel();
+        self.submit(Job::Append(batch.clone(), answer)).await?;
+        let unknown = |_| LogFault::OutcomeUnknown("the SQLite thread has ended".into());
+        let appended = outcome.await.map_err(unknown)??;
+        if appended == Appended::Committed {
+            self.changed.notify_waiters();
+            self.changed.notify_one();
+        }
+        Ok(appended)
+    }
+
+    async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        let page = self.run(move |store| store.page(after, max_bytes)).await?;
+        let batches = page::contiguous(after, page.trimmed, page.batches)?;
+        Ok(Page { batches, trimmed: page.trimmed })
+    }
+
+    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        self.run(move |store| store.page(after, max_bytes)).await
+    }
+
+    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
+        self.run(move |store| store.fence(applied)).await
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+        let last_floor = self.run(move |store| store.raise_trimmed(floor)).await?;
+        self.run(move |store| store.delete_rows(floor, &[], last_floor)).await?;
+        for chunk in garbage.chunks(TRIM_ROWS) {
+            let chunk = chunk.to_vec();
+            self.run(move |store| store.delete_rows(floor, &chunk, None)).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
+        Ok(self.clocks.lock().renew(ids))
+    }
+
+    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
+        Ok(self.clocks.lock().get(ids))
+    }
+
+    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+        Ok(self.clocks.lock().mark_expiring(seen))
+    }
+
+    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
+        self.clocks.lock().forget(ids);
+        Ok(())
+    }
+
+    async fn size(&self) -> Result<Size, LogFault> {
+        self.run(|store| store.size()).await
+    }
+
+    async fn reclaim(&self) -> Result<(), LogFault> {
+        while self.run(|store| store.reclaim(RECLAIM_PAGES)).await? {}
+        Ok(())
+    }
+}
