@@ -61,7 +61,7 @@ impl Attributes {
             false => GroupResource::default(),
         };
         let name = if self.is_resource { self.name.as_str() } else { "" };
-        ApiError::forbidden(&resource, name, why)
+        ApiError { nosniff: true, ..ApiError::forbidden(&resource, name, why) }
     }
 
     fn sentence(&self) -> String {

@@ -5,11 +5,11 @@
 
 use std::convert::Infallible;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::Stream;
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{
-    BodyExt, Full, LengthLimitError, Limited, StreamBody,
+    BodyExt, Full, StreamBody,
     combinators::{BoxBody, UnsyncBoxBody},
 };
 
@@ -61,14 +61,26 @@ impl RequestBody {
         self.read_up_to(REQUEST_BYTES_MAX).await
     }
 
-    pub async fn read_up_to(self, bytes_max: usize) -> Result<Bytes, ApiError> {
-        match Limited::new(self.0, bytes_max).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(ApiError::request_entity_too_large(format!("limit is {bytes_max}")))
-            }
-            Err(error) => Err(ApiError::bad_request("the request body could not be read").with_internal(error)),
+    pub async fn read_up_to(mut self, bytes_max: usize) -> Result<Bytes, ApiError> {
+        let too_large = || ApiError::request_entity_too_large(format!("limit is {bytes_max}"));
+        if self.0.size_hint().lower() > bytes_max as u64 {
+            return Err(too_large());
         }
+        let mut read = BytesMut::new();
+        while let Some(frame) = self.0.frame().await {
+            let frame =
+                frame.map_err(|e| ApiError::bad_request("the request body could not be read").with_internal(e))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if read.len() + data.len() > bytes_max {
+                return Err(too_large());
+            }
+            // Most bodies are one frame: it is handed on as it is.
+            if read.is_empty() && self.0.is_end_stream() {
+                return Ok(data);
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok(read.freeze())
     }
 
     /// The body as a stream, for handlers that forward it.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::{authz::Authorization, flags::Cidr, registry::RegistryHandle, schema::Schema};
+use crate::{authz::Authorization, flags::Cidr, registry::RegistryHandle, schema::Schema, store::Store};
 
 /// A source of wall-clock time, so that tests can stop it.
 pub trait Clock: Send + Sync {
@@ -55,6 +55,7 @@ impl Default for Settings {
 pub struct Context {
     pub registry: RegistryHandle,
     pub schema: ArcSwap<Schema>,
+    pub store: Store,
     pub authorization: Arc<Authorization>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,

@@ -1,1 +1,87 @@
-fn main() {}
+//! The program: command line, log, exit code.
+
+use std::{process::ExitCode, sync::Arc};
+
+use async_trait::async_trait;
+use frontend::{
+    body::Body,
+    context::Context,
+    flags::{self, Config, Given},
+    pipeline::{Authorized, Resources, VERSION},
+    status::ApiError,
+    wiring,
+};
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The verbs of the API.
+struct Verbs;
+
+#[async_trait]
+impl Resources for Verbs {
+    async fn serve(&self, _: &Arc<Context>, request: Authorized) -> Result<http::Response<Body>, ApiError> {
+        let resource = request.request().info.group_resource();
+        Err(ApiError::service_unavailable(format!("{resource} cannot be served yet")))
+    }
+}
+
+fn main() -> ExitCode {
+    let parsed = flags::parse(std::env::args().skip(1));
+    let given = match parsed {
+        Ok(given) => given,
+        Err(error) => return refuse(&error),
+    };
+    if given.is_true("help") {
+        print!("{}", flags::help());
+        return ExitCode::SUCCESS;
+    }
+    if given.is_true("version") {
+        println!("Kubernetes {VERSION}");
+        return ExitCode::SUCCESS;
+    }
+    let config = match Config::from_flags(&given) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    start_log(&config);
+    log_flags(&given);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    match runtime.block_on(wiring::run(config, Arc::new(Verbs))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            refuse(&error)
+        }
+    }
+}
+
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("Error: {error}");
+    ExitCode::FAILURE
+}
+
+/// `--v` sets the level, `RUST_LOG` overrides it.
+fn start_log(config: &Config) {
+    let level = match config.verbosity {
+        0..=3 => "info",
+        4..=5 => "debug,h2=info,hyper=info,rustls=info,tower=info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json { log.json().init() } else { log.init() }
+}
+
+fn log_flags(given: &Given) {
+    for (name, value) in given.effective() {
+        tracing::info!("FLAG: --{name}={value:?}");
+    }
+    for name in given.ignored() {
+        tracing::warn!("--{name} is accepted and does not act yet");
+    }
+}

@@ -84,6 +84,8 @@ pub struct ApiError {
     pub internal: Option<String>,
     /// Answered as `text/plain` instead of a `Status`, as the real server does outside of its API paths.
     pub plain_text: bool,
+    /// Refused before any handler saw it: answered with `X-Content-Type-Options: nosniff`.
+    pub nosniff: bool,
 }
 
 #[derive(Serialize)]
@@ -107,7 +109,15 @@ struct Empty {}
 
 impl ApiError {
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        ApiError { code, reason, message: message.into(), details: None, internal: None, plain_text: false }
+        ApiError {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+            internal: None,
+            plain_text: false,
+            nosniff: false,
+        }
     }
 
     pub fn with_details(mut self, details: Details) -> Self {
@@ -145,6 +155,11 @@ impl ApiError {
         let mut out = escape_html(&serde_json::to_string(&self.body()).unwrap_or_default()).into_bytes();
         out.push(b'\n');
         out
+    }
+
+    /// The same, indented, for people. Without a newline at its end, as the real server writes it.
+    pub fn to_json_pretty(&self) -> Vec<u8> {
+        escape_html(&serde_json::to_string_pretty(&self.body()).unwrap_or_default()).into_bytes()
     }
 
     /// The v1 `Status` as a JSON value, for encodings other than JSON and for watch `ERROR` events.
@@ -195,7 +210,7 @@ impl ApiError {
 
     /// A path outside of every API group: text, not a Status.
     pub fn page_not_found() -> Self {
-        ApiError { plain_text: true, ..Self::new(404, "NotFound", "404 page not found") }
+        ApiError { plain_text: true, nosniff: true, ..Self::new(404, "NotFound", "404 page not found") }
     }
 
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {

@@ -95,7 +95,6 @@ pub struct Authorized {
     user: User,
 }
 
-#[expect(dead_code, reason = "the chain that makes the stages comes with the listener")]
 impl Unauthenticated {
     pub(super) fn new(request: Request) -> Self {
         Unauthenticated(request)
@@ -110,7 +109,6 @@ impl Unauthenticated {
     }
 }
 
-#[expect(dead_code, reason = "the chain that makes the stages comes with the listener")]
 impl Authenticated {
     pub fn request(&self) -> &Request {
         &self.request

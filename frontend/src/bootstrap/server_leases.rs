@@ -1,0 +1,98 @@
+//! How servers on one store know of each other: each keeps a key with its address alive, as kube-apiserver does.
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    schema::{Gvk, Type, codec},
+    store::{CreateOutcome, StoreError, UpdateOutcome},
+};
+
+/// A server that does not renew its key for this long is gone.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// This server's key among those of all.
+pub struct ServerLeases {
+    address: IpAddr,
+    folder: String,
+    /// Moves with each renewal, since an identical write would be no write.
+    renewals: i64,
+}
+
+/// What keeps the key from being written.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the schema cannot express a server's key")]
+    Schema,
+    #[error("another server keeps writing this server's key")]
+    Contended,
+}
+
+impl ServerLeases {
+    pub fn new(context: &Context, address: IpAddr) -> ServerLeases {
+        ServerLeases { address, folder: format!("{}/masterleases/", context.store.prefix()), renewals: 0 }
+    }
+
+    fn key(&self) -> String {
+        format!("{}{}", self.folder, self.address)
+    }
+
+    /// Makes or renews this server's key.
+    pub async fn renew(&mut self, context: &Context) -> Result<(), LeaseError> {
+        let key = self.key();
+        for _ in 0..3 {
+            let Some(stored) = context.store.get(&key).await? else {
+                let value = self.value(context).ok_or(LeaseError::Schema)?;
+                match context.store.create(&key, value, Some(LEASE_TTL)).await? {
+                    CreateOutcome::Created { .. } => return Ok(()),
+                    CreateOutcome::Exists => continue,
+                }
+            };
+            if let Ok(object) = codec::decode_stored(&context.schema(), &stored.value) {
+                self.renewals = self.renewals.max(object.generation());
+            }
+            let value = self.value(context).ok_or(LeaseError::Schema)?;
+            let updated = context.store.update(&key, stored.mod_revision, value, Some(LEASE_TTL)).await?;
+            if matches!(updated, UpdateOutcome::Updated { .. }) {
+                return Ok(());
+            }
+        }
+        Err(LeaseError::Contended)
+    }
+
+    /// The addresses of all live servers, in order.
+    pub async fn addresses(&self, context: &Context) -> Result<Vec<String>, LeaseError> {
+        let page = context.store.list(&self.folder, 0).await?;
+        let address = |stored: &crate::store::Stored| {
+            stored.key.as_str().strip_prefix(&self.folder).filter(|ip| ip.parse::<IpAddr>().is_ok()).map(str::to_owned)
+        };
+        Ok(page.items.iter().filter_map(address).collect())
+    }
+
+    /// Takes this server off the list.
+    pub async fn remove(&self, context: &Context) -> Result<(), LeaseError> {
+        if let Some(stored) = context.store.get(&self.key()).await? {
+            context.store.delete(&self.key(), stored.mod_revision).await?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, context: &Context) -> Option<bytes::Bytes> {
+        self.renewals += 1;
+        let document = json!({
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"generation": self.renewals},
+            "subsets": [{"addresses": [{"ip": self.address}]}],
+        });
+        let schema = context.schema();
+        let endpoints = Gvk::from_static("", "v1", "Endpoints");
+        let kind: Type = schema.of(&endpoints)?;
+        let decoded = codec::decode_json(&schema, document.to_string().as_bytes(), Some(&endpoints)).ok()?;
+        Some(codec::encode_stored(&decoded.object, &kind, codec::StorageEncoding::Protobuf))
+    }
+}
