@@ -38,8 +38,8 @@ async fn an_alarm_is_raised_listed_obeyed_and_disarmed() {
     let mut maintenance = MaintenanceClient::new(served.channel.clone());
     let alarm = |action| pb::AlarmRequest { action, member_id: 5, alarm: pb::AlarmType::Nospace as i32 };
     let raised = pb::AlarmMember { member_id: 5, alarm: pb::AlarmType::Nospace as i32 };
-    assert_eq!(maintenance.alarm(alarm(1)).await.unwrap().into_inner().alarms, [raised.clone()]);
-    assert_eq!(maintenance.alarm(alarm(0)).await.unwrap().into_inner().alarms, [raised.clone()]);
+    assert_eq!(maintenance.alarm(alarm(1)).await.unwrap().into_inner().alarms, [raised]);
+    assert_eq!(maintenance.alarm(alarm(0)).await.unwrap().into_inner().alarms, [raised]);
     let no_space = (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded".to_owned());
     assert_eq!(refusal(served.kv.put(put("a", "1")).await), no_space);
     let errors = maintenance.status(pb::StatusRequest {}).await.unwrap().into_inner().errors;
