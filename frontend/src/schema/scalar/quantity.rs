@@ -101,6 +101,14 @@ impl Quantity {
         self.plus(&Quantity { nanos: -other.nanos, format: other.format })
     }
 
+    /// Away from nothing smaller than a thousandth, as Kubernetes keeps resources.
+    pub fn round_up_to_milli(&self) -> Quantity {
+        const MILLI: i128 = 1_000_000;
+        let whole = self.nanos / MILLI * MILLI;
+        let up = if whole == self.nanos { 0 } else { MILLI * self.nanos.signum() };
+        Quantity { nanos: whole + up, format: self.format }
+    }
+
     pub fn canonical(&self) -> String {
         if self.nanos == 0 {
             return "0".to_owned();
