@@ -11,10 +11,10 @@ pub(super) fn autoscaler(autoscaler: &mut Struct) {
     let spec = autoscaler.def().field("spec").and_then(|field| field.struct_ref()).cloned();
     let Some(spec) = spec else { return };
     let metrics = autoscaler.get("spec").and_then(|spec| spec.child("metrics")).and_then(Value::as_list);
-    if metrics.is_none_or(<[Value]>::is_empty) {
-        if let Some(metric) = spec.field("metrics").and_then(|field| field.struct_ref()) {
-            set_in_struct(autoscaler, &["spec", "metrics"], vec![cpu_metric(metric)].into());
-        }
+    if metrics.is_none_or(<[Value]>::is_empty)
+        && let Some(metric) = spec.field("metrics").and_then(|field| field.struct_ref())
+    {
+        set_in_struct(autoscaler, &["spec", "metrics"], vec![cpu_metric(metric)].into());
     }
     if is_set(autoscaler, &["spec", "behavior"]) {
         let policies = [("Pods", 4), ("Percent", 100)];

@@ -104,6 +104,9 @@ fn host_ports(container: &mut Struct) {
     }
 }
 
+/// Resources in the order in which they were met.
+type Sums = Vec<(String, Quantity)>;
+
 const SUPPORTED: [&str; 2] = ["cpu", "memory"];
 const HUGE_PAGES: &str = "hugepages-";
 
@@ -148,11 +151,11 @@ fn pod_level_resources(pod: &mut Struct) {
 /// What all containers together take: the sum of those that run, or the largest that an init container needs beside
 /// the restartable ones before it.
 fn aggregate(pod: &mut Struct, which: &str) -> MapValue {
-    let mut running: Vec<(String, Quantity)> = Vec::new();
+    let mut running: Sums = Vec::new();
     for container in each(pod, &["spec", "containers"]) {
         combine(&mut running, container, which, |sum, value| sum.plus(&value));
     }
-    let (mut sidecars, mut init): (Vec<(String, Quantity)>, Vec<(String, Quantity)>) = (Vec::new(), Vec::new());
+    let (mut sidecars, mut init): (Sums, Sums) = (Vec::new(), Vec::new());
     for container in each(pod, &["spec", "initContainers"]) {
         if text(container, &["restartPolicy"]) == "Always" {
             combine(&mut running, container, which, |sum, value| sum.plus(&value));
@@ -169,12 +172,7 @@ fn aggregate(pod: &mut Struct, which: &str) -> MapValue {
     MapValue::from_entries(entries)
 }
 
-fn combine(
-    sums: &mut Vec<(String, Quantity)>,
-    container: &Struct,
-    which: &str,
-    add: impl Fn(Quantity, Quantity) -> Quantity,
-) {
+fn combine(sums: &mut Sums, container: &Struct, which: &str, add: impl Fn(Quantity, Quantity) -> Quantity) {
     let resources = container.get("resources").and_then(|resources| resources.at(&[which])).and_then(Value::as_map);
     for (name, value) in resources.into_iter().flat_map(MapValue::iter) {
         let Some(value) = value.as_str().and_then(|text| Quantity::parse(text).ok()) else { continue };
@@ -185,7 +183,7 @@ fn combine(
     }
 }
 
-fn merge_max(target: &mut Vec<(String, Quantity)>, other: &[(String, Quantity)]) {
+fn merge_max(target: &mut Sums, other: &[(String, Quantity)]) {
     for (name, value) in other {
         match target.iter_mut().find(|(known, _)| known == name) {
             Some((_, largest)) if *value > *largest => *largest = *value,

@@ -73,10 +73,10 @@ pub(super) fn namespace(namespace: &mut Struct) {
 
 /// What can be allocated is everything, unless the node says otherwise.
 pub(super) fn node_status(status: &mut Struct) {
-    if status.get("allocatable").is_none() {
-        if let Some(capacity) = status.get("capacity").cloned() {
-            status.set("allocatable", capacity);
-        }
+    if status.get("allocatable").is_none()
+        && let Some(capacity) = status.get("capacity").cloned()
+    {
+        status.set("allocatable", capacity);
     }
 }
 
