@@ -34,7 +34,6 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     pub(crate) doc: Doc,
     pub(crate) embedded: String,
-    pub(crate) go_type: String,
 }
 
 #[derive(Clone)]
@@ -217,7 +216,6 @@ impl Builder<'_> {
             required: !optional && mark == '!',
             doc: doc.clone(),
             embedded: embedded.to_owned(),
-            go_type: facts::go_type(message.package, owner, field.name()),
         })
     }
 

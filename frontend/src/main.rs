@@ -21,9 +21,8 @@ struct Verbs;
 
 #[async_trait]
 impl Resources for Verbs {
-    async fn serve(&self, _: &Arc<Context>, request: Authorized) -> Result<http::Response<Body>, ApiError> {
-        let resource = request.request().info.group_resource();
-        Err(ApiError::service_unavailable(format!("{resource} cannot be served yet")))
+    async fn serve(&self, ctx: &Arc<Context>, request: Authorized) -> Result<http::Response<Body>, ApiError> {
+        frontend::verbs::dispatch(Arc::clone(ctx), request).await
     }
 }
 
@@ -73,10 +72,7 @@ fn start_log(config: &Config) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_json { log.json().init() } else { log.init() }
 }
 

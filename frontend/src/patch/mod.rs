@@ -44,7 +44,7 @@ pub struct FieldMerge<M> {
     /// Structs and lists that are replaced as a whole (`patchStrategy: replace`).
     pub replace: bool,
     /// The field of the elements that identifies them; empty for primitive elements.
-    pub merge_key: &'static str,
+    pub merge_key: String,
     /// The type of the struct or of the elements.
     pub inner: M,
 }

@@ -27,11 +27,11 @@ pub(super) fn merge_list<M: MergeInfo>(
     if field.merge_key.is_empty() {
         return bad(format!("cannot merge lists without merge key for {}", field.inner.kind_name()));
     }
-    let (base, patch) = take_special_elements(original, patch, field.merge_key)?;
+    let (base, patch) = take_special_elements(original, patch, &field.merge_key)?;
     let server_order = base.clone();
     let merged = merge_elements(base, &patch, field)?;
-    check_keys(&merged, field.merge_key)?;
-    Ok(in_order(merged, &patch, &server_order, field.merge_key))
+    check_keys(&merged, &field.merge_key)?;
+    Ok(in_order(merged, &patch, &server_order, &field.merge_key))
 }
 
 /// Merges a list for which `order` is given. `None`: there is no such list on either side.
@@ -41,7 +41,7 @@ pub(super) fn apply_order<M: MergeInfo>(
     order: &[Value],
     field: &FieldMerge<M>,
 ) -> Result<Option<Vec<Value>>, PatchError> {
-    check_order(patch.as_deref().unwrap_or_default(), order, field.merge_key)?;
+    check_order(patch.as_deref().unwrap_or_default(), order, &field.merge_key)?;
     let server_order = server.clone().unwrap_or_default();
     let merged = match (server, patch) {
         (None, None) => return Ok(None),
@@ -51,9 +51,9 @@ pub(super) fn apply_order<M: MergeInfo>(
         (Some(_), Some(patch)) => patch,
     };
     if !field.merge_key.is_empty() {
-        check_keys(&merged, field.merge_key)?;
+        check_keys(&merged, &field.merge_key)?;
     }
-    Ok(Some(in_order(merged, order, &server_order, field.merge_key)))
+    Ok(Some(in_order(merged, order, &server_order, &field.merge_key)))
 }
 
 fn elements_are_objects(original: &[Value], patch: &[Value]) -> Result<bool, PatchError> {
@@ -135,8 +135,8 @@ fn merge_elements<M: MergeInfo>(
     field: &FieldMerge<M>,
 ) -> Result<Vec<Value>, PatchError> {
     for item in patch {
-        let Some(key) = item.get(field.merge_key) else { return no_merge_key(item, field.merge_key) };
-        match original.iter_mut().find(|o| o.get(field.merge_key) == Some(key)) {
+        let Some(key) = item.get(&field.merge_key) else { return no_merge_key(item, &field.merge_key) };
+        match original.iter_mut().find(|o| o.get(&field.merge_key) == Some(key)) {
             Some(slot) => {
                 let (Value::Object(current), Value::Object(change)) = (slot.take(), item.clone()) else { continue };
                 *slot = Value::Object(merge_map(current, change, &field.inner)?);

@@ -66,7 +66,7 @@ impl MergeInfo for Pod {
             "tolerations" | "strategy" | "metadata" => (false, ""),
             _ => return None,
         };
-        Some(FieldMerge { merge, replace: false, merge_key, inner: Pod })
+        Some(FieldMerge { merge, replace: false, merge_key: merge_key.to_owned(), inner: Pod })
     }
 }
 

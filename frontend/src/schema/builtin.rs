@@ -12,7 +12,6 @@ const fn f(
     presence: Presence,
     required: bool,
     doc: &'static str,
-    go_type: &'static str,
     embedded: &'static str,
     merge: Merge,
 ) -> Field {
@@ -23,7 +22,7 @@ const fn f(
         presence,
         required,
         doc: Cow::Borrowed(doc),
-        go_type: Cow::Borrowed(go_type),
+        go_type: Cow::Borrowed(""),
         embedded: Cow::Borrowed(embedded),
         merge,
     }

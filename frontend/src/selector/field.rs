@@ -37,6 +37,12 @@ impl FieldSelector {
         FieldSelector { terms: vec![FieldTerm { field: field.to_owned(), value: value.to_owned(), negated: false }] }
     }
 
+    /// The same terms about fields of other names.
+    pub fn try_rename<E>(&self, name: impl Fn(&str) -> Result<String, E>) -> Result<FieldSelector, E> {
+        let renamed = |t: &FieldTerm| Ok(FieldTerm { field: name(&t.field)?, ..t.clone() });
+        Ok(FieldSelector { terms: self.terms.iter().map(renamed).collect::<Result<_, E>>()? })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }

@@ -12,7 +12,6 @@ mod endpoint;
 mod error;
 mod fence;
 mod lease;
-mod listing;
 mod model;
 mod read;
 mod resolve;
@@ -27,7 +26,6 @@ use tower::util::BoxCloneSyncService;
 pub use cache::{Cache, CacheEvent, CacheLimits, Entry, EventKind, Scope, Snapshot, Subscription, WatchEnd};
 pub use channel::{ChannelFault, EndpointChannel};
 pub use error::StoreError;
-pub use listing::{ListAt, ListRequest, Listing, Select};
 pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
 
 use compact::Compactor;

@@ -17,7 +17,7 @@ pub(crate) fn regex_error(message: &str, pattern: &str, examples: &[&str]) -> St
         return format!("{message} (regex used for validation is '{pattern}')");
     }
     let examples: Vec<String> = examples.iter().map(|e| format!("'{e}', ")).collect();
-    format!("{message} (e.g. {}regex used for validation is '{pattern}')", examples.join("or "))
+    format!("{message} (e.g. {}regex used for validation is '{pattern}')", examples.join(" or "))
 }
 
 /// Length in the unit that this family of checks speaks of.

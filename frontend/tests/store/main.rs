@@ -2,7 +2,6 @@
 
 mod cache;
 mod faults;
-mod lists;
 mod proxy;
 mod server;
 mod transport;

@@ -13,13 +13,11 @@ pub struct Subscription {
     position: Position,
     /// Events up to here are not this watcher's: a watch may begin in the future.
     after: i64,
-    /// The revision of the last event handed out: events are applied before the watermark says so.
-    delivered: i64,
 }
 
 impl Subscription {
     pub(super) fn new(cache: Cache, group: Arc<Group>, scope: Scope, position: Position, after: i64) -> Subscription {
-        Subscription { cache, group, scope, position, after, delivered: after }
+        Subscription { cache, group, scope, position, after }
     }
 
     /// The next events, at least one and at most `max`. A dropped future loses nothing.
@@ -39,9 +37,6 @@ impl Subscription {
     pub fn take(&mut self, max: usize) -> Result<Vec<Arc<CacheEvent>>, WatchEnd> {
         let mut events = self.group.take(&self.scope, &self.position, max.max(1))?;
         events.retain(|event| event.revision() > self.after);
-        if let Some(last) = events.last() {
-            self.delivered = last.revision();
-        }
         Ok(events)
     }
 
@@ -49,7 +44,7 @@ impl Subscription {
     pub fn caught_up(&self) -> Option<i64> {
         // First the watermark, then the mark: all up to this watermark has been applied and marked by then.
         let watermark = self.cache.revision();
-        self.group.is_clean(&self.position).then_some(watermark.max(self.delivered))
+        self.group.is_clean(&self.position).then_some(watermark.max(self.after))
     }
 
     pub fn scope(&self) -> &Scope {

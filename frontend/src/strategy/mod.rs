@@ -1,0 +1,18 @@
+//! What is particular to single resources when their objects are created, changed and deleted.
+//!
+//! In: a target and its objects. Out: objects made ready for the store. Most resources are a row of [`rows`]; those with
+//! more to do have a file. Not here: validation, and the verbs.
+
+mod deletion;
+mod equality;
+mod namespaces;
+mod pods;
+mod prepare;
+mod rows;
+mod services;
+
+pub use deletion::{Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, shows_deleted};
+pub use equality::same;
+pub use namespaces::namespace_accepts;
+pub use prepare::{prepare_create, prepare_update};
+pub use services::{Claims, claim, removed};

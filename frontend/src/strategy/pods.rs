@@ -1,0 +1,49 @@
+//! Pods: the status they start with, and what an update leaves alone.
+
+use crate::schema::{Object, Value};
+
+pub(super) fn prepare_create(object: &mut Object) {
+    object.set(&["status", "phase"], "Pending");
+    let class = quality_of_service(object);
+    object.set(&["status", "qosClass"], class);
+}
+
+pub(super) fn prepare_update(object: &mut Object, old: &Object) {
+    object.copy_from(old, &["spec", "ephemeralContainers"]);
+}
+
+/// The ephemeralcontainers endpoint changes them alone.
+pub(super) fn only_ephemeral_containers(object: &mut Object, old: &Object) {
+    let containers = object.get(&["spec", "ephemeralContainers"]).cloned();
+    object.copy_from(old, &["spec"]);
+    object.copy_from(old, &["status"]);
+    if let Some(containers) = containers {
+        object.set(&["spec", "ephemeralContainers"], containers);
+    }
+    object.set_generation(old.generation() + 1);
+}
+
+/// Guaranteed: every container limits cpu and memory and requests as much; BestEffort: none asks for anything.
+fn quality_of_service(object: &Object) -> &'static str {
+    let lists = ["initContainers", "containers"];
+    let containers: Vec<&Value> =
+        lists.iter().flat_map(|l| object.get_list(&["spec", l]).unwrap_or_default()).collect();
+    let amount = |container: &Value, part: &str, resource: &str| -> Option<String> {
+        let text = container.at(&["resources", part, resource])?.as_str()?;
+        (text != "0").then(|| text.to_owned())
+    };
+    let mut asks = false;
+    let mut guaranteed = !containers.is_empty();
+    for container in containers {
+        for resource in ["cpu", "memory"] {
+            let (request, limit) = (amount(container, "requests", resource), amount(container, "limits", resource));
+            asks |= request.is_some() || limit.is_some();
+            guaranteed &= limit.is_some() && request == limit;
+        }
+    }
+    match (asks, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,114 @@
+//! POST to a collection.
+
+use super::{
+    defaults, input,
+    options::{OptionsKind, WriteOptions},
+    respond::Answer,
+    target::Target,
+    write::insert,
+};
+use crate::{
+    context::Context,
+    negotiate::{self, Offer},
+    pipeline::{Request, Warnings},
+    schema::Object,
+    status::ApiError,
+    strategy, validation,
+};
+
+/// A taken generated name is replaced by another this often.
+const GENERATE_ATTEMPTS: usize = 8;
+
+pub(super) async fn create(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+    let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
+    let media = negotiate::input(&request.headers, &offer)?;
+    let body = request.body.read().await?;
+    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let mut object =
+        input::decode(&target.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    defaults::wipe_system_fields(&mut object);
+    defaults::settle_namespace(target, &mut object)?;
+    input::merge_owner_references(&mut object, &request.warnings);
+    create_object(ctx, target, object, options.dry_run, &request.warnings)
+        .await
+        .map(|object| Answer::object(201, object))
+}
+
+/// Creates an object that was decoded and defaulted; with a generateName, under a name that is free.
+pub(super) async fn create_object(
+    ctx: &Context,
+    target: &Target,
+    object: Object,
+    dry_run: bool,
+    warnings: &Warnings,
+) -> Result<Object, ApiError> {
+    strategy::namespace_accepts(ctx, target, object.name()).await?;
+    let generated = object.name().is_empty() && !object.generate_name().is_empty();
+    let mut attempt = 1;
+    loop {
+        let mut candidate = object.clone();
+        prepare_new(ctx, target, &mut candidate, warnings)?;
+        let named = target.with_name(candidate.name());
+        let key = named.key(ctx)?;
+        let claims = strategy::claim(ctx, &named, &mut candidate, None, dry_run).await?;
+        if !candidate.resource_version().is_empty() {
+            claims.release(ctx).await;
+            return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
+        }
+        match insert(ctx, &named, &key, &candidate, dry_run).await {
+            Ok(Some(stored)) => return Ok(stored),
+            Ok(None) => {
+                claims.release(ctx).await;
+                if !generated || attempt == GENERATE_ATTEMPTS {
+                    return Err(taken(ctx, &named, &key, generated).await);
+                }
+                attempt += 1;
+            }
+            Err(error) => {
+                claims.release(ctx).await;
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Everything that happens to a new object before it is stored, but for what it claims from others.
+pub(super) fn prepare_new(
+    ctx: &Context,
+    target: &Target,
+    object: &mut Object,
+    warnings: &Warnings,
+) -> Result<(), ApiError> {
+    defaults::fill_system_fields(ctx, object);
+    if object.name().is_empty() && !object.generate_name().is_empty() {
+        let name = defaults::generate_name(object.generate_name());
+        object.set_name(&name);
+    }
+    defaults::settle_namespace(target, object)?;
+    strategy::prepare_create(ctx, target, object);
+    let errors = validation::validate_create(target.row(), target.resource.namespaced, object);
+    if !errors.is_empty() {
+        let gvk = object.gvk();
+        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
+    }
+    for warning in validation::warnings(target.row(), object) {
+        warnings.add(warning);
+    }
+    Ok(())
+}
+
+/// The refusal of a name that exists. An object on its way out is told apart.
+async fn taken(ctx: &Context, target: &Target, key: &str, generated: bool) -> ApiError {
+    let resource = target.group_resource();
+    let mut error = if generated {
+        ApiError::generate_name_conflict(&resource, &target.name, 1)
+    } else {
+        ApiError::already_exists(&resource, &target.name)
+    };
+    if let Ok(Some(stored)) = ctx.store.get(key).await
+        && target.decode(&stored).is_ok_and(|existing| existing.deletion_timestamp().is_some())
+    {
+        error.message = format!("object is being deleted: {}", error.message);
+    }
+    error
+}

@@ -1,0 +1,250 @@
+//! DELETE of one object: at once, after a grace period, or when its finalizers are gone.
+
+use async_trait::async_trait;
+
+use super::{
+    defaults,
+    delete_options::{DeleteOptions, Propagation},
+    respond::Answer,
+    target::Target,
+    write::{self, Current, Rewrite, Step},
+};
+use crate::{
+    context::Context,
+    pipeline::Request,
+    schema::Object,
+    status::{ApiError, GroupResource},
+    strategy::{self, Collection, Grace},
+};
+
+pub(super) const ORPHAN: &str = "orphan";
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+
+pub(super) async fn delete(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+    let body = request.body.read().await?;
+    let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    let removal = remove(ctx, target, &options).await?;
+    let accepted = !removal.removed && options.orphan_dependents == Some(false);
+    removal.answer(target, if accepted { 202 } else { 200 })
+}
+
+/// What a delete has done.
+pub(super) struct Removal {
+    object: Object,
+    removed: bool,
+    /// The object is what the client gets; else a Status.
+    shows_object: bool,
+}
+
+impl Removal {
+    fn answer(self, target: &Target, code: u16) -> Result<Answer, ApiError> {
+        if self.shows_object {
+            return Ok(Answer::object(code, self.object));
+        }
+        Answer::success(&target.schema, code, &target.group_resource(), self.object.name(), self.object.uid())
+    }
+}
+
+/// Deletes the target's object, as far as it can be now.
+pub(super) async fn remove(ctx: &Context, target: &Target, options: &DeleteOptions) -> Result<Removal, ApiError> {
+    let mut mark = Mark { ctx, target, options, outcome: Outcome::Gone };
+    let marked = write::apply(ctx, target, options.dry_run, &mut mark).await?;
+    let outcome = mark.outcome;
+    let mut removal = Removal { object: marked.object, removed: marked.removed, shows_object: true };
+    match outcome {
+        // A grace period of zero: it was announced, now it happens.
+        Outcome::Graceful { seconds: 0, pending: false } if !options.dry_run => {
+            let mut last = Last { uid: removal.object.uid().to_owned(), target };
+            let gone = write::apply(ctx, target, false, &mut last).await;
+            if let Ok(gone) = gone {
+                removal.object = gone.object;
+            }
+            removal.removed = true;
+        }
+        _ => {}
+    }
+    if removal.removed {
+        strategy::removed(ctx, target, &removal.object).await;
+        removal.shows_object = strategy::shows_deleted(target.row());
+    } else if matches!(outcome, Outcome::AlreadyDeleting) {
+        removal.shows_object = strategy::shows_deleted(target.row());
+    }
+    Ok(removal)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Gone,
+    Graceful { seconds: i64, pending: bool },
+    Finalizing,
+    AlreadyDeleting,
+}
+
+struct Mark<'a> {
+    ctx: &'a Context,
+    target: &'a Target,
+    options: &'a DeleteOptions,
+    outcome: Outcome,
+}
+
+#[async_trait]
+impl Rewrite for Mark<'_> {
+    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
+        let Some(current) = current else {
+            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+        };
+        check_preconditions(self.target, self.options, &current.object)?;
+        let mut object = current.object.clone();
+        if let Some(keep) = strategy::keeps_for_deletion(self.target, &object, &defaults::now(self.ctx)) {
+            self.outcome = if current.object.deletion_timestamp().is_some() {
+                Outcome::AlreadyDeleting
+            } else {
+                Outcome::Finalizing
+            };
+            object = keep;
+            if current.object.deletion_timestamp().is_none() {
+                set_finalizers(self.target, &mut object, self.options);
+            }
+            return Ok(Step::Write(Box::new(object)));
+        }
+        let graceful = match self.begin_grace(&mut object)? {
+            Begun::Pending => {
+                self.outcome = Outcome::AlreadyDeleting;
+                return Ok(Step::Write(Box::new(current.object.clone())));
+            }
+            Begun::Graceful(seconds) => Some(seconds),
+            Begun::Immediate => None,
+        };
+        set_finalizers(self.target, &mut object, self.options);
+        let pending = object.finalizers().next().is_some();
+        if let Some(seconds) = graceful {
+            self.outcome = Outcome::Graceful { seconds, pending };
+            return Ok(Step::Write(Box::new(object)));
+        }
+        if pending {
+            self.outcome = Outcome::Finalizing;
+            self.mark_as_deleting(&mut object);
+            return Ok(Step::Write(Box::new(object)));
+        }
+        self.outcome = Outcome::Gone;
+        Ok(Step::Remove(Box::new(current.object.clone())))
+    }
+}
+
+enum Begun {
+    Immediate,
+    Graceful(i64),
+    /// It is being deleted already, and not later than asked for.
+    Pending,
+}
+
+impl Mark<'_> {
+    /// The part of resources that are deleted gracefully (pods).
+    fn begin_grace(&self, object: &mut Object) -> Result<Begun, ApiError> {
+        let Grace::Seconds(seconds) = strategy::grace(self.target.row(), object, self.options.grace_period_seconds)
+        else {
+            return Ok(Begun::Immediate);
+        };
+        let now = self.ctx.clock.now();
+        let Some(deleted_at) = object.deletion_timestamp() else {
+            object.set_deletion_timestamp(Some(&later(now, seconds)));
+            object.set_deletion_grace_period_seconds(Some(seconds));
+            if object.generation() > 0 {
+                object.set_generation(object.generation() + 1);
+            }
+            return Ok(Begun::Graceful(seconds));
+        };
+        let granted = object.deletion_grace_period_seconds().unwrap_or(0);
+        if granted == 0 {
+            return Ok(Begun::Immediate);
+        }
+        let Some(wish) = self.options.grace_period_seconds.filter(|wish| *wish < granted) else {
+            return Ok(Begun::Pending);
+        };
+        let begun = deleted_at.parse::<jiff::Timestamp>().unwrap_or(now) - jiff::SignedDuration::from_secs(granted);
+        let shortened = begun + jiff::SignedDuration::from_secs(wish);
+        let (at, seconds) = if shortened < now { (now, wish.min(1)) } else { (shortened, wish) };
+        object.set_deletion_timestamp(Some(&defaults::time_text(at)));
+        object.set_deletion_grace_period_seconds(Some(seconds));
+        Ok(Begun::Graceful(seconds))
+    }
+
+    fn mark_as_deleting(&self, object: &mut Object) {
+        if object.deletion_timestamp().is_none() {
+            if object.generation() > 0 {
+                object.set_generation(object.generation() + 1);
+            }
+            object.set_deletion_timestamp(Some(&defaults::now(self.ctx)));
+        }
+        object.set_deletion_grace_period_seconds(Some(0));
+    }
+}
+
+fn later(now: jiff::Timestamp, seconds: i64) -> String {
+    defaults::time_text(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now))
+}
+
+/// The second half of a grace period of zero.
+struct Last<'a> {
+    uid: String,
+    target: &'a Target,
+}
+
+#[async_trait]
+impl Rewrite for Last<'_> {
+    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
+        match current {
+            Some(current) if current.object.uid() == self.uid => Ok(Step::Remove(Box::new(current.object.clone()))),
+            _ => Err(ApiError::not_found(&self.target.group_resource(), &self.target.name)),
+        }
+    }
+}
+
+fn check_preconditions(target: &Target, options: &DeleteOptions, object: &Object) -> Result<(), ApiError> {
+    let by_kind = GroupResource::new(target.resource.group.clone(), target.resource.kind.clone());
+    if let Some(uid) = options.precondition_uid.as_ref().filter(|uid| *uid != object.uid()) {
+        let why = format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+            object.uid()
+        );
+        return Err(ApiError::conflict(&by_kind, object.name(), why));
+    }
+    if let Some(version) = options.precondition_revision.as_ref().filter(|v| *v != object.resource_version()) {
+        let why = format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
+            object.resource_version()
+        );
+        return Err(ApiError::conflict(&by_kind, object.name(), why));
+    }
+    Ok(())
+}
+
+/// Leaves to the garbage collector what is its part, by its finalizers.
+fn set_finalizers(target: &Target, object: &mut Object, options: &DeleteOptions) {
+    let policy = strategy::collection(target.row(), &target.resource.version);
+    if policy == Collection::Unsupported {
+        return;
+    }
+    let propagation = match options.orphan_dependents {
+        Some(true) => Some(Propagation::Orphan),
+        Some(false) => Some(Propagation::Background),
+        None => options.propagation,
+    };
+    let marked = object.finalizers().find_map(|f| match f {
+        ORPHAN => Some(Propagation::Orphan),
+        FOREGROUND => Some(Propagation::Foreground),
+        _ => None,
+    });
+    let effective = propagation.or(marked).or((policy == Collection::Orphan).then_some(Propagation::Orphan));
+    let before: Vec<String> = object.finalizers().map(str::to_owned).collect();
+    let mut after: Vec<&str> = before.iter().map(String::as_str).filter(|f| *f != ORPHAN && *f != FOREGROUND).collect();
+    match effective {
+        Some(Propagation::Orphan) => after.push(ORPHAN),
+        Some(Propagation::Foreground) => after.push(FOREGROUND),
+        Some(Propagation::Background) | None => {}
+    }
+    let same = after.len() == before.len() && after.iter().all(|f| before.iter().any(|b| b == f));
+    if !same {
+        object.set_finalizers(after);
+    }
+}

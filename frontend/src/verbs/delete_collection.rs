@@ -1,0 +1,46 @@
+//! DELETE of a collection: every selected object is deleted by itself.
+
+use super::{
+    delete::remove,
+    delete_options::DeleteOptions,
+    list,
+    list_options::ListOptions,
+    respond::Answer,
+    target::{Target, known_kind},
+};
+use crate::{
+    context::Context,
+    pipeline::Request,
+    schema::{Object, Value},
+    status::ApiError,
+};
+
+pub(super) async fn delete_collection(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+    let options = ListOptions::parse(&request.query, target, false)?;
+    let body = request.body.read().await?;
+    let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    let listing = list::read(ctx, target, &options).await?;
+    let mut items = Vec::with_capacity(listing.items.len());
+    for item in &listing.items {
+        let mut one = target.with_name(item.name());
+        if target.resource.namespaced {
+            one.namespace = item.namespace().to_owned();
+        }
+        let mut object = item.object(target)?;
+        match remove(ctx, &one, &deletion).await {
+            Err(error) if error.code != 404 => return Err(error),
+            _ => {}
+        }
+        if !target.resource.custom {
+            object.remove(&["kind"]);
+            object.remove(&["apiVersion"]);
+        }
+        items.push(Value::Struct(object.root().clone()));
+    }
+    let kind =
+        known_kind(&target.schema, &target.resource.group, &target.resource.version, &target.resource.list_kind)?;
+    let mut answer = Object::new(&kind);
+    answer.set(&["metadata", "resourceVersion"], listing.revision.to_string());
+    answer.set(&["items"], Value::List(items));
+    Ok(Answer::object(200, answer))
+}

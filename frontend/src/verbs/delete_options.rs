@@ -1,0 +1,169 @@
+//! How an object is to be deleted: from the body, as JSON, YAML or protobuf, or else from the query.
+
+use bytes::Bytes;
+use prost::Message;
+use serde::Deserialize;
+
+use super::options::dry_run;
+use crate::{
+    negotiate::{self, MediaType, Offer},
+    request_info::Query,
+    status::{ApiError, FieldError},
+};
+
+/// What becomes of an object's dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Propagation {
+    Orphan,
+    Background,
+    Foreground,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeleteOptions {
+    pub(super) grace_period_seconds: Option<i64>,
+    pub(super) precondition_uid: Option<String>,
+    pub(super) precondition_revision: Option<String>,
+    /// The old way to say what `propagation` says.
+    pub(super) orphan_dependents: Option<bool>,
+    pub(super) propagation: Option<Propagation>,
+    pub(super) dry_run: bool,
+}
+
+/// The options as any of the three encodings carries them. Their kind exists in every group; only its name counts.
+#[derive(Clone, PartialEq, Deserialize, Message)]
+#[serde(rename_all = "camelCase", default)]
+struct Wire {
+    #[prost(int64, optional, tag = "1")]
+    grace_period_seconds: Option<i64>,
+    #[prost(message, optional, tag = "2")]
+    preconditions: Option<Preconditions>,
+    #[prost(bool, optional, tag = "3")]
+    orphan_dependents: Option<bool>,
+    #[prost(string, optional, tag = "4")]
+    propagation_policy: Option<String>,
+    #[prost(string, repeated, tag = "5")]
+    #[serde(deserialize_with = "null_is_empty")]
+    dry_run: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Deserialize, Message)]
+#[serde(default)]
+struct Preconditions {
+    #[prost(string, optional, tag = "1")]
+    uid: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    #[serde(rename = "resourceVersion")]
+    resource_version: Option<String>,
+}
+
+/// The envelope of protobuf objects, as far as it matters here.
+#[derive(Clone, PartialEq, Message)]
+struct Unknown {
+    #[prost(bytes = "bytes", tag = "2")]
+    raw: Bytes,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Option::<Vec<String>>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
+
+impl DeleteOptions {
+    pub(super) fn parse(headers: &http::HeaderMap, query: &Query, body: &Bytes) -> Result<DeleteOptions, ApiError> {
+        let wire = if body.is_empty() {
+            from_query(query)?
+        } else {
+            from_body(negotiate::input(headers, &Offer::DOCUMENTS)?, body)?
+        };
+        wire.validated()
+    }
+}
+
+fn from_query(query: &Query) -> Result<Wire, ApiError> {
+    let seconds = match query.non_empty("gracePeriodSeconds") {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            let quoted = crate::status::go_quote(text);
+            ApiError::bad_request(format!("strconv.ParseInt: parsing {quoted}: invalid syntax"))
+        })?),
+    };
+    Ok(Wire {
+        grace_period_seconds: seconds,
+        preconditions: None,
+        orphan_dependents: query.get("orphanDependents").map(|_| query.is_true("orphanDependents")),
+        propagation_policy: query.get("propagationPolicy").map(str::to_owned),
+        dry_run: query.all("dryRun").map(str::to_owned).collect(),
+    })
+}
+
+fn from_body(media: MediaType, body: &Bytes) -> Result<Wire, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
+    match media {
+        MediaType::Protobuf => {
+            let inner = body.strip_prefix(PROTOBUF_MAGIC).ok_or_else(|| {
+                ApiError::bad_request(
+                    "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]",
+                )
+            })?;
+            let unknown = Unknown::decode(inner).map_err(|error| bad(&error))?;
+            Wire::decode(unknown.raw).map_err(|error| bad(&error))
+        }
+        MediaType::Json => {
+            let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
+                bad(&format!(
+                    "couldn't get version/kind; json parse error: {}",
+                    super::input::json_complaint(body, &error)
+                ))
+            })?;
+            let kind = value.get("kind").and_then(|k| k.as_str()).unwrap_or("DeleteOptions");
+            if kind != "DeleteOptions" {
+                let version = value.get("apiVersion").and_then(|v| v.as_str()).unwrap_or_default();
+                return Err(bad(&format!(
+                    "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
+                )));
+            }
+            serde_json::from_value(value).map_err(|error| bad(&error))
+        }
+        MediaType::Yaml => serde_saphyr::from_slice(body).map_err(|error| bad(&error)),
+    }
+}
+
+impl Wire {
+    fn validated(self) -> Result<DeleteOptions, ApiError> {
+        let mut errors = Vec::new();
+        if self.propagation_policy.is_some() && self.orphan_dependents.is_some() {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid(
+                "propagationPolicy",
+                self.propagation_policy.as_deref().unwrap_or_default(),
+                detail,
+            ));
+        }
+        let propagation = match self.propagation_policy.as_deref() {
+            None => None,
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Background") => Some(Propagation::Background),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                let known = ["Background", "Foreground", "Orphan", "nil"];
+                errors.push(FieldError::not_supported("propagationPolicy", other, &known));
+                None
+            }
+        };
+        let dry_run = dry_run(self.dry_run.iter().map(String::as_str), &mut errors);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", errors));
+        }
+        let preconditions = self.preconditions.unwrap_or_default();
+        Ok(DeleteOptions {
+            grace_period_seconds: self.grace_period_seconds.map(|s| if s < 0 { 1 } else { s }),
+            precondition_uid: preconditions.uid,
+            precondition_revision: preconditions.resource_version,
+            orphan_dependents: self.orphan_dependents,
+            propagation,
+            dry_run,
+        })
+    }
+}

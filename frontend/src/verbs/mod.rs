@@ -1,0 +1,34 @@
+//! What the verbs of the API do: one file a verb.
+//!
+//! In: a request that its user may make. Out: an answer, or the refusal of the real server. Not here: who may do what
+//! (authz), how objects are written as bytes (schema), what resources there are (registry).
+//!
+//! Ownership of fields (`managedFields`) is kept as clients send it; nobody tracks it yet.
+
+mod create;
+mod defaults;
+mod delete;
+mod delete_collection;
+mod delete_options;
+mod dispatch;
+mod encodings;
+mod get;
+mod input;
+mod list;
+mod list_options;
+mod options;
+mod patch;
+mod respond;
+mod reviews;
+mod select;
+mod subresources;
+mod table;
+mod target;
+mod update;
+mod watch;
+mod watch_frames;
+mod write;
+
+pub(crate) use defaults::time_text;
+pub use dispatch::dispatch;
+pub use target::Target;

@@ -1,0 +1,101 @@
+//! The options of a write, read from the query: dryRun, fieldManager, fieldValidation, force.
+
+use crate::{
+    request_info::Query,
+    status::{ApiError, FieldError},
+};
+
+/// What to do with fields that no schema knows and with repeated ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+/// Options of create, update and patch.
+#[derive(Clone, Debug)]
+pub(super) struct WriteOptions {
+    pub(super) dry_run: bool,
+    pub(super) field_validation: FieldValidation,
+}
+
+/// Which options object refusals name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OptionsKind {
+    Create,
+    Update,
+    Patch { apply: bool },
+}
+
+impl OptionsKind {
+    fn name(self) -> &'static str {
+        match self {
+            OptionsKind::Create => "CreateOptions",
+            OptionsKind::Update => "UpdateOptions",
+            OptionsKind::Patch { .. } => "PatchOptions",
+        }
+    }
+}
+
+const META_GROUP: &str = "meta.k8s.io";
+const FIELD_MANAGER_MAX: usize = 128;
+
+impl WriteOptions {
+    pub(super) fn parse(query: &Query, kind: OptionsKind) -> Result<WriteOptions, ApiError> {
+        let mut errors = Vec::new();
+        let manager = query.get("fieldManager").unwrap_or_default();
+        if let OptionsKind::Patch { apply } = kind {
+            if apply && manager.is_empty() {
+                errors.push(FieldError::required("fieldManager", "is required for apply patch"));
+            }
+            if !apply && query.get("force").is_some() {
+                errors.push(FieldError::forbidden("force", "may not be specified for non-apply patch"));
+            }
+        }
+        errors.extend(field_manager_errors(manager));
+        let dry_run = dry_run(query.all("dryRun"), &mut errors);
+        let validation = query.get("fieldValidation").unwrap_or_default();
+        let field_validation = match validation {
+            "" | "Warn" => FieldValidation::Warn,
+            "Ignore" => FieldValidation::Ignore,
+            "Strict" => FieldValidation::Strict,
+            other => {
+                errors.push(FieldError::not_supported("fieldValidation", other, &["Ignore", "Strict", "Warn"]));
+                FieldValidation::Warn
+            }
+        };
+        if errors.is_empty() {
+            return Ok(WriteOptions { dry_run, field_validation });
+        }
+        Err(ApiError::invalid(META_GROUP, kind.name(), "", errors))
+    }
+}
+
+/// Only `All` is a dry run; anything else is refused by name.
+pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldError>) -> bool {
+    let values: Vec<&str> = values.collect();
+    if values.iter().any(|v| *v != "All") {
+        let printed = serde_json::to_string(&values).unwrap_or_default();
+        errors.push(FieldError {
+            kind: crate::status::FieldErrorKind::NotSupported,
+            field: "dryRun".to_owned(),
+            bad_value: Some(printed),
+            detail: "supported values: \"All\"".to_owned(),
+        });
+    }
+    !values.is_empty()
+}
+
+fn field_manager_errors(manager: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if manager.len() > FIELD_MANAGER_MAX {
+        errors.push(FieldError::too_long("fieldManager", FIELD_MANAGER_MAX));
+    }
+    let unprintable = manager.chars().enumerate().find(|(_, c)| c.is_control() || *c == char::REPLACEMENT_CHARACTER);
+    if let Some((at, c)) = unprintable {
+        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        errors.push(FieldError::invalid("fieldManager", manager, detail));
+    }
+    errors
+}

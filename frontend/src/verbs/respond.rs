@@ -1,0 +1,122 @@
+//! From what a verb has to say to the bytes that the client asked for.
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+
+use crate::{
+    body::{self, Body},
+    context::Context,
+    negotiate::{MediaType, MetaVersion, Output, Transform},
+    request_info::Query,
+    schema::{Object, Schema, Value, codec},
+    status::{ApiError, GroupResource},
+    verbs::{
+        table::{TableStyle, table_of_object},
+        target::{Target, known_kind},
+    },
+};
+
+/// What a verb answers: an object, or a Status of success, and the HTTP status.
+pub(super) struct Answer {
+    code: u16,
+    object: Box<Object>,
+}
+
+impl Answer {
+    pub(super) fn object(code: u16, object: Object) -> Answer {
+        Answer { code, object: Box::new(object) }
+    }
+
+    /// A Status of success about an object.
+    pub(super) fn success(
+        schema: &Schema,
+        code: u16,
+        resource: &GroupResource,
+        name: &str,
+        uid: &str,
+    ) -> Result<Answer, ApiError> {
+        let mut status = Object::new(&known_kind(schema, "", "v1", "Status")?);
+        status.set(&["metadata"], new_struct(&status, "metadata"));
+        status.set(&["status"], "Success");
+        let details =
+            [("name", name), ("group", resource.group.as_ref()), ("kind", resource.resource.as_ref()), ("uid", uid)];
+        for (field, text) in details.into_iter().filter(|(_, text)| !text.is_empty()) {
+            status.set(&["details", field], text);
+        }
+        Ok(Answer::object(code, status))
+    }
+}
+
+/// An empty struct for a field of the root.
+fn new_struct(object: &Object, field: &str) -> Value {
+    let def = object.root().def().field(field).and_then(|f| f.struct_ref());
+    def.map_or(Value::Null, |def| Value::Struct(crate::schema::Struct::new(def)))
+}
+
+/// Writes an answer in the representation that was agreed on.
+pub(super) fn respond(
+    ctx: &Context,
+    target: &Target,
+    query: &Query,
+    output: Output,
+    answer: Answer,
+) -> Result<Response<Body>, ApiError> {
+    let Answer { code, object } = answer;
+    let is_status = object.gvk().kind == "Status";
+    let bytes = match output.transform {
+        Transform::None => encode(&object, output),
+        _ if is_status => encode(&object, output),
+        Transform::Table(version) => table_of_object(ctx, target, &object, TableStyle::parse(query, version)?, output)?,
+        Transform::PartialObjectMetadata(version) => {
+            encode(&partial_metadata(&target.schema, &object, version)?, output)
+        }
+        Transform::PartialObjectMetadataList(_) => return Err(not_a_list(&object)),
+    };
+    Ok(response(code, output.media, body::full(bytes)))
+}
+
+fn not_a_list(object: &Object) -> ApiError {
+    let gvk = object.gvk();
+    ApiError::new(
+        406,
+        "NotAcceptable",
+        format!(
+            "you requested PartialObjectMetadataList, but the requested object is not a list ({}.{})",
+            gvk.version, gvk.kind
+        ),
+    )
+}
+
+/// The object's metadata alone.
+pub(super) fn partial_metadata(schema: &Schema, object: &Object, version: MetaVersion) -> Result<Object, ApiError> {
+    let name = match version {
+        MetaVersion::V1 => "v1",
+        MetaVersion::V1Beta1 => "v1beta1",
+    };
+    let mut partial = Object::new(&known_kind(schema, "meta.k8s.io", name, "PartialObjectMetadata")?);
+    if let Some(metadata) = object.get(&["metadata"]) {
+        partial.set(&["metadata"], metadata.clone());
+    }
+    Ok(partial)
+}
+
+pub(super) fn response(code: u16, media: MediaType, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
+    response.headers_mut().insert(header::CONTENT_TYPE, crate::negotiate::content_type(media));
+    response
+}
+
+pub(super) fn encode(object: &Object, output: Output) -> Bytes {
+    let mut out = Vec::new();
+    match output.media {
+        MediaType::Json if output.pretty => codec::encode_json_pretty(object, &mut out),
+        MediaType::Json => {
+            codec::encode_json(object, &mut out);
+            out.push(b'\n');
+        }
+        MediaType::Yaml => codec::encode_yaml(object, &mut out),
+        MediaType::Protobuf => return codec::encode_protobuf(object),
+    }
+    out.into()
+}

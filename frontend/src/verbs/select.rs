@@ -1,0 +1,79 @@
+//! Which objects a selection means, judged from what the cache keeps of them.
+
+use std::sync::Arc;
+
+use super::{list_options::Selection, target::Target};
+use crate::{
+    context::Context,
+    schema::{Object, Value, codec},
+    store::{Entry, Scope, cache::Selectable},
+};
+
+/// The part of the store that the target's collection (or object) is.
+pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::status::ApiError> {
+    let prefix = format!("{}{}", ctx.store.prefix(), target.storage()?.prefix);
+    Ok(if target.namespace.is_empty() {
+        Scope::resource(&prefix)
+    } else {
+        Scope::namespace(&prefix, &target.namespace)
+    })
+}
+
+/// Whether an entry is selected. What selectors look at is read from it once.
+pub(super) fn selects(target: &Target, selection: &Selection, entry: &Arc<Entry>) -> bool {
+    if selection.is_everything() {
+        return true;
+    }
+    let by_key = |field: &str| match field {
+        "metadata.name" => Some(entry.name().to_owned()),
+        "metadata.namespace" if target.resource.namespaced => Some(entry.namespace().to_owned()),
+        _ => None,
+    };
+    if selection.labels.is_empty() && selection.fields.terms().iter().all(|t| by_key(&t.field).is_some()) {
+        return selection.fields.matches(|field| by_key(field).unwrap_or_default());
+    }
+    let selectable = entry.selectable(|entry| read(target, entry.value()));
+    selection.labels.matches(|key| selectable.label(key))
+        && selection.fields.matches(|field| match by_key(field) {
+            Some(value) => value,
+            None => selectable.field(field).unwrap_or_default().to_owned(),
+        })
+}
+
+/// The same of bytes that are not in the cache.
+pub(super) fn selects_bytes(target: &Target, selection: &Selection, bytes: &[u8]) -> bool {
+    if selection.is_everything() {
+        return true;
+    }
+    let selectable = read(target, bytes);
+    selection.labels.matches(|key| selectable.label(key))
+        && selection.fields.matches(|field| selectable.field(field).unwrap_or_default().to_owned())
+}
+
+/// Labels and selectable fields of a stored object. One that cannot be read has neither.
+fn read(target: &Target, bytes: &[u8]) -> Selectable {
+    let Ok(object) = codec::decode_stored(&target.schema, bytes) else { return Selectable::default() };
+    let labels = object.labels().map(|(key, value)| (key.into(), value.into())).collect();
+    let fields = target
+        .resource
+        .selectable_fields
+        .iter()
+        .map(|field| {
+            let found = field.paths.iter().find_map(|path| {
+                let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+                printed(&object, &names).filter(|text| !text.is_empty())
+            });
+            (field.key.as_ref().into(), found.unwrap_or_else(|| field.unset.as_str().to_owned()).into())
+        })
+        .collect();
+    Selectable { labels, fields }
+}
+
+fn printed(object: &Object, path: &[&str]) -> Option<String> {
+    Some(match object.get(path)? {
+        Value::Str(text) => text.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    })
+}

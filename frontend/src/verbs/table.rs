@@ -1,0 +1,95 @@
+//! Tables of what the verbs answer.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{list::Listing, respond::response, target::Target};
+use crate::{
+    body::{self, Body},
+    context::Context,
+    negotiate::{MediaType, MetaVersion, Output},
+    pipeline::Request,
+    request_info::Query,
+    schema::Object,
+    status::ApiError,
+    table::{self, IncludeObject, ListMeta, Options},
+};
+
+/// How the tables of one request look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TableStyle {
+    pub(super) include: IncludeObject,
+    pub(super) version: MetaVersion,
+}
+
+impl TableStyle {
+    pub(super) fn parse(query: &Query, version: MetaVersion) -> Result<TableStyle, ApiError> {
+        Ok(TableStyle { include: IncludeObject::parse(query.get("includeObject").unwrap_or_default())?, version })
+    }
+
+    fn options(self, ctx: &Context, headers: bool) -> Options {
+        Options { include: self.include, headers, version: self.version, now: ctx.clock.now() }
+    }
+}
+
+/// One object as a table.
+pub(super) fn one(
+    ctx: &Context,
+    target: &Target,
+    object: &Object,
+    style: TableStyle,
+    headers: bool,
+) -> Result<Vec<u8>, ApiError> {
+    let meta = ListMeta { resource_version: object.resource_version(), ..ListMeta::default() };
+    let item = item(target);
+    table::table(&target.schema, &item, [object], &meta, &style.options(ctx, headers))
+}
+
+fn item(target: &Target) -> table::Item {
+    match &target.subresource {
+        Some(subresource) => table::Item::of_subresource(&target.resource, subresource),
+        None => table::Item::of(&target.resource),
+    }
+}
+
+pub(super) fn table_of_object(
+    ctx: &Context,
+    target: &Target,
+    object: &Object,
+    style: TableStyle,
+    output: Output,
+) -> Result<Bytes, ApiError> {
+    Ok(in_media(one(ctx, target, object, style, true)?, output))
+}
+
+pub(super) fn table_of_list(
+    ctx: &Context,
+    target: &Target,
+    request: &Request,
+    output: Output,
+    version: MetaVersion,
+    listing: &Listing,
+) -> Result<Response<Body>, ApiError> {
+    let style = TableStyle::parse(&request.query, version)?;
+    let objects = listing.items.iter().map(|i| i.object(target)).collect::<Result<Vec<_>, _>>()?;
+    let revision = listing.revision.to_string();
+    let meta = ListMeta {
+        resource_version: &revision,
+        continue_token: &listing.continue_token,
+        remaining_item_count: listing.remaining,
+    };
+    let bytes = table::table(&target.schema, &item(target), &objects, &meta, &style.options(ctx, true))?;
+    Ok(response(200, output.media, body::full(in_media(bytes, output))))
+}
+
+/// Tables are written as compact JSON first.
+fn in_media(json: Vec<u8>, output: Output) -> Bytes {
+    if output.media == MediaType::Json && !output.pretty {
+        return json.into();
+    }
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&json) else { return json.into() };
+    if output.media == MediaType::Yaml {
+        return serde_saphyr::to_string(&value).map_or(Bytes::from(json), Bytes::from);
+    }
+    serde_json::to_vec_pretty(&value).map_or(Bytes::from(json), Bytes::from)
+}

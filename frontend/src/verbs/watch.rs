@@ -1,0 +1,265 @@
+//! Watches: every change of what is selected, as a stream of frames.
+//!
+//! An object that enters a selection is ADDED, one that leaves it is DELETED as it was before. Frames of whole objects
+//! are made once and shared by all watchers. A watch ends cleanly at its timeout, and with an ERROR event when it cannot
+//! go on.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderValue, Response, header};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    get::FRESHNESS_WAIT,
+    list_options::ListOptions,
+    select,
+    target::Target,
+    watch_frames::{EventType, Frames},
+    write::store_error,
+};
+use crate::{
+    body::{self, Body},
+    context::Context,
+    negotiate::Output,
+    pipeline::Request,
+    status::ApiError,
+    store::{CacheEvent, EventKind, Snapshot, StoreError, Subscription, WatchEnd},
+};
+
+/// Events taken from the cache at once.
+const BATCH: usize = 128;
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A last bookmark is sent this long before the end, so that the next watch starts from there.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
+/// Where a watch stands between two frames.
+struct Watching {
+    ctx: Arc<Context>,
+    target: Target,
+    options: ListOptions,
+    frames: Frames,
+    subscription: Option<Subscription>,
+    /// The state to begin with, and the position in it.
+    initial: Option<(Snapshot, Option<String>)>,
+    /// A bookmark that says where the state ends is owed, at this revision.
+    initial_end: Option<i64>,
+    ends_at: Instant,
+    bookmark_at: Instant,
+    last_bookmark: i64,
+    ended: bool,
+}
+
+pub(super) async fn watch(
+    ctx: Arc<Context>,
+    target: Target,
+    request: Request,
+    output: Output,
+) -> Result<Response<Body>, ApiError> {
+    let options = ListOptions::parse(&request.query, &target, true)?;
+    let revision = options.revision().map_err(ApiError::unknown)?;
+    let timeout = match options.timeout_seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => ctx.settings.min_watch_timeout.mul_f64(rand::random_range(1.0..2.0)),
+    };
+    let frames = Frames::new(&target, &request.query, output)?;
+    let begun = begin(&ctx, &target, &options, revision).await;
+    let ends_at = Instant::now() + timeout;
+    let mut watching = Watching {
+        ctx,
+        target,
+        bookmark_at: next_bookmark(ends_at),
+        options,
+        frames,
+        subscription: None,
+        initial: None,
+        initial_end: None,
+        ends_at,
+        last_bookmark: 0,
+        ended: false,
+    };
+    let mut first = None;
+    match begun {
+        Ok(Begun { snapshot, subscription, announce_end }) => {
+            watching.initial_end = snapshot.as_ref().filter(|_| announce_end).map(Snapshot::revision);
+            watching.initial = snapshot.map(|s| (s, None));
+            watching.subscription = Some(subscription);
+        }
+        Err(Refused::Ended(end)) => {
+            first = Some(watching.frames.error(&end_error(end))?);
+            watching.ended = true;
+        }
+        Err(Refused::Answer(error)) => return Err(error),
+    }
+    let opening = stream::iter(first.map(Ok));
+    let rest = stream::unfold(watching, |mut watching| async move {
+        let frame = watching.next().await?;
+        Some((frame, watching))
+    });
+    let mut response = Response::new(body::stream(futures::StreamExt::chain(opening, rest)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(output.media.watch_name()));
+    Ok(response)
+}
+
+struct Begun {
+    snapshot: Option<Snapshot>,
+    subscription: Subscription,
+    announce_end: bool,
+}
+
+enum Refused {
+    Answer(ApiError),
+    Ended(WatchEnd),
+}
+
+/// Chooses where to begin: with the state, or after a revision.
+async fn begin(ctx: &Context, target: &Target, options: &ListOptions, revision: i64) -> Result<Begun, Refused> {
+    let fault = |error: StoreError| Refused::Answer(store_error(target, error));
+    let scope = select::scope(ctx, target).map_err(Refused::Answer)?;
+    let cache = ctx.store.cache();
+    let from_state = match options.send_initial_events {
+        Some(wanted) => wanted,
+        None => revision == 0,
+    };
+    if !from_state && revision > 0 {
+        let subscription = cache.watch(&scope, revision).map_err(Refused::Ended)?;
+        return Ok(Begun { snapshot: None, subscription, announce_end: false });
+    }
+    let at_least = match options.resource_version.as_str() {
+        "" => ctx.store.current_revision().await.map_err(fault)?,
+        _ => revision,
+    };
+    cache.wait_for(at_least, FRESHNESS_WAIT).await.map_err(fault)?;
+    let (snapshot, subscription) = cache.list_then_watch(&scope).map_err(fault)?;
+    let announce_end = options.send_initial_events == Some(true) && options.allow_bookmarks;
+    Ok(Begun { snapshot: from_state.then_some(snapshot), subscription, announce_end })
+}
+
+fn end_error(end: WatchEnd) -> ApiError {
+    match end {
+        WatchEnd::Expired { requested, oldest } => ApiError::too_old_resource_version(requested, oldest),
+        WatchEnd::TooSlow | WatchEnd::Reset => {
+            ApiError::gone_expired("The resourceVersion for the provided watch is too old.")
+        }
+    }
+}
+
+fn next_bookmark(ends_at: Instant) -> Instant {
+    let regular = Instant::now() + BOOKMARK_EVERY;
+    match ends_at.checked_sub(BOOKMARK_BEFORE_END).filter(|at| *at > Instant::now()) {
+        Some(last) => regular.min(last),
+        None => regular,
+    }
+}
+
+impl Watching {
+    /// The next bytes; none at the end. A dropped future loses at most what the client would not have read.
+    async fn next(&mut self) -> Option<Result<Bytes, body::BodyError>> {
+        if self.ended {
+            return None;
+        }
+        if let Some(state) = self.next_of_state() {
+            return Some(state.map_err(Into::into));
+        }
+        loop {
+            let shutdown = self.ctx.shutdown.clone();
+            let subscription = self.subscription.as_mut()?;
+            let events = tokio::select! {
+                events = subscription.next(BATCH) => events,
+                () = sleep_until(self.ends_at) => return None,
+                () = shutdown.cancelled() => return None,
+                () = sleep_until(self.bookmark_at) => {
+                    match self.bookmark() {
+                        Some(frame) => return Some(frame.map_err(Into::into)),
+                        None => continue,
+                    }
+                }
+            };
+            let frames = match events {
+                Ok(events) => self.frames_of(&events),
+                Err(end) => {
+                    self.ended = true;
+                    self.frames.error(&end_error(end))
+                }
+            };
+            match frames {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Some(Ok(bytes)),
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error.into()));
+                }
+            }
+        }
+    }
+
+    /// The state that a watch begins with, a batch at a time, and the bookmark behind it.
+    fn next_of_state(&mut self) -> Option<Result<Bytes, ApiError>> {
+        while let Some((snapshot, from)) = self.initial.take() {
+            let mut out = Vec::new();
+            let entries = match &from {
+                Some(key) => snapshot.iter_from(key),
+                None => snapshot.iter(),
+            };
+            let mut resume = None;
+            for (seen, entry) in entries.enumerate() {
+                if seen == BATCH {
+                    resume = Some(entry.key().to_string());
+                    break;
+                }
+                if select::selects(&self.target, &self.options.selection, entry) {
+                    match self.frames.of_entry(&self.ctx, &self.target, EventType::Added, entry) {
+                        Ok(frame) => out.extend_from_slice(&frame),
+                        Err(error) => return Some(Err(error)),
+                    }
+                }
+            }
+            if resume.is_some() {
+                self.initial = Some((snapshot, resume));
+            }
+            if !out.is_empty() {
+                return Some(Ok(out.into()));
+            }
+        }
+        let revision = self.initial_end.take()?;
+        self.last_bookmark = revision;
+        Some(self.frames.bookmark(&self.ctx, &self.target, revision, true))
+    }
+
+    fn bookmark(&mut self) -> Option<Result<Bytes, ApiError>> {
+        self.bookmark_at = next_bookmark(self.ends_at);
+        if !self.options.allow_bookmarks {
+            return None;
+        }
+        let revision = self.subscription.as_ref()?.caught_up()?;
+        if revision <= self.last_bookmark {
+            return None;
+        }
+        self.last_bookmark = revision;
+        Some(self.frames.bookmark(&self.ctx, &self.target, revision, false))
+    }
+
+    fn frames_of(&mut self, events: &[Arc<CacheEvent>]) -> Result<Bytes, ApiError> {
+        let mut out = Vec::new();
+        for event in events {
+            if let Some(kind) = self.seen_as(event) {
+                out.extend_from_slice(&self.frames.of_event(&self.ctx, &self.target, kind, event)?);
+            }
+        }
+        Ok(out.into())
+    }
+
+    /// What an event is to this watcher; none: nothing.
+    fn seen_as(&self, event: &CacheEvent) -> Option<EventType> {
+        let selects = |entry| select::selects(&self.target, &self.options.selection, entry);
+        let before = event.prev().is_some_and(selects);
+        let after = event.kind() != EventKind::Deleted && selects(event.entry());
+        match (before, after) {
+            (false, true) => Some(EventType::Added),
+            (true, true) => Some(EventType::Modified),
+            (true, false) => Some(EventType::Deleted),
+            (false, false) => None,
+        }
+    }
+}
