@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
         println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-changed=build/presence.txt");
+    println!("cargo:rerun-if-changed=build/go_types.txt");
     let root = protos::locate()?;
     let files = protos::compile(&root)?;
     let model = model::Model::new(&files)?;

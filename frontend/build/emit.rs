@@ -54,7 +54,7 @@ fn field(out: &mut String, field: &Field) -> anyhow::Result<()> {
         Kind::Of(variant, index) => format!("Kind::{variant}(StructRef::Static(&S{index}))"),
     };
     write!(out, "  f({:?}, {kind}, Shape::{}, Presence::{}, ", field.name, field.shape, field.presence)?;
-    write!(out, "{}, {:?}, {:?}, ", field.required, field.doc.text, field.embedded)?;
+    write!(out, "{}, {:?}, {:?}, {:?}, ", field.required, field.doc.text, field.go_type, field.embedded)?;
     writeln!(out, "{}),", merge(&field.doc)?)?;
     Ok(())
 }

@@ -149,6 +149,15 @@ impl PresenceFacts {
     }
 }
 
+/// Go's names of types, from go_types.txt.
+pub(crate) fn go_type(package: &str, message: &str, field: &str) -> String {
+    let version = package.rsplit('.').next().unwrap_or_default();
+    let mut lines = include_str!("go_types.txt").lines();
+    let words = lines.find_map(|line| line.strip_prefix(message)?.strip_prefix(' '));
+    let named = words.and_then(|words| words.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=')));
+    named.map(|name| name.replace('@', version)).unwrap_or_default()
+}
+
 /// What a field's presence is when presence.txt does not say.
 pub(crate) enum FieldForm<'a> {
     Map,

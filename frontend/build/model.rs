@@ -34,6 +34,7 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     pub(crate) doc: Doc,
     pub(crate) embedded: String,
+    pub(crate) go_type: String,
 }
 
 #[derive(Clone)]
@@ -216,6 +217,7 @@ impl Builder<'_> {
             required: !optional && mark == '!',
             doc: doc.clone(),
             embedded: embedded.to_owned(),
+            go_type: facts::go_type(message.package, owner, field.name()),
         })
     }
 

@@ -13,6 +13,7 @@ pub use certificate::{CertificateAuthenticator, CertificateError};
 pub use token_file::{TokenFile, TokenFileError};
 
 use crate::{
+    body::RequestBody,
     pipeline::{Request, Warnings},
     status::ApiError,
 };
@@ -99,6 +100,23 @@ impl Authentication {
             true => Ok(User::anonymous()),
             false => Err(ApiError::unauthorized()),
         }
+    }
+
+    /// Judges a token that came some other way than with the request, as TokenReview does.
+    pub async fn authenticate_token(&self, token: &str) -> Result<User, BadCredentials> {
+        let refused = || BadCredentials("invalid bearer token".to_owned());
+        let mut headers = http::HeaderMap::new();
+        let value = http::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| refused())?;
+        headers.insert(http::header::AUTHORIZATION, value);
+        let uri = http::Uri::from_static("/");
+        let request = Request::local(&http::Method::GET, uri, headers, RequestBody::from_bytes(""));
+        let request = request.map_err(|_| refused())?;
+        for way in &self.ways {
+            if let Some(user) = way.authenticate(&request).await? {
+                return Ok(user.with_authenticated_group());
+            }
+        }
+        Err(refused())
     }
 }
 

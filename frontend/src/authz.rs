@@ -9,7 +9,7 @@ mod impersonation;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use builtin::{BootstrapPolicy, Masters};
+pub use builtin::{BootstrapPolicy, Masters, readable_paths};
 pub use impersonation::impersonate;
 
 use crate::{

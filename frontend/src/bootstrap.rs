@@ -18,8 +18,7 @@ pub use server_leases::ServerLeases;
 use crate::{
     body::RequestBody,
     context::Context,
-    pipeline::{Authorized, Peer, Request, Resources, VERSION, Warnings},
-    request_info::{Query, RequestInfo},
+    pipeline::{Authorized, Request, Resources, VERSION},
     status::ApiError,
 };
 
@@ -39,27 +38,14 @@ impl SelfClient {
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
         let uri: http::Uri = path.parse().map_err(|e| ApiError::internal("bad path").with_internal(e))?;
-        let query = Query::parse(uri.query().unwrap_or_default());
-        let info = RequestInfo::parse(&method, &uri, &query).map_err(|e| ApiError::internal(e.to_string()))?;
         let agent = format!("kube-apiserver/{VERSION}");
         let mut headers = HeaderMap::new();
         headers
             .insert(header::USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static("frontend")));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
-        let request = Request {
-            info,
-            query,
-            uri,
-            headers,
-            body: RequestBody::from_bytes(bytes),
-            upgrade: None,
-            peer: Peer::default(),
-            received_at: std::time::Instant::now(),
-            deadline: None,
-            warnings: Warnings::default(),
-            audit_id: String::new(),
-        };
+        let request = Request::local(&method, uri, headers, RequestBody::from_bytes(bytes))
+            .map_err(|e| ApiError::internal(e.to_string()))?;
         let response = self.resources.serve(&self.context, Authorized::loopback(request)).await?;
         let unreadable = |e: &dyn std::fmt::Display| ApiError::internal("unreadable answer").with_internal(e);
         let bytes = response.into_body().collect().await.map_err(|e| unreadable(&e))?.to_bytes();

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::{authz::Authorization, flags::Cidr, registry::RegistryHandle, schema::Schema, store::Store};
+use crate::{
+    admission::Admission, authn::Authentication, authz::Authorization, flags::Cidr, registry::RegistryHandle,
+    schema::Schema, store::Store,
+};
 
 /// A source of wall-clock time, so that tests can stop it.
 pub trait Clock: Send + Sync {
@@ -56,7 +59,9 @@ pub struct Context {
     pub registry: RegistryHandle,
     pub schema: ArcSwap<Schema>,
     pub store: Store,
+    pub authentication: Arc<Authentication>,
     pub authorization: Arc<Authorization>,
+    pub admission: Admission,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     /// Cancelled when the server goes down: streams end then.

@@ -3,6 +3,7 @@
 //! A request's way: `net` (listener, TLS) -> `pipeline` (request info, authentication, authorization, admission) ->
 //! `verbs` -> `store`, and back through the codec in `schema`; `registry` holds what resources there are.
 
+pub mod admission;
 pub mod audit;
 pub mod authn;
 pub mod authz;
@@ -20,6 +21,7 @@ pub mod pipeline;
 pub mod registry;
 pub mod request_info;
 pub mod respond;
+pub mod reviews;
 pub mod schema;
 pub mod selector;
 pub mod status;

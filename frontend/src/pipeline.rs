@@ -25,7 +25,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     audit,
-    authn::Authentication,
     authz::{self, Attributes},
     body::{Body, BodyError, RequestBody},
     context::Context,
@@ -46,7 +45,6 @@ pub trait Resources: Send + Sync {
 /// Everything that a request passes.
 pub struct Server {
     pub context: Arc<Context>,
-    pub authentication: Authentication,
     pub resources: Arc<dyn Resources>,
     pub audit: Arc<dyn audit::Sink>,
     pub health: HealthChecks,
@@ -105,7 +103,7 @@ impl Server {
     /// impersonation, which is judged by the rights of the real user; authorization judges the effective one. Admission
     /// needs the object and so happens inside the verbs.
     async fn pass(self: Arc<Self>, request: Unauthenticated) -> (String, Result<Response<Body>, ApiError>) {
-        let user = match self.authentication.authenticate(request.request()).await {
+        let user = match self.context.authentication.authenticate(request.request()).await {
             Ok(user) => user,
             Err(refusal) => return (String::new(), Err(refusal)),
         };

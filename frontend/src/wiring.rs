@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::Admission,
     audit::LogSink,
     authn::{
         Authentication, Authenticator, CertificateAuthenticator, CertificateError, TokenFile, TokenFileError,
@@ -56,7 +57,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let authentication = authentication(&config)?;
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
-    let context = context(&config).await?;
+    let context = context(&config, authentication).await?;
     let readiness = Readiness {
         cache: Latch::new(false),
         namespaces: Latch::new(false),
@@ -65,7 +66,6 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     };
     let server = Arc::new(Server {
         context: Arc::clone(&context),
-        authentication,
         resources: Arc::clone(&resources),
         audit: Arc::new(LogSink),
         health: health(&context, &readiness),
@@ -187,7 +187,7 @@ async fn wait_for_store(context: &Context) {
     }
 }
 
-async fn context(config: &Config) -> Result<Arc<Context>, StartError> {
+async fn context(config: &Config, authentication: Authentication) -> Result<Arc<Context>, StartError> {
     let mut store = StoreConfig::new(config.etcd.servers.clone());
     store.ca = config.etcd.ca_file.clone();
     store.cert = config.etcd.cert_file.clone();
@@ -197,7 +197,9 @@ async fn context(config: &Config) -> Result<Arc<Context>, StartError> {
         registry: RegistryHandle::new(Registry::builtin()),
         schema: ArcSwap::new(Schema::builtin()),
         store: Store::connect(store).await?,
+        authentication: Arc::new(authentication),
         authorization: Arc::new(Authorization::builtin()),
+        admission: Admission::default(),
         clock: Arc::new(SystemClock),
         settings: Settings {
             min_watch_timeout: config.min_watch_timeout,

@@ -22,6 +22,13 @@ pub struct BootstrapPolicy;
 const PUBLIC_PATHS: [&str; 5] = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
 const DISCOVERY_PATHS: [&str; 6] = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"];
 
+/// What the authenticated may read, as patterns in order.
+pub fn readable_paths() -> Vec<&'static str> {
+    let mut paths: Vec<&str> = DISCOVERY_PATHS.into_iter().chain(PUBLIC_PATHS).collect();
+    paths.sort_unstable();
+    paths
+}
+
 #[async_trait]
 impl Authorizer for BootstrapPolicy {
     async fn authorize(&self, attributes: &Attributes) -> Decision {

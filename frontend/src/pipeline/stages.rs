@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::{
     authn::User,
     body::RequestBody,
-    request_info::{Query, RequestInfo},
+    request_info::{Query, RequestInfo, UnknownForm},
 };
 
 /// A request as a handler sees it.
@@ -37,6 +37,29 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request that did not come over a connection: this server's own.
+    pub fn local(
+        method: &http::Method,
+        uri: http::Uri,
+        headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Request, UnknownForm> {
+        let query = Query::parse(uri.query().unwrap_or_default());
+        Ok(Request {
+            info: RequestInfo::parse(method, &uri, &query)?,
+            query,
+            uri,
+            headers,
+            body,
+            upgrade: None,
+            peer: Peer::default(),
+            received_at: Instant::now(),
+            deadline: None,
+            warnings: Warnings::default(),
+            audit_id: String::new(),
+        })
+    }
+
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }

@@ -12,6 +12,7 @@ const fn f(
     presence: Presence,
     required: bool,
     doc: &'static str,
+    go_type: &'static str,
     embedded: &'static str,
     merge: Merge,
 ) -> Field {
@@ -22,7 +23,7 @@ const fn f(
         presence,
         required,
         doc: Cow::Borrowed(doc),
-        go_type: Cow::Borrowed(""),
+        go_type: Cow::Borrowed(go_type),
         embedded: Cow::Borrowed(embedded),
         merge,
     }

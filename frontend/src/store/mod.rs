@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod fence;
 mod lease;
+mod listing;
 mod model;
 mod read;
 mod resolve;
@@ -26,6 +27,7 @@ use tower::util::BoxCloneSyncService;
 pub use cache::{Cache, CacheEvent, CacheLimits, Entry, EventKind, Scope, Snapshot, Subscription, WatchEnd};
 pub use channel::{ChannelFault, EndpointChannel};
 pub use error::StoreError;
+pub use listing::{ListAt, ListRequest, Listing, Select};
 pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
 
 use compact::Compactor;

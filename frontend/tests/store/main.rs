@@ -2,6 +2,7 @@
 
 mod cache;
 mod faults;
+mod lists;
 mod proxy;
 mod server;
 mod transport;

@@ -15,6 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admission::Admission,
     audit::LogSink,
     authn::{Authentication, CertificateAuthenticator, TokenFile, UnknownToken},
     authz::Authorization,
@@ -120,18 +121,18 @@ impl Harness {
         let cert_dir = format!("--cert-dir={}", folder.path().display());
         let flags = ["--etcd-servers=http://127.0.0.1:1", "--secure-port=0", &cert_dir];
         let config = Config::from_flags(&flags::parse(flags.map(str::to_owned)).unwrap()).unwrap();
-        let context = context(&config).await;
+        let authentication = Authentication::new(
+            vec![
+                Arc::new(CertificateAuthenticator::read(&ca_file).unwrap()),
+                Arc::new(TokenFile::read(&token_file).unwrap()),
+                Arc::new(UnknownToken),
+            ],
+            true,
+        );
+        let context = context(&config, authentication).await;
         let streaming = Arc::new(tokio::sync::Notify::new());
         let server = Arc::new(Server {
             context: Arc::clone(&context),
-            authentication: Authentication::new(
-                vec![
-                    Arc::new(CertificateAuthenticator::read(&ca_file).unwrap()),
-                    Arc::new(TokenFile::read(&token_file).unwrap()),
-                    Arc::new(UnknownToken),
-                ],
-                true,
-            ),
             resources: Arc::new(StandIn { streaming: Arc::clone(&streaming) }),
             audit: Arc::new(LogSink),
             health: HealthChecks::default().with("ping", Asked::Everywhere, Arc::new(Ping)),
@@ -223,12 +224,14 @@ fn ca_pem(authority: &Issuer<'static, KeyPair>) -> String {
     params.self_signed(authority.key()).unwrap().pem()
 }
 
-async fn context(config: &Config) -> Arc<Context> {
+async fn context(config: &Config, authentication: Authentication) -> Arc<Context> {
     Arc::new(Context {
         registry: RegistryHandle::new(Registry::builtin()),
         schema: ArcSwap::new(Schema::builtin()),
         store: Store::connect(StoreConfig::new(config.etcd.servers.clone())).await.unwrap(),
+        authentication: Arc::new(authentication),
         authorization: Arc::new(Authorization::builtin()),
+        admission: Admission::default(),
         clock: Arc::new(SystemClock),
         settings: Settings::default(),
         shutdown: CancellationToken::new(),

@@ -279,7 +279,7 @@ impl<'a> Decoder<'a> {
             (Kind::Bytes, Token::Array) => self.byte_array(),
             (Kind::Raw, _) => Ok(Some(Value::Bytes(self.cursor.skip(self.path.len())?.into()))),
             (Kind::Any, _) => Ok(Some(self.any()?)),
-            (Kind::StringItems, Token::Array) => self.list(field, token),
+            (Kind::StringItems, Token::Array) => self.string_items().map(Some),
             (Kind::SchemaOrBool(def) | Kind::SchemaOrArray(def) | Kind::SchemaOrStringArray(def), _) => {
                 self.quiet += 1;
                 let value = self.schema_union(kind, def, field, token);
@@ -342,6 +342,23 @@ impl<'a> Decoder<'a> {
             more = self.cursor.more(b']')?;
         }
         Ok(Some(Value::Bytes(bytes.into())))
+    }
+
+    fn string_items(&mut self) -> Result<Value> {
+        let mut items = Vec::new();
+        let mut more = self.cursor.open(b']');
+        while more {
+            match self.cursor.token()? {
+                Token::Str => items.push(Value::Str(self.cursor.string()?.into_owned().into())),
+                Token::Null => {
+                    self.cursor.word()?;
+                    items.push(Value::from(""));
+                }
+                token => self.refuse(token, "string")?,
+            }
+            more = self.cursor.more(b']')?;
+        }
+        Ok(Value::List(items))
     }
 
     fn schema_union(

@@ -65,7 +65,7 @@ fn write_field(out: &mut Writer, number: u32, field: &Field, value: Option<&Valu
             for (key, item) in map.iter().rev() {
                 let mark = out.len();
                 // A nil []byte has no value on the wire.
-                if !matches!(item, Value::Null) {
+                if !matches!((&field.kind, item), (Kind::Bytes, Value::Null)) {
                     write_one(out, 2, &field.kind, Some(item));
                 }
                 out.bytes_field(1, key.as_bytes());

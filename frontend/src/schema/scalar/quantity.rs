@@ -17,8 +17,10 @@ enum Format {
 }
 
 const NANO: i128 = 1_000_000_000;
-/// Larger values are cut to this.
-const MAX: i128 = i64::MAX as i128 * NANO;
+/// Larger values are cut to this; Kubernetes does so for binary suffixes.
+const BINARY_MAX: i128 = i64::MAX as i128 * NANO;
+/// Kubernetes has no limit here; ours is beyond 10^29 units.
+const DECIMAL_MAX: i128 = i128::MAX / 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
@@ -56,7 +58,8 @@ impl Quantity {
         }
         let after_point = number[digits..].strip_prefix(b".").unwrap_or_default();
         let (mantissa, dropped) = mantissa(&number[..digits], after_point);
-        let size = scaled(mantissa, after_point.len() - dropped, scale).min(MAX);
+        let max = if format == Format::BinarySi { BINARY_MAX } else { DECIMAL_MAX };
+        let size = scaled(mantissa, after_point.len() - dropped, scale).min(max);
         Ok(Quantity { nanos: if negative { -size } else { size }, format })
     }
 
@@ -96,6 +99,14 @@ impl Quantity {
 
     pub fn minus(&self, other: &Quantity) -> Quantity {
         self.plus(&Quantity { nanos: -other.nanos, format: other.format })
+    }
+
+    /// Away from nothing smaller than a thousandth, as Kubernetes keeps resources.
+    pub fn round_up_to_milli(&self) -> Quantity {
+        const MILLI: i128 = 1_000_000;
+        let whole = self.nanos / MILLI * MILLI;
+        let up = if whole == self.nanos { 0 } else { MILLI * self.nanos.signum() };
+        Quantity { nanos: whole + up, format: self.format }
     }
 
     pub fn canonical(&self) -> String {
@@ -168,7 +179,7 @@ fn suffix(text: &[u8]) -> Result<(Scale, Format), QuantityError> {
 fn mantissa(whole: &[u8], fraction: &[u8]) -> (i128, usize) {
     let mut number = 0i128;
     for digit in whole {
-        number = number.saturating_mul(10).saturating_add(i128::from(digit - b'0')).min(MAX * NANO);
+        number = number.saturating_mul(10).saturating_add(i128::from(digit - b'0')).min(DECIMAL_MAX);
     }
     for (at, digit) in fraction.iter().enumerate() {
         if number > i128::from(i64::MAX) * 1000 || at >= 30 {
@@ -186,7 +197,7 @@ fn scaled(mantissa: i128, places: usize, scale: Scale) -> i128 {
         Scale::Ten(power) => (mantissa, power - places as i32 + 9),
         Scale::Two(power) => (mantissa.saturating_mul(1 << power), 9 - places as i32),
     };
-    while exponent > 0 && value != 0 && value < MAX * 10 {
+    while exponent > 0 && value != 0 && value < DECIMAL_MAX {
         value = value.saturating_mul(10);
         exponent -= 1;
     }
@@ -228,6 +239,8 @@ mod tests {
             ("-5", "-5"),
             ("100Gi", "100Gi"),
             ("9223372036854775807", "9223372036854775807"),
+            ("9999999999999999999999", "9999999999999999999999"),
+            ("9999999999999999999999Ki", "9223372036854775807"),
             ("128974848", "128974848"),
             (".5", "500m"),
             ("5.", "5"),

@@ -76,6 +76,12 @@ impl Entry {
         })
     }
 
+    /// For a reply's lifetime: shares the reply's memory.
+    pub(super) fn lent(stored: Stored) -> Arc<Entry> {
+        let Stored { key, value, create_revision, mod_revision, version } = stored;
+        Arc::new(Entry::new(key, value, create_revision, mod_revision, version))
+    }
+
     fn new(key: Key, value: Bytes, create_revision: i64, mod_revision: i64, version: i64) -> Entry {
         Entry {
             key,

@@ -239,12 +239,6 @@ impl Feed {
 }
 
 impl Cache {
-    /// The entry that is kept already, if it is the same one.
-    fn known(&self, resource: &str, key: &[u8], mod_revision: i64) -> Option<Arc<Entry>> {
-        let group = self.0.groups.read().by_resource.get(resource)?.clone();
-        group.get(key).filter(|entry| entry.mod_revision() == mod_revision)
-    }
-
     /// Applies whole revisions, in order, and then moves the watermark.
     fn apply(&self, events: &[Event]) -> Result<(), super::group::Gap> {
         let root = &self.0.root;

@@ -61,6 +61,10 @@ pub(super) struct Mark {
 
 const CLEAN: u64 = u64::MAX;
 
+/// How many states of a resource are kept for paged lists, and for how long; then the store has them.
+const KEPT_MAX: usize = 16;
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
 /// Events looked at under one lock.
 const SCAN_MAX: usize = 4096;
 
@@ -77,6 +81,8 @@ struct Inner {
     applied: i64,
     /// Grows when the history was lost; watchers of an older one are at their end.
     epoch: u64,
+    /// Earlier states of the tree, for lists that are read in pages; the latest last.
+    kept: VecDeque<(Instant, i64, Tree)>,
     /// By the key prefix (all, a namespace) or key watched.
     watchers: HashMap<Box<str>, Vec<Arc<Mark>>>,
 }
@@ -148,7 +154,8 @@ pub enum WatchEnd {
 impl Group {
     pub(super) fn new(name: &str, tree: Tree, revision: i64, limits: CacheLimits) -> Group {
         let ring = Ring { limits, events: VecDeque::new(), first: 0, bytes: 0, floor: revision };
-        let inner = Inner { tree, ring, applied: revision, epoch: 0, watchers: HashMap::new() };
+        let kept = VecDeque::new();
+        let inner = Inner { tree, ring, applied: revision, epoch: 0, kept, watchers: HashMap::new() };
         Group { name: name.into(), inner: Mutex::new(inner) }
     }
 
@@ -162,6 +169,30 @@ impl Group {
         (inner.tree.clone(), inner.applied)
     }
 
+    /// The entries as they were at the revision, if that is still known. `watermark`: read before this call.
+    pub(super) fn snapshot_at(&self, revision: i64, watermark: i64) -> Option<Tree> {
+        let inner = self.inner.lock();
+        if inner.applied <= revision && revision <= watermark.max(inner.applied) {
+            return Some(inner.tree.clone());
+        }
+        let (_, _, tree) = inner.kept.iter().find(|(_, at, _)| *at == revision)?;
+        Some(tree.clone())
+    }
+
+    /// Keeps a state for those who page through it. It costs what has changed since.
+    pub(super) fn keep(&self, revision: i64, tree: &Tree) {
+        let now = Instant::now();
+        let mut inner = self.inner.lock();
+        while inner.kept.len() >= KEPT_MAX
+            || inner.kept.front().is_some_and(|(at, _, _)| now.duration_since(*at) > KEPT_FOR)
+        {
+            inner.kept.pop_front();
+        }
+        if inner.kept.iter().all(|(_, at, _)| *at != revision) {
+            inner.kept.push_back((now, revision, tree.clone()));
+        }
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
         self.inner.lock().tree.get(key).cloned()
     }
@@ -172,6 +203,7 @@ impl Group {
         inner.tree = tree;
         inner.applied = revision;
         inner.epoch += 1;
+        inner.kept.clear();
         inner.ring.first = inner.ring.next_sequence();
         inner.ring.events.clear();
         inner.ring.bytes = 0;

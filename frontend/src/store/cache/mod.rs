@@ -34,7 +34,7 @@ pub use layout::Scope;
 pub use subscription::Subscription;
 
 use super::read::Reader;
-use super::{EndpointChannel, Key, StoreError};
+use super::{EndpointChannel, Key, StoreError, Stored};
 use group::Group;
 use tree::Tree;
 
@@ -161,6 +161,40 @@ impl Cache {
         let (tree, applied) =
             groups.by_resource.get(scope.resource_prefix()).map_or_else(|| (Tree::new(), 0), |group| group.snapshot());
         Ok(Snapshot { tree, scope: scope.clone(), revision: watermark.max(applied) })
+    }
+
+    /// What lay in the scope at this revision, if memory still knows.
+    pub fn snapshot_at(&self, scope: &Scope, revision: i64) -> Option<Snapshot> {
+        self.check_ready().ok()?;
+        let groups = self.0.groups.read();
+        let watermark = self.revision();
+        let tree = match groups.by_resource.get(scope.resource_prefix()) {
+            Some(group) => group.snapshot_at(revision, watermark)?,
+            None if (groups.loaded_at..=watermark).contains(&revision) => Tree::new(),
+            None => return None,
+        };
+        Some(Snapshot { tree, scope: scope.clone(), revision })
+    }
+
+    /// Keeps a snapshot for a while, to be found again by its revision.
+    pub(super) fn keep(&self, snapshot: &Snapshot) {
+        let groups = self.0.groups.read();
+        if let Some(group) = groups.by_resource.get(snapshot.scope.resource_prefix()) {
+            group.keep(snapshot.revision, &snapshot.tree);
+        }
+    }
+
+    /// The entry that is kept of this version of the key, or a new one.
+    pub(super) fn known_or(&self, stored: Stored) -> Arc<Entry> {
+        let known = layout::resource_of(&self.0.root, stored.key.as_str())
+            .and_then(|resource| self.known(resource, stored.key.as_bytes(), stored.mod_revision));
+        known.unwrap_or_else(|| Entry::lent(stored))
+    }
+
+    /// The entry that is kept, if it is of this revision.
+    fn known(&self, resource: &str, key: &[u8], mod_revision: i64) -> Option<Arc<Entry>> {
+        let group = self.0.groups.read().by_resource.get(resource)?.clone();
+        group.get(key).filter(|entry| entry.mod_revision() == mod_revision)
     }
 
     /// Every event of the scope after the revision, exactly once and in order.

@@ -13,11 +13,13 @@ pub struct Subscription {
     position: Position,
     /// Events up to here are not this watcher's: a watch may begin in the future.
     after: i64,
+    /// The revision of the last event handed out: events are applied before the watermark says so.
+    delivered: i64,
 }
 
 impl Subscription {
     pub(super) fn new(cache: Cache, group: Arc<Group>, scope: Scope, position: Position, after: i64) -> Subscription {
-        Subscription { cache, group, scope, position, after }
+        Subscription { cache, group, scope, position, after, delivered: after }
     }
 
     /// The next events, at least one and at most `max`. A dropped future loses nothing.
@@ -37,6 +39,9 @@ impl Subscription {
     pub fn take(&mut self, max: usize) -> Result<Vec<Arc<CacheEvent>>, WatchEnd> {
         let mut events = self.group.take(&self.scope, &self.position, max.max(1))?;
         events.retain(|event| event.revision() > self.after);
+        if let Some(last) = events.last() {
+            self.delivered = last.revision();
+        }
         Ok(events)
     }
 
@@ -44,7 +49,7 @@ impl Subscription {
     pub fn caught_up(&self) -> Option<i64> {
         // First the watermark, then the mark: all up to this watermark has been applied and marked by then.
         let watermark = self.cache.revision();
-        self.group.is_clean(&self.position).then_some(watermark.max(self.after))
+        self.group.is_clean(&self.position).then_some(watermark.max(self.delivered))
     }
 
     pub fn scope(&self) -> &Scope {

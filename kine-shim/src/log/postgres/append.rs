@@ -1,5 +1,4 @@
-//! The append: one autocommit statement that lands whole or not at all, and, when it inserted nothing, a second one that says
-//! why. In goes a batch, out comes Committed or Refused, or a fault that says what is known (invariant 5).
+//! The append: one autocommit statement that lands whole or not at all and says which. In goes a batch, out comes Committed or Refused, or a fault that says what is known (invariant 5).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +9,6 @@ use futures::poll;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
 use super::link::{Link, Session};
 use super::{append_fault, as_i64};
@@ -23,51 +21,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// Appends sent and not answered, given-up ones included: what a server that hangs can make us keep in memory.
 const UNANSWERED_MAX: usize = 16;
-/// Tries of one call: each further one means that the predecessor was committed while the last one was blocked.
-const TRIES: usize = 8;
 /// Far above any batch, below what a message to PostgreSQL may hold.
 const BATCH_BYTES_MAX: usize = 512 << 20;
 
-/// The claim takes the place only behind its named predecessor; on a conflict it waits for the other to end and then claims
-/// nothing. The comment is what [`FREE_POSITION`] finds waiting statements by.
+/// See the function in the first migration. The comment is what [`FREE_POSITION`] finds waiting statements by.
 const APPEND: &str = "/* kine-shim append */ \
-    WITH claim AS ( \
-        INSERT INTO kine_shim.batch (position, id, prev_id, first_revision, last_revision, writer, at_ms, bytes) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
-        WHERE EXISTS (SELECT FROM kine_shim.batch WHERE position = $1 - 1 AND id = $3) \
-        ON CONFLICT (position) DO NOTHING RETURNING position), \
-    rows AS ( \
-        INSERT INTO kine_shim.log \
-            (position, sub, kind, revision, sub_revision, create_revision, version, lease, key, value) \
-        SELECT claim.position, entry.* FROM claim, \
-            unnest($9::int4[], $10::int2[], $11::int8[], $12::int4[], $13::int8[], $14::int8[], $15::int8[], \
-                   $16::bytea[], $17::bytea[]) AS entry) \
-    SELECT FROM claim";
-
-/// The same for a declared incarnation, which `meta` counts in the same instant.
-const APPEND_INCARNATION: &str = "/* kine-shim append */ \
-    WITH claim AS ( \
-        INSERT INTO kine_shim.batch (position, id, prev_id, first_revision, last_revision, writer, at_ms, bytes) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
-        WHERE EXISTS (SELECT FROM kine_shim.batch WHERE position = $1 - 1 AND id = $3) \
-        ON CONFLICT (position) DO NOTHING RETURNING position), \
-    rows AS ( \
-        INSERT INTO kine_shim.log \
-            (position, sub, kind, revision, sub_revision, create_revision, version, lease, key, value) \
-        SELECT claim.position, entry.* FROM claim, \
-            unnest($9::int4[], $10::int2[], $11::int8[], $12::int4[], $13::int8[], $14::int8[], $15::int8[], \
-                   $16::bytea[], $17::bytea[]) AS entry), \
-    meta AS (UPDATE kine_shim.meta SET incarnation = incarnation + 1 FROM claim) \
-    SELECT FROM claim";
-
-/// A later statement than the append: that one may have kept a snapshot from before it was blocked.
-const LOOK: &str = "SELECT (SELECT id FROM kine_shim.batch WHERE position = $1), \
-                           (SELECT id FROM kine_shim.batch WHERE position = $1 - 1), \
-                           (SELECT max(position) FROM kine_shim.batch)";
-
-/// A commit of its own: with synchronous replication it returns only when everything before it is on the standby too, which
-/// a look alone does not say of what it sees.
-const CONFIRM: &str = "SELECT pg_logical_emit_message(true, 'kine-shim', 'confirm')";
+    SELECT kine_shim.append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// Ends the sessions of our own role that keep an append waiting while they wait for a client that may be gone. Not one that
 /// waits for a synchronous standby: ending that would show a commit that is not replicated.
@@ -90,13 +49,6 @@ pub(super) struct Appender {
     unanswered: Arc<Semaphore>,
 }
 
-/// What a look at a position says.
-enum Look {
-    Final(Appended),
-    /// The position is free behind our predecessor: the append's snapshot was too old.
-    TryAgain,
-}
-
 impl Appender {
     pub(super) fn new(link: Link, chores: Arc<Link>) -> Self {
         Self { link, chores, gate: Mutex::new(()), unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)) }
@@ -108,20 +60,16 @@ impl Appender {
         if batch.position.0 == 0 || bytes > BATCH_BYTES_MAX {
             return Err(LogFault::NotApplied(format!("position {} with {bytes} bytes", batch.position.0)));
         }
-        for _ in 0..TRIES {
-            if self.insert(batch).await? > 0 {
-                return Ok(Appended::Committed);
-            }
-            match self.look(batch).await? {
-                Look::Final(appended) => return Ok(appended),
-                Look::TryAgain => {}
-            }
+        match self.send(batch).await? {
+            1 => Ok(Appended::Committed),
+            2 => Ok(Appended::Refused),
+            3 => Err(crate::log::outcome_trimmed(batch.position)),
+            _ => Err(LogFault::OutcomeUnknown("the head of the log keeps moving".into())),
         }
-        Err(LogFault::OutcomeUnknown("the head of the log keeps moving".into()))
     }
 
-    /// Sends the statement in turn and waits for its answer: the number of batches that it inserted.
-    async fn insert(&self, batch: &Batch) -> Result<u64, LogFault> {
+    /// Sends the statement in turn and waits for its answer.
+    async fn send(&self, batch: &Batch) -> Result<i32, LogFault> {
         let turn = self.gate.lock().await;
         let session = self.link.session().await?;
         let permit = match timeout(ANSWER_WITHIN, self.unanswered.clone().acquire_owned()).await {
@@ -129,7 +77,7 @@ impl Appender {
             _ => return Err(LogFault::OutcomeUnknown("earlier appends are not answered".into())),
         };
         let batch = batch.clone();
-        let mut running: BoxFuture<'static, Result<u64, LogFault>> = Box::pin(async move {
+        let mut running: BoxFuture<'static, Result<i32, LogFault>> = Box::pin(async move {
             let answer = execute(session, &batch).await;
             drop(permit);
             answer
@@ -143,7 +91,7 @@ impl Appender {
         }
     }
 
-    async fn answer(&self, mut running: BoxFuture<'static, Result<u64, LogFault>>) -> Result<u64, LogFault> {
+    async fn answer(&self, mut running: BoxFuture<'static, Result<i32, LogFault>>) -> Result<i32, LogFault> {
         let deadline = sleep(ANSWER_WITHIN);
         tokio::pin!(deadline);
         let mut stuck = interval_at(Instant::now() + STUCK_AFTER, STUCK_AFTER);
@@ -173,35 +121,9 @@ impl Appender {
             _ => {}
         }
     }
-
-    async fn look(&self, batch: &Batch) -> Result<Look, LogFault> {
-        let unknown = |fault: LogFault| match fault {
-            LogFault::NotApplied(text) => LogFault::OutcomeUnknown(text),
-            other => other,
-        };
-        let session = self.link.session().await.map_err(unknown)?;
-        let position = as_i64(batch.position);
-        let rows = super::query(&session.client, LOOK, &[(&position, Type::INT8)]).await.map_err(unknown)?;
-        let row = rows.first().ok_or_else(|| LogFault::OutcomeUnknown("an empty answer".into()))?;
-        let (own, before, head): (Option<Uuid>, Option<Uuid>, Option<i64>) = (row.get(0), row.get(1), row.get(2));
-        match (own, before) {
-            (Some(id), _) if id == batch.id => {
-                let warnings = session.warnings.load(Ordering::SeqCst);
-                super::query(&session.client, CONFIRM, &[]).await.map_err(unknown)?;
-                if session.warnings.load(Ordering::SeqCst) != warnings {
-                    return Err(LogFault::OutcomeUnknown("the wait for a standby was cancelled".into()));
-                }
-                Ok(Look::Final(Appended::Committed))
-            }
-            (Some(_), _) => Ok(Look::Final(Appended::Refused)),
-            (None, _) if head >= Some(position) => Err(crate::log::outcome_trimmed(batch.position)),
-            (None, Some(id)) if id == batch.prev_id => Ok(Look::TryAgain),
-            (None, _) => Ok(Look::Final(Appended::Refused)),
-        }
-    }
 }
 
-async fn execute(session: Session, batch: &Batch) -> Result<u64, LogFault> {
+async fn execute(session: Session, batch: &Batch) -> Result<i32, LogFault> {
     use crate::model::EntryKind::Incarnation;
     let column = |of: fn(&Entry) -> i64| batch.entries.iter().map(|(_, entry)| of(entry)).collect::<Vec<i64>>();
     let small = |number: u32| i32::try_from(number).map_err(|_| LogFault::NotApplied("too many entries".into()));
@@ -211,13 +133,13 @@ async fn execute(session: Session, batch: &Batch) -> Result<u64, LogFault> {
     let keys: Vec<&[u8]> = batch.entries.iter().map(|(_, entry)| entry.key.as_ref()).collect();
     let values: Vec<&[u8]> = batch.entries.iter().map(|(_, entry)| entry.value.as_ref()).collect();
     let bytes = i64::try_from(page::batch_bytes(batch)).unwrap_or(i64::MAX);
-    let is_incarnation = kinds.contains(&(Incarnation as i16));
+    let incarnations = i32::from(kinds.contains(&(Incarnation as i16)));
 
     let warnings = session.warnings.load(Ordering::SeqCst);
-    let inserted = session
+    let row = session
         .client
-        .execute_typed(
-            if is_incarnation { APPEND_INCARNATION } else { APPEND },
+        .query_typed_one(
+            APPEND,
             &[
                 (&as_i64(batch.position), Type::INT8),
                 (&batch.id, Type::UUID),
@@ -227,6 +149,7 @@ async fn execute(session: Session, batch: &Batch) -> Result<u64, LogFault> {
                 (&batch.writer, Type::UUID),
                 (&batch.at_ms, Type::INT8),
                 (&bytes, Type::INT8),
+                (&incarnations, Type::INT4),
                 (&subs, Type::INT4_ARRAY),
                 (&kinds, Type::INT2_ARRAY),
                 (&column(|entry| entry.revision), Type::INT8_ARRAY),
@@ -243,5 +166,5 @@ async fn execute(session: Session, batch: &Batch) -> Result<u64, LogFault> {
     if session.warnings.load(Ordering::SeqCst) != warnings {
         return Err(LogFault::OutcomeUnknown("the wait for a standby was cancelled".into()));
     }
-    Ok(inserted)
+    Ok(row.get(0))
 }

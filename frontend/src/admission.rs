@@ -1,0 +1,90 @@
+//! What may still happen to an object between its decoding and the store: plugins that change it, then plugins that only
+//! judge it.
+//!
+//! In: [`Attributes`], made by the verb inside its update loop, so that what is judged is what will be committed. Out: a
+//! changed object, or a refusal. The chain is async and may run again on a newer state: a plugin must not keep anything
+//! of an earlier run. Not here: validation by the type itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{authn::User, context::Context, pipeline::Warnings, registry::Resource, schema::Object, status::ApiError};
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+/// One operation on one object.
+pub struct Attributes<'a> {
+    pub operation: Operation,
+    pub resource: &'a Resource,
+    /// Empty for the object itself.
+    pub subresource: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub user: &'a User,
+    /// The new state; none for a delete.
+    pub object: Option<&'a mut Object>,
+    /// The stored state; none for a create.
+    pub old: Option<&'a Object>,
+    pub dry_run: bool,
+    pub warnings: &'a Warnings,
+}
+
+/// One plugin. The default of both halves is to let everything pass.
+#[async_trait]
+pub trait Plugin: Send + Sync {
+    /// The name by which an operator turns it on and off.
+    fn name(&self) -> &'static str;
+
+    fn handles(&self, operation: Operation) -> bool;
+
+    /// May change the object.
+    async fn admit(&self, _: &Context, _: &mut Attributes<'_>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// May refuse the object as it will be stored.
+    async fn validate(&self, _: &Context, _: &Attributes<'_>) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
+
+/// All plugins, in order.
+#[derive(Clone, Default)]
+pub struct Admission {
+    plugins: Vec<Arc<dyn Plugin>>,
+}
+
+impl Admission {
+    pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Admission {
+        Admission { plugins }
+    }
+
+    /// The first half, before validation.
+    pub async fn admit(&self, ctx: &Context, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+        let operation = attributes.operation;
+        for plugin in self.plugins.iter().filter(|p| p.handles(operation)) {
+            plugin.admit(ctx, attributes).await?;
+        }
+        Ok(())
+    }
+
+    /// The second half, last before the store.
+    pub async fn validate(&self, ctx: &Context, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        for plugin in self.plugins.iter().filter(|p| p.handles(attributes.operation)) {
+            plugin.validate(ctx, attributes).await?;
+        }
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+}

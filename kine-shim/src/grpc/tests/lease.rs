@@ -1,0 +1,43 @@
+//! Leases.
+
+use proto::etcdserverpb as pb;
+use proto::etcdserverpb::lease_client::LeaseClient;
+use tonic::Code;
+
+use super::{everything, put, refusal, serve};
+
+fn grant(id: i64, ttl: i64) -> pb::LeaseGrantRequest {
+    pb::LeaseGrantRequest { id, ttl }
+}
+
+#[tokio::test]
+async fn a_grant_draws_an_id_and_raises_the_ttl() {
+    let served = serve().await;
+    let mut lease = LeaseClient::new(served.channel.clone());
+    let drawn = lease.lease_grant(grant(0, 1)).await.unwrap().into_inner();
+    assert!(drawn.id > 0);
+    assert_eq!((drawn.ttl, drawn.header.unwrap().revision), (2, 1));
+    let chosen = lease.lease_grant(grant(7, 60)).await.unwrap().into_inner();
+    assert_eq!((chosen.id, chosen.ttl), (7, 60));
+    let exists = (Code::FailedPrecondition, "etcdserver: lease already exists".to_owned());
+    assert_eq!(refusal(lease.lease_grant(grant(7, 60)).await), exists);
+    let too_large = (Code::OutOfRange, "etcdserver: too large lease TTL".to_owned());
+    assert_eq!(refusal(lease.lease_grant(grant(8, 9_000_000_001)).await), too_large);
+    let listed = lease.lease_leases(pb::LeaseLeasesRequest {}).await.unwrap().into_inner();
+    assert!(listed.leases.iter().map(|lease| lease.id).eq([7, drawn.id]));
+}
+
+#[tokio::test]
+async fn a_revoke_deletes_the_attached_keys() {
+    let mut served = serve().await;
+    let mut lease = LeaseClient::new(served.channel.clone());
+    lease.lease_grant(grant(7, 60)).await.unwrap();
+    for key in ["a", "b"] {
+        served.kv.put(pb::PutRequest { lease: 7, ..put(key, "1") }).await.unwrap();
+    }
+    let revoked = lease.lease_revoke(pb::LeaseRevokeRequest { id: 7 }).await.unwrap().into_inner();
+    assert_eq!(revoked.header.unwrap().revision, 4);
+    assert_eq!(served.kv.range(everything()).await.unwrap().into_inner().count, 0);
+    let not_found = (Code::NotFound, "etcdserver: requested lease not found".to_owned());
+    assert_eq!(refusal(lease.lease_revoke(pb::LeaseRevokeRequest { id: 7 }).await), not_found);
+}

@@ -1,0 +1,167 @@
+//! Watch: one queue a stream, answers before events, fragments, cancellations.
+
+use std::time::Duration;
+
+use proto::etcdserverpb as pb;
+use proto::etcdserverpb::watch_client::WatchClient;
+use proto::etcdserverpb::watch_request::RequestUnion;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::{Served, bytes, op, put, serve, serve_with};
+use crate::grpc::GrpcOptions;
+
+struct Watching {
+    requests: mpsc::Sender<pb::WatchRequest>,
+    responses: Streaming<pb::WatchResponse>,
+}
+
+impl Watching {
+    async fn open(served: &Served) -> Self {
+        let (requests, queue) = mpsc::channel(16);
+        let mut client = WatchClient::new(served.channel.clone()).max_decoding_message_size(usize::MAX);
+        let responses = client.watch(ReceiverStream::new(queue)).await.unwrap().into_inner();
+        Self { requests, responses }
+    }
+
+    async fn ask(&self, request: RequestUnion) {
+        self.requests.send(pb::WatchRequest { request_union: Some(request) }).await.unwrap();
+    }
+
+    async fn create(&mut self, create: pb::WatchCreateRequest) -> pb::WatchResponse {
+        self.ask(RequestUnion::CreateRequest(create)).await;
+        self.next().await
+    }
+
+    async fn next(&mut self) -> pb::WatchResponse {
+        let response = tokio::time::timeout(Duration::from_secs(10), self.responses.message());
+        response.await.expect("no response came").unwrap().expect("the stream ended")
+    }
+}
+
+fn all() -> pb::WatchCreateRequest {
+    pb::WatchCreateRequest { key: bytes("\0"), range_end: bytes("\0"), ..Default::default() }
+}
+
+fn texts(response: &pb::WatchResponse) -> Vec<(i32, String, String, Option<String>)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let events = response.events.iter().map(|event| {
+        let kv = event.kv.as_ref().unwrap();
+        (event.r#type, text(&kv.key), text(&kv.value), event.prev_kv.as_ref().map(|kv| text(&kv.value)))
+    });
+    events.collect()
+}
+
+#[tokio::test]
+async fn invariant_4_created_comes_first_and_names_the_revision_it_starts_behind() {
+    let mut served = serve().await;
+    served.put("a", "1").await;
+    let mut watching = Watching::open(&served).await;
+    let created = watching.create(pb::WatchCreateRequest { prev_kv: true, ..all() }).await;
+    assert_eq!((created.created, created.watch_id, created.header.unwrap().revision), (true, 0, 2));
+    served.put("a", "2").await;
+    served.delete("a").await;
+    let first = watching.next().await;
+    assert_eq!(texts(&first)[0], (0, "a".into(), "2".into(), Some("1".into())));
+    let deleted =
+        if first.events.len() > 1 { texts(&first)[1].clone() } else { texts(&watching.next().await)[0].clone() };
+    assert_eq!(deleted, (1, "a".into(), "".into(), Some("2".into())));
+}
+
+#[tokio::test]
+async fn history_is_replayed_and_filters_and_prev_kv_are_obeyed() {
+    let mut served = serve().await;
+    for (key, value) in [("a", "1"), ("a", "2"), ("b", "1")] {
+        served.put(key, value).await;
+    }
+    served.delete("a").await;
+    let mut watching = Watching::open(&served).await;
+    let no_puts = pb::WatchCreateRequest { start_revision: 2, filters: vec![0], watch_id: 5, ..all() };
+    assert_eq!(watching.create(no_puts).await.watch_id, 5);
+    let response = watching.next().await;
+    assert_eq!(texts(&response), [(1, "a".into(), "".into(), None)]);
+    assert_eq!((response.watch_id, response.header.unwrap().revision), (5, 5));
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_is_created_and_canceled_at_once() {
+    let mut served = serve().await;
+    for value in ["1", "2", "3"] {
+        served.put("a", value).await;
+    }
+    served.compact(3).await;
+    let mut watching = Watching::open(&served).await;
+    let refused = |response: &pb::WatchResponse| (response.created, response.canceled, response.watch_id);
+    let negative = watching.create(pb::WatchCreateRequest { start_revision: -1, ..all() }).await;
+    assert_eq!(refused(&negative), (true, true, -1));
+    assert_eq!(negative.cancel_reason, "etcdserver: mvcc: required revision has been compacted");
+    let empty = pb::WatchCreateRequest { key: bytes("b"), range_end: bytes("a"), ..Default::default() };
+    let empty = watching.create(empty).await;
+    assert_eq!((refused(&empty), empty.cancel_reason.as_str()), ((true, true, -1), "mvcc: watcher range is empty"));
+    watching.create(pb::WatchCreateRequest { watch_id: 4, ..all() }).await;
+    let twice = watching.create(pb::WatchCreateRequest { watch_id: 4, ..all() }).await;
+    assert_eq!(refused(&twice), (true, true, -1));
+    assert_eq!(twice.cancel_reason, "mvcc: duplicate watch ID provided on the WatchStream");
+    let compacted = watching.create(pb::WatchCreateRequest { start_revision: 2, watch_id: 6, ..all() }).await;
+    assert_eq!(refused(&compacted), (true, false, 6));
+    let canceled = watching.next().await;
+    assert_eq!((canceled.canceled, canceled.watch_id, canceled.compact_revision), (true, 6, 3));
+    let edge = watching.create(pb::WatchCreateRequest { start_revision: 3, watch_id: 7, prev_kv: true, ..all() }).await;
+    assert_eq!(refused(&edge), (true, false, 7));
+    assert_eq!(texts(&watching.next().await)[0], (0, "a".into(), "2".into(), Some("1".into())));
+}
+
+#[tokio::test]
+async fn cancel_and_progress_are_answered_and_an_unknown_id_is_not() {
+    let mut served = serve().await;
+    let mut watching = Watching::open(&served).await;
+    watching.create(pb::WatchCreateRequest { watch_id: 3, ..all() }).await;
+    watching.ask(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 99 })).await;
+    served.put("a", "1").await;
+    watching.ask(RequestUnion::ProgressRequest(pb::WatchProgressRequest {})).await;
+    assert_eq!(texts(&watching.next().await).len(), 1);
+    let progress = watching.next().await;
+    assert_eq!((progress.watch_id, progress.events.len(), progress.header.unwrap().revision), (-1, 0, 2));
+    watching.ask(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 3 })).await;
+    let canceled = watching.next().await;
+    assert_eq!((canceled.canceled, canceled.watch_id, canceled.compact_revision), (true, 3, 0));
+}
+
+#[tokio::test]
+async fn a_large_response_comes_in_fragments_where_they_are_wished() {
+    let mut served = serve_with(GrpcOptions { max_request_bytes: 4_000, ..GrpcOptions::default() }).await;
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        served.put(key, &"x".repeat(1_500)).await;
+    }
+    let mut late = Watching::open(&served).await;
+    late.create(pb::WatchCreateRequest { fragment: true, start_revision: 2, ..all() }).await;
+    let (mut keys, mut pieces) = (Vec::new(), 0);
+    while keys.len() < 6 {
+        let response = late.next().await;
+        pieces += 1;
+        keys.extend(texts(&response).into_iter().map(|text| text.1));
+        assert_eq!(response.fragment, keys.len() < 6, "{pieces} pieces, {} keys", keys.len());
+    }
+    assert_eq!((keys.concat(), pieces), ("abcdef".to_owned(), 3));
+}
+
+#[tokio::test]
+async fn one_revision_is_one_response() {
+    let mut served = serve().await;
+    let mut watching = Watching::open(&served).await;
+    watching.create(all()).await;
+    let puts = ["a", "b", "c"].map(|key| op(pb::request_op::Request::RequestPut(put(key, "1"))));
+    served.kv.txn(pb::TxnRequest { success: puts.into(), ..Default::default() }).await.unwrap();
+    assert_eq!(texts(&watching.next().await).len(), 3);
+}
+
+#[tokio::test]
+async fn a_stopping_shim_ends_the_streams() {
+    let served = serve().await;
+    let mut watching = Watching::open(&served).await;
+    watching.create(all()).await;
+    served.shim.stop().await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), watching.responses.message()).await.unwrap();
+    assert_eq!(ended.unwrap_err().message(), "etcdserver: server stopped");
+}
