@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT, uri::PathAndQuery};
@@ -62,6 +63,14 @@ impl EndpointChannel {
     pub fn endpoint_in_use(&self) -> &str {
         let endpoints = &self.0;
         endpoints.all[endpoints.sticky.load(Ordering::Relaxed) % endpoints.all.len()].name()
+    }
+
+    /// Somebody waited this long in vain: leaves the endpoints that have answered nothing in all that time. A process that
+    /// hangs still holds its connections.
+    pub(super) fn distrust_silent(&self, limit: Duration) {
+        for endpoint in self.0.all.iter().filter(|endpoint| endpoint.is_silent_for(limit.mul_f64(0.9))) {
+            endpoint.abandon("did not answer in time");
+        }
     }
 
     /// How many endpoints there are.

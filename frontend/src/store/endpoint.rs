@@ -86,6 +86,23 @@ pub(super) struct Endpoint {
 struct Health {
     failures: u32,
     rests_until: Option<Instant>,
+    in_flight: u32,
+    /// Since when it has answered nothing that it was asked, and when the last who asked gave up.
+    silent_since: Option<Instant>,
+    given_up_at: Option<Instant>,
+}
+
+/// A request that waits for its answer; dropped with it.
+struct InFlight<'e>(&'e Endpoint);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut health = self.0.health.lock();
+        health.in_flight -= 1;
+        if health.in_flight == 0 {
+            health.given_up_at = Some(Instant::now());
+        }
+    }
 }
 
 /// A request that got no response: the cause, and the request itself when it provably never left.
@@ -125,10 +142,41 @@ impl Endpoint {
 
     pub(super) fn worked(&self) {
         let mut health = self.health.lock();
+        health.silent_since = None;
         if health.failures > 0 {
             tracing::info!(endpoint = %self.name, "store endpoint answers again");
-            *health = Health::default();
+            health.failures = 0;
+            health.rests_until = None;
         }
+    }
+
+    /// Whether it has answered nothing for so long, though asked.
+    pub(super) fn is_silent_for(&self, limit: Duration) -> bool {
+        let health = self.health.lock();
+        let lately = health.given_up_at.is_none_or(|at| at.elapsed() < limit);
+        lately && health.silent_since.is_some_and(|since| since.elapsed() >= limit)
+    }
+
+    /// Leaves the present connection to the requests that still wait on it.
+    pub(super) fn abandon(&self, cause: &str) {
+        self.failed(cause);
+        self.health.lock().silent_since = None;
+        // When it is locked, a new connection is being made already.
+        if let Ok(mut kept) = self.connection.try_lock() {
+            *kept = None;
+        }
+    }
+
+    fn in_flight(&self) -> InFlight<'_> {
+        let mut health = self.health.lock();
+        if health.in_flight == 0 {
+            // Whoever gave up before may have done so for reasons of his own.
+            health.silent_since = None;
+            health.given_up_at = None;
+        }
+        health.in_flight += 1;
+        health.silent_since.get_or_insert_with(Instant::now);
+        InFlight(self)
     }
 
     pub(super) fn failed(&self, cause: &str) {
@@ -143,6 +191,7 @@ impl Endpoint {
     pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
         *request.uri_mut() = with_origin(request.uri().path_and_query(), &self.origin);
         let mut fresh = false;
+        let _waiting = self.in_flight();
         loop {
             let (mut sender, is_new) = match self.connection().await {
                 Ok(connection) => connection,

@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::error::Attempt;
 use super::{EndpointChannel, Page, PageRequest, StoreError, Stored};
 
-const READ_LIMIT: Duration = Duration::from_secs(10);
+/// How long a read may take with all its retries, and one attempt of it: beyond, another endpoint is tried.
+const READ_LIMIT: Limit = Limit { whole: Duration::from_secs(10), attempt: Duration::from_secs(3) };
 /// A page may be large and the store far away.
-const PAGE_LIMIT: Duration = Duration::from_secs(60);
+const PAGE_LIMIT: Limit = Limit { whole: Duration::from_secs(60), attempt: Duration::from_secs(30) };
 const RETRY_MIN: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// Keys of one page when a whole prefix is read: as many as kube-apiserver's consistency check asks for.
@@ -18,6 +19,12 @@ pub(super) const LIST_PAGE_MAX: i64 = 10_000;
 const LIST_PAGE_FIRST: i64 = 500;
 /// etcd bounds a page by keys alone; the next page's keys are chosen so that it comes out at about this many bytes.
 const LIST_PAGE_BYTES: usize = 8 << 20;
+
+#[derive(Clone, Copy)]
+struct Limit {
+    whole: Duration,
+    attempt: Duration,
+}
 
 /// A waiting time that grows with every failure.
 pub(super) struct Backoff(Duration);
@@ -38,11 +45,13 @@ impl Backoff {
 #[derive(Clone)]
 pub(super) struct Reader {
     kv: KvClient<EndpointChannel>,
+    channel: EndpointChannel,
 }
 
 impl Reader {
     pub(super) fn new(channel: EndpointChannel) -> Reader {
-        Reader { kv: KvClient::new(channel).max_decoding_message_size(usize::MAX) }
+        let kv = KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+        Reader { kv, channel }
     }
 
     pub(super) async fn get(&self, key: &str, revision: i64) -> Result<Option<Stored>, StoreError> {
@@ -105,14 +114,13 @@ impl Reader {
         }
     }
 
-    async fn range(&self, request: RangeRequest, limit: Duration) -> Result<RangeResponse, StoreError> {
-        let deadline = Instant::now() + limit;
+    async fn range(&self, request: RangeRequest, limit: Limit) -> Result<RangeResponse, StoreError> {
+        let deadline = Instant::now() + limit.whole;
         let revision = request.revision;
         let mut backoff = Backoff::new();
-        let mut last = None;
         loop {
-            let fault = match timeout_at(deadline, self.kv.clone().range(request.clone())).await {
-                Err(_) => return Err(last.unwrap_or(StoreError::Timeout)),
+            let attempt_by = deadline.min(Instant::now() + limit.attempt);
+            let fault = match timeout_at(attempt_by, self.kv.clone().range(request.clone())).await {
                 Ok(Ok(reply)) => return Ok(reply.into_inner()),
                 Ok(Err(status)) => match Attempt::from(status) {
                     Attempt::Answered(StoreError::FutureRevision { .. }) => {
@@ -121,12 +129,15 @@ impl Reader {
                     Attempt::Answered(error) => return Err(error),
                     attempt => attempt.into_read_error(),
                 },
+                Err(_) => {
+                    self.channel.distrust_silent(limit.attempt);
+                    StoreError::Timeout
+                }
             };
             let pause = backoff.next();
             if Instant::now() + pause >= deadline {
                 return Err(fault);
             }
-            last = Some(fault);
             sleep(pause).await;
         }
     }

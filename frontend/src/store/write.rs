@@ -19,10 +19,14 @@ use super::read::{Backoff, Reader, bytes_of};
 use super::resolve::{Found, Resolver, Write};
 use super::{Cache, CreateOutcome, DeleteOutcome, EndpointChannel, StoreError, Stored, UpdateOutcome};
 
+/// How long a write may take with all that follows a lost reply.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// How long its reply is waited for before it counts as lost.
+const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Writer {
     kv: KvClient<EndpointChannel>,
+    channel: EndpointChannel,
     leases: LeasePool,
     resolver: Resolver,
 }
@@ -35,8 +39,8 @@ enum Outcome {
 
 impl Writer {
     pub(super) fn new(channel: EndpointChannel, leases: LeasePool, reader: Reader, cache: Cache) -> Writer {
-        let kv = KvClient::new(channel).max_decoding_message_size(usize::MAX);
-        Writer { kv, leases, resolver: Resolver::new(reader, cache) }
+        let kv = KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+        Writer { kv, channel, leases, resolver: Resolver::new(reader, cache) }
     }
 
     pub(super) async fn create(
@@ -95,14 +99,9 @@ impl Writer {
         let mut backoff = Backoff::new();
         let mut lost = None;
         loop {
-            let attempt = match timeout_at(deadline, self.kv.clone().txn(request.clone())).await {
-                Ok(Ok(reply)) => match outcome(reply.into_inner())? {
-                    // An earlier attempt of ours may be what changed the key.
-                    Outcome::Refused(_) if lost.is_some() => Attempt::Lost("refused after a lost reply".into()),
-                    outcome => return Ok(outcome),
-                },
-                Ok(Err(status)) => Attempt::from(status),
-                Err(_) => Attempt::Lost("the deadline passed".into()),
+            let attempt = match self.attempt(&request, lost.is_some(), deadline).await? {
+                Ok(outcome) => return Ok(outcome),
+                Err(attempt) => attempt,
             };
             match attempt {
                 Attempt::Answered(error) if lost.is_none() => return Err(error),
@@ -125,6 +124,27 @@ impl Writer {
                 Ok(Found::Refused(current)) => return Ok(Outcome::Refused(current)),
                 Ok(Found::Untouched) if Instant::now() < deadline => sleep(backoff.next()).await,
                 Ok(Found::Untouched | Found::CannotTell) | Err(_) => return Err(unknown()),
+            }
+        }
+    }
+
+    /// Sends the write once. After a lost reply a refusal proves nothing: what we sent before may be what changed the key.
+    async fn attempt(
+        &self,
+        request: &TxnRequest,
+        after_a_loss: bool,
+        deadline: Instant,
+    ) -> Result<Result<Outcome, Attempt>, StoreError> {
+        let reply_by = deadline.min(Instant::now() + REPLY_LIMIT);
+        match timeout_at(reply_by, self.kv.clone().txn(request.clone())).await {
+            Ok(Ok(reply)) => match outcome(reply.into_inner())? {
+                Outcome::Refused(_) if after_a_loss => Ok(Err(Attempt::Lost("refused after a lost reply".into()))),
+                outcome => Ok(Ok(outcome)),
+            },
+            Ok(Err(status)) => Ok(Err(Attempt::from(status))),
+            Err(_) => {
+                self.channel.distrust_silent(REPLY_LIMIT);
+                Ok(Err(Attempt::Lost("no reply in time".into())))
             }
         }
     }

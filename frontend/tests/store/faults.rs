@@ -131,6 +131,34 @@ async fn when_an_endpoint_goes_the_other_one_serves() {
     assert!(watch.take(1).unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_falls_silent_is_left() {
+    let Some(server) = Server::start() else { return };
+    let proxies = [Proxy::start(&server.endpoints[0]).await, Proxy::start(&server.endpoints[0]).await];
+    let mut config = server.config();
+    config.servers = proxies.iter().map(Proxy::url).collect();
+    let store = server.store_with(config).await;
+    let key = format!("{}/things/a", store.prefix());
+    store.create(&key, "x", None).await.unwrap();
+
+    let silent = proxies.iter().position(|proxy| proxy.connections() > 0).unwrap();
+    proxies[silent].stall();
+    let at = tokio::time::Instant::now();
+    assert!(store.get(&key).await.unwrap().is_some());
+    assert!(at.elapsed() < Duration::from_secs(8), "leaving it took {:?}", at.elapsed());
+    let again = tokio::time::Instant::now();
+    let CreateOutcome::Created { revision } =
+        store.create(&format!("{}/things/b", store.prefix()), "x", None).await.unwrap()
+    else {
+        panic!()
+    };
+    assert!(again.elapsed() < Duration::from_secs(2));
+    eventually("the watch moves on too", async || {
+        store.cache().wait_for(revision, Duration::from_secs(1)).await.is_ok()
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_any_endpoint_nothing_is_written_and_it_is_said_so() {
     let Some(server) = Server::start() else { return };

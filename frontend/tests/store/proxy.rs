@@ -35,6 +35,8 @@ struct Shared {
     target: String,
     marker: Mutex<Option<(Vec<u8>, Cut)>>,
     refusing: AtomicBool,
+    /// Takes everything, answers nothing.
+    stalled: AtomicBool,
     /// Ends all present connections.
     sever: Mutex<CancellationToken>,
 }
@@ -55,6 +57,7 @@ impl Proxy {
             target: url.trim_start_matches("http://").to_owned(),
             marker: Mutex::new(None),
             refusing: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
             sever: Mutex::new(CancellationToken::new()),
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -84,6 +87,11 @@ impl Proxy {
     pub(crate) fn sever(&self) {
         self.shared.refusing.store(true, Ordering::SeqCst);
         std::mem::take(&mut *self.shared.sever.lock().unwrap()).cancel();
+    }
+
+    /// From now on nothing is answered, though every connection stays.
+    pub(crate) fn stall(&self) {
+        self.shared.stalled.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn mend(&self) {
@@ -130,7 +138,9 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 if reply.is_empty() {
                     return Ok(());
                 }
-                client.write_all(reply).await?;
+                if !shared.stalled.load(Ordering::SeqCst) {
+                    client.write_all(reply).await?;
+                }
             }
         }
     }

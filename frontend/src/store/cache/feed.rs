@@ -28,9 +28,9 @@ use super::{Cache, Entry, Ordering};
 use crate::store::read::{Backoff, Reader, advance, prefix_end};
 use crate::store::{EndpointChannel, PageRequest, StoreError};
 
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// Progress requests are answered at once; a stream that leaves one unanswered this long is dead.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const PROGRESS_GAP: Duration = Duration::from_millis(50);
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
@@ -158,7 +158,10 @@ impl Feed {
         let (requests, mut responses) = match timeout(OPEN_LIMIT, self.open()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(status)) => return End::Broken(status.to_string()),
-            Err(_) => return End::Broken("opening the watch took too long".into()),
+            Err(_) => {
+                self.channel.distrust_silent(OPEN_LIMIT);
+                return End::Broken("opening the watch took too long".into());
+            }
         };
         let mut fragments = Vec::new();
         let mut asked: Option<Instant> = None;
