@@ -16,6 +16,7 @@ pub mod health;
 pub mod metrics;
 pub mod negotiate;
 pub mod net;
+pub mod openapi;
 pub mod patch;
 pub mod pipeline;
 pub mod registry;
