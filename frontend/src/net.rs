@@ -40,6 +40,9 @@ const CONNECTIONS_MAX: usize = 16 * 1024;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A request's head must arrive in this time on HTTP/1.1.
 const HEAD_MAX: Duration = Duration::from_secs(32);
+/// Headers of one request, and their bytes: what Go's server allows by default, near enough.
+const HEADERS_MAX: usize = 512;
+const HEAD_BYTES_MAX: u32 = 1024 * 1024;
 /// After the signal to stop, requests that are under way get this long.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// HTTP/2: streams that a client may open and reset at once before the connection counts as an attack. Controllers that
@@ -112,10 +115,11 @@ impl Listener {
 
     fn http(&self) -> auto::Builder<TokioExecutor> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_headers(HEADERS_MAX);
         builder
             .http2()
             .timer(TokioTimer::new())
+            .max_header_list_size(HEAD_BYTES_MAX)
             .max_concurrent_streams(self.http2_streams_max)
             .max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
             .max_local_error_reset_streams(Some(RESET_STREAMS_MAX))

@@ -48,9 +48,7 @@ impl Wish {
         match name {
             Some(name) => Ok(Some(Wish { name, groups, uid, extra })),
             None if groups.is_empty() && uid.is_none() && extra.is_empty() => Ok(None),
-            None => Err(ApiError::internal(format!(
-                "requested impersonation of other attributes without impersonating a user: groups {groups:?}"
-            ))),
+            None => Err(without_user(&groups, &extra, uid.as_deref())),
         }
     }
 
@@ -95,6 +93,18 @@ impl Wish {
         }
         User { name: self.name, uid: self.uid.unwrap_or_default(), groups, extra: self.extra }
     }
+}
+
+/// The refusal prints what was asked for as Go prints references: kind, namespace, name, uid, version, and so on.
+fn without_user(groups: &[String], extra: &[(String, Vec<String>)], uid: Option<&str>) -> ApiError {
+    const VERSION: &str = "authentication.k8s.io/v1";
+    let mut asked: Vec<String> = groups.iter().map(|group| format!("{{Group  {group}    }}")).collect();
+    for (key, values) in extra {
+        asked.extend(values.iter().map(|value| format!("{{UserExtra  {value}  {VERSION}  {key}}}")));
+    }
+    asked.extend(uid.map(|uid| format!("{{UID  {uid}  {VERSION}  }}")));
+    let message = format!("requested [{}] without impersonating a user", asked.join(" "));
+    ApiError { nosniff: true, ..ApiError::bad_request(message) }
 }
 
 fn service_account(name: &str) -> Option<(&str, &str)> {

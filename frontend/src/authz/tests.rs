@@ -86,3 +86,17 @@ async fn masters_may_act_as_others_and_nobody_else() {
     let error = impersonate(&authorization, user("alice", &[AUTHENTICATED_GROUP]), &account).await.unwrap_err();
     assert!(error.message.starts_with("serviceaccounts \"sa1\" is forbidden"), "{}", error.message);
 }
+
+#[tokio::test]
+async fn a_group_alone_cannot_be_impersonated() {
+    let wish = headers(&[("impersonate-group", "a"), ("impersonate-uid", "u")]);
+    let root = user("root", &["system:masters"]);
+    let error = impersonate(&Authorization::builtin(), root.clone(), &wish).await.unwrap_err();
+    assert_eq!(error.code, 400);
+    assert_eq!(
+        error.message,
+        "requested [{Group  a    } {UID  u  authentication.k8s.io/v1  }] without impersonating a user"
+    );
+    let nobody = headers(&[("impersonate-user", "")]);
+    assert_eq!(impersonate(&Authorization::builtin(), root.clone(), &nobody).await.unwrap(), root);
+}
