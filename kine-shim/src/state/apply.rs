@@ -66,6 +66,7 @@ impl State {
             return Err(corrupt("its last revision is not that of its entries"));
         }
         self.head = batch.head();
+        self.sweep(self.sweep_max, &mut gathered);
         Ok(gathered.finish())
     }
 
@@ -91,6 +92,7 @@ impl State {
         }
         self.revision = self.revision.max(batch.last_revision);
         self.head = batch.head();
+        self.sweep(usize::MAX, &mut gathered);
         Ok(Applied { events: Vec::new(), ..gathered.finish() })
     }
 
@@ -204,20 +206,30 @@ impl State {
         }
     }
 
-    /// Drops what nobody may read any more. A change *at* the compacted revision stays, and so does the value that it superseded: a
-    /// watch may start there and wants to be told the previous value.
     fn compact(&mut self, at: Revision, gathered: &mut Gathered) {
         self.compacted = at;
         gathered.applied.compacted = Some(at);
         // Rows behind the compacted revision are not named yet: readers that lag a little would have to load anew.
         let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.place().0);
-        while let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < at) {
+        self.reach = self.reach.max(reach);
+    }
+
+    /// Drops what nobody may read any more, at most `limit` changes of it. A change *at* the compacted revision stays, and so does the
+    /// value that it superseded: a watch may start there and wants to be told the previous value.
+    pub(super) fn sweep(&mut self, limit: usize, gathered: &mut Gathered) {
+        for _ in 0..limit {
+            let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < self.compacted) else {
+                self.sweep_dead(gathered);
+                return;
+            };
             let record = change.0.clone();
             self.forget(&record, gathered);
         }
-        while let Some(place) = self.dead.iter().next().copied()
-            && reach.is_some_and(|reach| place.0 <= reach)
-        {
+    }
+
+    fn sweep_dead(&mut self, gathered: &mut Gathered) {
+        let Some(reach) = self.reach.take() else { return };
+        while let Some(place) = self.dead.iter().next().copied().filter(|place| place.0 <= reach) {
             self.dead.remove(&place);
             gathered.applied.garbage.push(place);
         }

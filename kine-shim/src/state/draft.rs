@@ -89,7 +89,7 @@ impl Draft {
     }
 
     /// The batch to append, the state that holds once it is committed, and what its commit brings about.
-    pub fn finish(self, id: BatchId, writer: uuid::Uuid, at_ms: i64) -> (Batch, State, Applied) {
+    pub fn finish(mut self, id: BatchId, writer: uuid::Uuid, at_ms: i64) -> (Batch, State, Applied) {
         let changes = self.entries.iter().find(|(_, entry)| takes_revision(entry.kind));
         let last_revision = self.state.revision();
         let batch = Batch {
@@ -104,6 +104,7 @@ impl Draft {
         };
         let mut state = self.state;
         state.set_head(batch.head());
+        state.sweep(state.sweep_max, &mut self.gathered);
         (batch, state, self.gathered.finish())
     }
 

@@ -73,7 +73,15 @@ pub struct State {
     dead: Tree<Place>,
     compact_row: Option<Place>,
     incarnation_row: Option<Place>,
+    /// Rows up to here may be named garbage when the compaction under way is done.
+    reach: Option<Position>,
+    /// Changes that a compaction drops with one batch, lest it holds up the writes behind it.
+    sweep_max: usize,
 }
+
+/// Some milliseconds of work. A larger compaction goes on with the batches after it: what it has not dropped yet cannot be read, but is
+/// still in memory and in the log.
+const SWEEP_MAX: usize = 20_000;
 
 impl Default for State {
     fn default() -> Self {
@@ -98,6 +106,8 @@ impl State {
             dead: Tree::default(),
             compact_row: None,
             incarnation_row: None,
+            reach: None,
+            sweep_max: SWEEP_MAX,
         }
     }
 

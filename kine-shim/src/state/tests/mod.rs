@@ -97,6 +97,13 @@ pub(super) fn batch_id(number: u64) -> crate::model::BatchId {
     uuid::Uuid::from_u128(u128::from(number) + 1_000)
 }
 
+/// The state once the compaction under way is done, and what that named.
+pub(super) fn swept(state: &State) -> (State, Vec<(crate::model::Position, u32)>) {
+    let (mut state, mut gathered) = (state.clone(), super::apply::Gathered::default());
+    state.sweep(usize::MAX, &mut gathered);
+    (state, gathered.finish().garbage)
+}
+
 /// Everything observable about a state, and its books.
 pub(super) fn dump(state: &State) -> String {
     let records = |list: &mut dyn Iterator<Item = String>| list.collect::<Vec<_>>().join("\n  ");
