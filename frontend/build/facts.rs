@@ -151,9 +151,11 @@ impl PresenceFacts {
 
 /// Go's names of types, from go_types.txt.
 pub(crate) fn go_type(package: &str, message: &str, field: &str) -> String {
-    let version = package.rsplit('.').next().unwrap_or_default();
-    let mut lines = include_str!("go_types.txt").lines();
-    let words = lines.find_map(|line| line.strip_prefix(message)?.strip_prefix(' '));
+    let mut parts = package.rsplit('.');
+    let (version, group) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let words_of =
+        |owner: &str| include_str!("go_types.txt").lines().find_map(|line| line.strip_prefix(owner)?.strip_prefix(' '));
+    let words = words_of(&format!("{group}/{message}")).or_else(|| words_of(message));
     let named = words.and_then(|words| words.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=')));
     named.map(|name| name.replace('@', version)).unwrap_or_default()
 }

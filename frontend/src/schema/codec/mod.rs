@@ -54,7 +54,7 @@ pub enum DecodeError {
     #[error("{message}")]
     Invalid { gvk: Gvk, message: String },
     #[error(
-        "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+        "no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/runtime/scheme.go:111\"",
         .0.kind, .0.api_version()
     )]
     UnknownKind(Gvk),

@@ -1,5 +1,7 @@
 //! What kube-apiserver fills in at every decode. `rules` holds rows: a struct's name, the values of unset fields, and a
-//! named function where a value depends on others; the engine walks an object and applies them from the outside in.
+//! named function where a value depends on others; the engine walks an object and applies them from the outside in. Beside
+//! defaults proper these are the traces that kube-apiserver's internal types leave at every decode (older names
+//! mirrored, kinds of embedded objects filled in).
 //! Not here: what a create or an update strategy fills in (uid, cluster IPs).
 
 mod autoscaling;

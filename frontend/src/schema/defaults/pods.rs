@@ -5,6 +5,42 @@ use super::super::value::{MapValue, Struct, Value};
 use super::{each, is_set, text};
 use crate::schema::object::set_in_struct;
 
+/// The older name of serviceAccountName stands for it, and always mirrors it.
+pub(super) fn service_account(spec: &mut Struct) {
+    let name = text(spec, &["serviceAccountName"]);
+    let name = if name.is_empty() { text(spec, &["serviceAccount"]) } else { name }.to_owned();
+    if !name.is_empty() {
+        spec.set("serviceAccountName", name.as_str());
+        spec.set("serviceAccount", name);
+    }
+}
+
+/// podIP is the first of podIPs; where they differ, the single one counts.
+pub(super) fn addresses(status: &mut Struct) {
+    let first = |status: &Struct| {
+        let list = status.get("podIPs").and_then(Value::as_list);
+        list.and_then(|list| list.first())
+            .and_then(|entry| entry.child("ip"))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let single = text(status, &["podIP"]).to_owned();
+    match first(status) {
+        Some(ip) if single.is_empty() => {
+            status.set("podIP", ip);
+        }
+        ip if !single.is_empty() && ip.as_deref() != Some(&single) => {
+            let def = status.def().field("podIPs").and_then(|field| field.struct_ref()).cloned();
+            if let Some(def) = def {
+                let mut entry = Struct::new(&def);
+                entry.set("ip", single);
+                status.set("podIPs", vec![Value::Struct(entry)]);
+            }
+        }
+        _ => {}
+    }
+}
+
 pub(super) fn container(container: &mut Struct) {
     if text(container, &["imagePullPolicy"]).is_empty() {
         let policy = pull_policy(text(container, &["image"]));

@@ -20,8 +20,9 @@ const FILE_MODE: Default = Number(420);
 pub(super) static RULES: &[Rule] = &[
     // core
     with("core.v1.Pod", pods::pod, &[(&["spec", "enableServiceLinks"], Truth(true))]),
-    rule(
+    with(
         "core.v1.PodSpec",
+        pods::service_account,
         &[
             (&["dnsPolicy"], Text("ClusterFirst")),
             (&["restartPolicy"], Text("Always")),
@@ -74,7 +75,9 @@ pub(super) static RULES: &[Rule] = &[
     with("core.v1.Namespace", services::namespace, &[(&["status", "phase"], Text("Active"))]),
     with("core.v1.NodeStatus", services::node_status, &[]),
     with("core.v1.LimitRangeItem", services::limit_range_item, &[]),
-    rule("core.v1.Secret", &[(&["type"], Text("Opaque"))]),
+    with("core.v1.PodStatus", pods::addresses, &[]),
+    with("core.v1.NodeSpec", services::node_cidrs, &[]),
+    with("core.v1.Secret", services::secret, &[(&["type"], Text("Opaque"))]),
     rule(
         "core.v1.PersistentVolume",
         &[

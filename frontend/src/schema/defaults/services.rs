@@ -80,6 +80,31 @@ pub(super) fn node_status(status: &mut Struct) {
     }
 }
 
+/// podCIDR is the first of podCIDRs; where they differ, the single one counts.
+pub(super) fn node_cidrs(spec: &mut Struct) {
+    let list = spec.get("podCIDRs").and_then(Value::as_list);
+    let first = list.and_then(|list| list.first()).and_then(Value::as_str).map(str::to_owned);
+    let single = text(spec, &["podCIDR"]).to_owned();
+    match first {
+        Some(first) if single.is_empty() => {
+            spec.set("podCIDR", first);
+        }
+        first if !single.is_empty() && first.as_deref() != Some(&single) => {
+            spec.set("podCIDRs", vec![Value::from(single)]);
+        }
+        _ => {}
+    }
+}
+
+/// stringData is written over data, and never kept.
+pub(super) fn secret(secret: &mut Struct) {
+    let Some(Value::Map(plain)) = secret.remove("stringData") else { return };
+    for (key, value) in plain.iter() {
+        let bytes: Box<[u8]> = value.as_str().unwrap_or("").as_bytes().into();
+        set_in_struct(secret, &["data", key], Value::Bytes(bytes));
+    }
+}
+
 pub(super) fn limit_range_item(item: &mut Struct) {
     if text(item, &["type"]) != "Container" {
         return;

@@ -2,7 +2,7 @@
 
 use super::super::value::{MapValue, Struct, Value};
 use super::services::labels_from_template;
-use super::{is_set, text};
+use super::{each, is_set, text};
 use crate::schema::object::set_in_struct;
 
 fn set_unless_set(target: &mut Struct, path: &[&str], value: impl Into<Value>) {
@@ -25,9 +25,18 @@ pub(super) fn daemon_set(set: &mut Struct) {
         set_unless_set(set, &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"], 1i64);
         set_unless_set(set, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], 0i64);
     }
+    // Where the numbers do not count they are zeros, once kube-apiserver has read them.
+    if is_set(set, &["spec", "updateStrategy", "rollingUpdate"]) {
+        set_unless_set(set, &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"], 0i64);
+        set_unless_set(set, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], 0i64);
+    }
 }
 
 pub(super) fn stateful_set(set: &mut Struct) {
+    for claim in each(set, &["spec", "volumeClaimTemplates"]) {
+        claim.set("kind", "PersistentVolumeClaim");
+        claim.set("apiVersion", "v1");
+    }
     let rolling = ["spec", "updateStrategy", "rollingUpdate"];
     let partition = ["spec", "updateStrategy", "rollingUpdate", "partition"];
     if text(set, &["spec", "updateStrategy", "type"]).is_empty() {

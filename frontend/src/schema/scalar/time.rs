@@ -26,11 +26,16 @@ pub fn parse_time(text: &str) -> Result<Instant, String> {
 
 /// Reads a MicroTime. The error is Go's.
 pub fn parse_micro_time(text: &str) -> Result<Instant, String> {
-    parse(text).ok_or_else(|| refusal(text, MICRO_LAYOUT))
+    let fraction = text.get(19..).and_then(|rest| rest.strip_prefix('.'));
+    let digits = fraction.map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    match parse(text) {
+        Some(at) if digits == 6 => Ok(at),
+        _ => Err(refusal(text, MICRO_LAYOUT)),
+    }
 }
 
 fn refusal(text: &str, layout: &str) -> String {
-    let (rest, element) = unparsed(text);
+    let (rest, element) = unparsed(text, layout == MICRO_LAYOUT);
     match element {
         "" => format!("parsing time {text:?}: extra text: {rest:?}"),
         _ => format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}"),
@@ -38,7 +43,7 @@ fn refusal(text: &str, layout: &str) -> String {
 }
 
 /// What is left where the text stops to follow the layout, and the layout's element there.
-fn unparsed(text: &str) -> (&str, &'static str) {
+fn unparsed(text: &str, micro: bool) -> (&str, &'static str) {
     const STEPS: [(usize, &str, &str); 6] =
         [(4, "2006", "-"), (2, "01", "-"), (2, "02", "T"), (2, "15", ":"), (2, "04", ":"), (2, "05", "")];
     let mut rest = text;
@@ -53,7 +58,13 @@ fn unparsed(text: &str) -> (&str, &'static str) {
             None => return (rest, separator),
         }
     }
-    if let Some(fraction) = rest.strip_prefix('.') {
+    if micro {
+        const FRACTION: usize = 7;
+        match rest.as_bytes().split_first_chunk::<FRACTION>() {
+            Some(([b'.', digits @ ..], _)) if digits.iter().all(u8::is_ascii_digit) => rest = &rest[FRACTION..],
+            _ => return (rest, ".000000"),
+        }
+    } else if let Some(fraction) = rest.strip_prefix('.') {
         rest = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
     }
     match rest.strip_prefix('Z') {
@@ -190,9 +201,20 @@ mod tests {
         ] {
             assert_eq!(format_time(parse_time(text).unwrap()), canonical);
         }
-        let micro = parse_micro_time("2026-11-21T07:34:55.987654321Z").unwrap();
+        let micro = parse_micro_time("2026-11-21T07:34:55.987654Z").unwrap();
         assert_eq!(format_micro_time(micro), "2026-11-21T07:34:55.987654Z");
         assert!(parse_time("0001-01-01T00:00:00Z").unwrap().is_zero());
+    }
+
+    #[test]
+    fn a_micro_time_has_six_digits() {
+        for (text, rest, element) in
+            [("2027-03-04T05:06:07+02:00", "+02:00", ".000000"), ("2027-03-04T05:06:07.123456789Z", "789Z", "Z07:00")]
+        {
+            let refusal = parse_micro_time(text).unwrap_err();
+            let layout = "2006-01-02T15:04:05.000000Z07:00";
+            assert_eq!(refusal, format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}"));
+        }
     }
 
     #[test]
