@@ -43,8 +43,6 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// The query parameter `hash`: a client that names the right one may keep the answer for ever.
     pub hash: Option<&'a str>,
-    /// When this server began to serve what it serves now.
-    pub modified: Timestamp,
     pub now: Timestamp,
 }
 
@@ -85,13 +83,12 @@ pub fn answer(
         headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(header::LAST_MODIFIED, http_time(asked.modified, "GMT")?);
     let keep = page != Page::V2 && asked.hash.is_some();
     if keep {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
         let year = jiff::SignedDuration::from_hours(365 * 24);
         let expires = asked.now.checked_add(year).unwrap_or(asked.now);
-        headers.insert(header::EXPIRES, http_time(expires, "UTC")?);
+        headers.insert(header::EXPIRES, http_time(expires)?);
     }
     Ok(response)
 }
@@ -137,9 +134,8 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     accept.is_empty() || ranges.into_iter().any(|r| matches!(r, "*/*" | "application/*" | "application/json"))
 }
 
-fn http_time(time: Timestamp, zone: &str) -> Result<HeaderValue, ApiError> {
-    let text = time.strftime("%a, %d %b %Y %H:%M:%S ").to_string();
-    HeaderValue::try_from(text + zone).map_err(ApiError::internal)
+fn http_time(time: Timestamp) -> Result<HeaderValue, ApiError> {
+    HeaderValue::try_from(time.strftime("%a, %d %b %Y %H:%M:%S UTC").to_string()).map_err(ApiError::internal)
 }
 
 /// The document at a path of version 3; none where there is nothing.

@@ -19,7 +19,7 @@ fn get_with(registry: &Registry, url: &str, headers: &[(&'static str, &str)]) ->
         Some((path, hash)) => (path, Some(hash)),
         None => (url, None),
     };
-    let asked = Asked { headers: &map, hash, modified: Timestamp::UNIX_EPOCH, now: Timestamp::UNIX_EPOCH };
+    let asked = Asked { headers: &map, hash, now: Timestamp::UNIX_EPOCH };
     answer(Page::at(path).unwrap(), registry, &Schema::builtin(), asked).unwrap()
 }
 
@@ -41,7 +41,6 @@ fn the_index_names_every_document_with_a_hash_that_may_be_kept() {
     let document = get_with(&registry, url, &[]);
     assert_eq!(document.headers()["cache-control"], "public, immutable");
     assert_eq!(document.headers()["expires"], "Fri, 01 Jan 1971 00:00:00 UTC");
-    assert_eq!(document.headers()["last-modified"], "Thu, 01 Jan 1970 00:00:00 GMT");
     assert_eq!(document.headers()["etag"], format!("\"{}\"", url.split_once('=').unwrap().1));
     let again = get_with(&registry, url, &[("if-none-match", document.headers()["etag"].to_str().unwrap())]);
     assert_eq!(again.status(), 304);
@@ -142,6 +141,7 @@ fn close_to_the_recorded_documents() {
     let ours = json(&registry, "/openapi/v2");
     let mut older = Count::default();
     compare(&mut older, &recorded["definitions"], &ours["definitions"], "v2");
+    assert!(definitions.equal >= 1057 && operations.equal == operations.total && older.equal >= 507);
     println!("definitions {definitions}, paths {operations}, version 2 definitions {older}");
     if let Ok(out) = std::env::var("DIFFERENCES") {
         let text = [definitions.differences, operations.differences, older.differences].concat().join("\n");

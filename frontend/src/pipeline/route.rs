@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Authorized, Server, is_read};
 use crate::{
     body::{self, Body},
-    discovery, respond,
+    discovery, openapi, respond,
     status::ApiError,
 };
 
@@ -76,6 +76,9 @@ impl Server {
         if let Some(page) = discovery::Page::at(&info.path) {
             return self.discover(page, &authorized);
         }
+        if let Some(page) = openapi::Page::at(&info.path) {
+            return self.openapi(page, &authorized);
+        }
         match info.path.as_str() {
             "/" | "/index.html" => Ok(respond::raw_json(&self.paths())),
             "/version" | "/version/" if is_read(&info.method) => Ok(respond::raw_json(&version())),
@@ -99,12 +102,34 @@ impl Server {
         }
     }
 
+    fn openapi(&self, page: openapi::Page<'_>, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
+        let request = authorized.request();
+        if !is_read(&request.info.method) {
+            return Err(ApiError::method_not_allowed());
+        }
+        let now = self.context.clock.now();
+        let asked = openapi::Asked { headers: &request.headers, hash: request.query.get("hash"), now };
+        let answer = openapi::answer(page, &self.context.registry.load(), &self.context.schema(), asked);
+        answer.map(|response| response.map(body::full))
+    }
+
     fn paths(&self) -> RootPaths {
-        let mut paths: Vec<String> =
-            ["/api", "/apis", "/apis/", "/healthz", "/livez", "/metrics", "/readyz", "/version"]
-                .iter()
-                .map(|p| (*p).to_owned())
-                .collect();
+        let mut paths: Vec<String> = [
+            "/api",
+            "/apis",
+            "/apis/",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openapi/v3/",
+            "/readyz",
+            "/version",
+        ]
+        .iter()
+        .map(|p| (*p).to_owned())
+        .collect();
         for group in self.context.registry.load().groups() {
             let prefix = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
             paths.extend(group.versions.iter().map(|v| format!("{prefix}/{}", v.version)));
