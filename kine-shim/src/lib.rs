@@ -1,11 +1,16 @@
 //! kine-shim: the etcd v3 API on a SQL database. See ARCHITECTURE.md for the way of a write through these modules.
 
+pub mod compactor;
+pub mod config;
 mod fence;
 pub mod grpc;
+pub mod http;
 mod leases;
 pub mod log;
+pub mod metrics;
 pub mod model;
 mod sequencer;
 pub mod shim;
 pub mod state;
+pub mod tls;
 pub mod watch;

@@ -1,0 +1,58 @@
+//! Compaction by itself (etcd's --auto-compaction-*): history older than asked for is given up. Several shims of one store may
+//! each do it: what one has compacted the other is refused, which is fine.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::config::Compaction;
+use crate::model::{Error, Op, Refusal, Revision};
+use crate::shim::Shim;
+
+/// How often revisions are noted and compaction is considered, at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(300);
+/// A retention is looked at so many times over its length.
+const LOOKS_PER_RETENTION: u32 = 10;
+
+/// Runs until dropped.
+pub async fn run(shim: Shim, compaction: Compaction) {
+    match compaction {
+        Compaction::Never => std::future::pending().await,
+        Compaction::Keep(time) => by_time(shim, time).await,
+        Compaction::KeepRevisions(revisions) => by_revision(shim, revisions).await,
+    }
+}
+
+async fn by_time(shim: Shim, keep: Duration) {
+    let mut noted: VecDeque<(Instant, Revision)> = VecDeque::new();
+    loop {
+        noted.push_back((Instant::now(), shim.snapshot().revision()));
+        let mut reached = None;
+        while noted.front().is_some_and(|(at, _)| at.elapsed() >= keep) {
+            reached = noted.pop_front();
+        }
+        if let Some((_, revision)) = reached {
+            compact(&shim, revision).await;
+        }
+        sleep((keep / LOOKS_PER_RETENTION).clamp(Duration::from_secs(1), LOOK_INTERVAL)).await;
+    }
+}
+
+async fn by_revision(shim: Shim, keep: i64) {
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        compact(&shim, shim.snapshot().revision().saturating_sub(keep)).await;
+    }
+}
+
+async fn compact(shim: &Shim, revision: Revision) {
+    if revision <= shim.snapshot().compacted().max(1) {
+        return;
+    }
+    match shim.write(Op::Compact { revision }).await {
+        Ok(_) => tracing::info!(revision, "compacted"),
+        Err(Error::Refused(Refusal::Compacted)) => {}
+        Err(error) => tracing::warn!(revision, %error, "not compacted; the next look tries again"),
+    }
+}

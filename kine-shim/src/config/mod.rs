@@ -1,0 +1,275 @@
+//! The one validated configuration. In goes the command line, out comes a [`Config`] whose parts fit together, or an error
+//! that names the flag. Nothing is opened here but for a look at which files are named.
+
+mod duration;
+mod flags;
+mod listener;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use self::flags::Flags;
+pub use self::listener::{Address, Listener};
+use crate::log::{Endpoint, FenceMode, Options};
+
+const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
+const REQUEST_BYTES_MIN: usize = 1024;
+/// A request becomes one batch, and a batch one message to the database.
+const REQUEST_BYTES_MAX: usize = 256 << 20;
+/// Far above etcd's 128; a transaction is judged in one go.
+const TXN_OPS_MAX: usize = 1 << 16;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub name: String,
+    pub endpoint: Endpoint,
+    pub log: Options,
+    pub listeners: Vec<Listener>,
+    pub metrics_listeners: Vec<Listener>,
+    pub advertise_client_urls: Vec<String>,
+    pub tls: Option<TlsFiles>,
+    pub max_request_bytes: usize,
+    pub max_txn_ops: usize,
+    pub quota_backend_bytes: i64,
+    pub progress_interval: Duration,
+    pub compaction: Compaction,
+    pub log_level: &'static str,
+    pub log_format: LogFormat,
+    /// What the operator should know, to be logged once there is a log.
+    pub warnings: Vec<String>,
+}
+
+/// As etcd has it, an authority alone already means that clients must have a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub trusted_ca: Option<PathBuf>,
+}
+
+/// History that compaction by itself leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    Never,
+    Keep(Duration),
+    KeepRevisions(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Console,
+    Json,
+}
+
+/// Says which flag is wrong and why.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// clap's own: unknown flags, missing values, and --help.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    #[error("--{flag}: {reason}")]
+    Flag { flag: &'static str, reason: String },
+}
+
+fn wrong(flag: &'static str, reason: impl fmt::Display) -> ConfigError {
+    ConfigError::Flag { flag, reason: reason.to_string() }
+}
+
+impl Config {
+    /// The first argument is the program's name.
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
+        let (args, ignored) = flags::normalized(args);
+        let mut config = Self::from_flags(Flags::try_parse_from(args)?)?;
+        let ignored = ignored.into_iter().map(|name| format!("--{name} has no effect here"));
+        config.warnings.extend(ignored);
+        Ok(config)
+    }
+
+    fn from_flags(flags: Flags) -> Result<Self, ConfigError> {
+        let tls = tls_files(&flags)?;
+        let listeners = listeners(&flags, tls.is_some())?;
+        let metrics_listeners = parsed("listen-metrics-urls", &flags.listen_metrics_urls)?;
+        if tls.is_none() && listeners.iter().chain(&metrics_listeners).any(|listener| listener.tls) {
+            return Err(wrong("cert-file", "a https:// URL needs --cert-file and --key-file"));
+        }
+        if !(REQUEST_BYTES_MIN..=REQUEST_BYTES_MAX).contains(&flags.max_request_bytes) {
+            let reason = format!("must be from {REQUEST_BYTES_MIN} to {REQUEST_BYTES_MAX}");
+            return Err(wrong("max-request-bytes", reason));
+        }
+        if !(1..=TXN_OPS_MAX).contains(&flags.max_txn_ops) {
+            return Err(wrong("max-txn-ops", format!("must be from 1 to {TXN_OPS_MAX}")));
+        }
+        let interval = "watch-progress-notify-interval";
+        let progress_interval = duration::parse(&flags.watch_progress_notify_interval)
+            .filter(|interval| !interval.is_zero())
+            .ok_or_else(|| wrong(interval, "expected a duration such as 5s or 10m"))?;
+        Ok(Self {
+            endpoint: endpoint(&flags)?,
+            log: log_options(&flags)?,
+            advertise_client_urls: advertised(&flags, &listeners)?,
+            warnings: warnings(&flags, &listeners),
+            listeners,
+            metrics_listeners,
+            tls,
+            max_request_bytes: flags.max_request_bytes,
+            max_txn_ops: flags.max_txn_ops,
+            quota_backend_bytes: flags.quota_backend_bytes,
+            progress_interval,
+            compaction: compaction(&flags)?,
+            log_level: log_level(&flags),
+            log_format: if flags.log_format == "json" { LogFormat::Json } else { LogFormat::Console },
+            name: flags.name,
+        })
+    }
+}
+
+/// The effective configuration, for the log. The endpoint hides its password itself.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |listeners: &[Listener]| listeners.iter().map(Listener::to_string).collect::<Vec<_>>().join(",");
+        write!(f, "--name={} --endpoint={}", self.name, self.endpoint)?;
+        write!(f, " --listen-client-urls={}", list(&self.listeners))?;
+        write!(f, " --advertise-client-urls={}", self.advertise_client_urls.join(","))?;
+        write!(f, " --listen-metrics-urls={}", list(&self.metrics_listeners))?;
+        if let Some(tls) = &self.tls {
+            write!(f, " --cert-file={} --key-file={}", tls.cert.display(), tls.key.display())?;
+            if let Some(ca) = &tls.trusted_ca {
+                write!(f, " --trusted-ca-file={} --client-cert-auth=true", ca.display())?;
+            }
+        }
+        let fence = if self.log.fence == FenceMode::Commit { "commit" } else { "read" };
+        write!(f, " --fence={fence} --max-request-bytes={}", self.max_request_bytes)?;
+        write!(f, " --max-txn-ops={} --quota-backend-bytes={}", self.max_txn_ops, self.quota_backend_bytes)?;
+        write!(f, " --watch-progress-notify-interval={:?}", self.progress_interval)?;
+        match self.compaction {
+            Compaction::Never => write!(f, " --auto-compaction-retention=0")?,
+            Compaction::Keep(time) => {
+                write!(f, " --auto-compaction-mode=periodic --auto-compaction-retention={time:?}")?;
+            }
+            Compaction::KeepRevisions(revisions) => {
+                write!(f, " --auto-compaction-mode=revision --auto-compaction-retention={revisions}")?;
+            }
+        }
+        write!(f, " --log-level={}", self.log_level)
+    }
+}
+
+fn endpoint(flags: &Flags) -> Result<Endpoint, ConfigError> {
+    match flags.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) {
+        Some(endpoint) => endpoint.parse().map_err(|error| wrong("endpoint", error)),
+        None => Ok(Endpoint::Sqlite { file: flags.data_dir.join("state.db") }),
+    }
+}
+
+fn log_options(flags: &Flags) -> Result<Options, ConfigError> {
+    let (cert_file, key_file) = (flags.datastore_certfile.clone(), flags.datastore_keyfile.clone());
+    if cert_file.is_some() != key_file.is_some() {
+        return Err(wrong("datastore-certfile", "goes together with --datastore-keyfile"));
+    }
+    let files = [("ca-file", &flags.ca_file), ("datastore-certfile", &cert_file), ("datastore-keyfile", &key_file)];
+    readable(&files)?;
+    let fence = if flags.fence == "commit" { FenceMode::Commit } else { FenceMode::Read };
+    Ok(Options { ca_file: flags.ca_file.clone(), cert_file, key_file, fence })
+}
+
+fn readable(files: &[(&'static str, &Option<PathBuf>)]) -> Result<(), ConfigError> {
+    for (flag, file) in files {
+        if let Some(file) = file {
+            std::fs::metadata(file).map_err(|error| wrong(flag, format!("{}: {error}", file.display())))?;
+        }
+    }
+    Ok(())
+}
+
+fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
+    if flags.client_cert_auth && flags.trusted_ca_file.is_none() {
+        return Err(wrong("client-cert-auth", "needs --trusted-ca-file"));
+    }
+    let files =
+        [("cert-file", &flags.cert_file), ("key-file", &flags.key_file), ("trusted-ca-file", &flags.trusted_ca_file)];
+    readable(&files)?;
+    match (&flags.cert_file, &flags.key_file) {
+        (Some(cert), Some(key)) => {
+            Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone(), trusted_ca: flags.trusted_ca_file.clone() }))
+        }
+        (None, None) if flags.trusted_ca_file.is_some() => {
+            Err(wrong("trusted-ca-file", "needs --cert-file and --key-file"))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(wrong("key-file", "goes together with --cert-file")),
+        (None, Some(_)) => Err(wrong("cert-file", "goes together with --key-file")),
+    }
+}
+
+fn parsed(flag: &'static str, urls: &[String]) -> Result<Vec<Listener>, ConfigError> {
+    urls.iter().map(|url| url.trim().parse().map_err(|error| wrong(flag, error))).collect()
+}
+
+fn listeners(flags: &Flags, tls: bool) -> Result<Vec<Listener>, ConfigError> {
+    match &flags.listen_address {
+        Some(address) => Ok(vec![Listener::from_kine(address, tls).map_err(|error| wrong("listen-address", error))?]),
+        None if flags.listen_client_urls.is_empty() => parsed("listen-client-urls", &[DEFAULT_LISTEN.to_owned()]),
+        None => parsed("listen-client-urls", &flags.listen_client_urls),
+    }
+}
+
+fn advertised(flags: &Flags, listeners: &[Listener]) -> Result<Vec<String>, ConfigError> {
+    let urls = &flags.advertise_client_urls;
+    for url in urls {
+        let known = ["http://", "https://", "unix://", "unixs://"].iter().any(|scheme| url.starts_with(scheme));
+        let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.authority().is_some() || url.starts_with("unix"));
+        if !known || uri.is_none() {
+            return Err(wrong("advertise-client-urls", format!("{url:?} is not a URL such as https://10.0.0.1:2379")));
+        }
+    }
+    if urls.is_empty() { Ok(listeners.iter().map(Listener::to_string).collect()) } else { Ok(urls.clone()) }
+}
+
+fn compaction(flags: &Flags) -> Result<Compaction, ConfigError> {
+    let (flag, text) = ("auto-compaction-retention", flags.auto_compaction_retention.trim());
+    if flags.auto_compaction_mode == "revision" {
+        return match text.parse::<i64>() {
+            Ok(0) => Ok(Compaction::Never),
+            Ok(revisions @ 1..) => Ok(Compaction::KeepRevisions(revisions)),
+            _ => Err(wrong(flag, "expected a number of revisions")),
+        };
+    }
+    let hours = text.parse::<u32>().ok().map(|hours| Duration::from_secs(u64::from(hours) * 3600));
+    match hours.or_else(|| duration::parse(text)) {
+        Some(Duration::ZERO) => Ok(Compaction::Never),
+        Some(time) => Ok(Compaction::Keep(time)),
+        None => Err(wrong(flag, "expected hours or a duration such as 30m")),
+    }
+}
+
+fn log_level(flags: &Flags) -> &'static str {
+    match flags.log_level.as_str() {
+        _ if flags.debug => "debug",
+        "trace" => "trace",
+        "debug" => "debug",
+        "info" => "info",
+        "warn" => "warn",
+        _ => "error",
+    }
+}
+
+fn warnings(flags: &Flags, listeners: &[Listener]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for listener in listeners.iter().filter(|listener| !listener.tls && !listener.is_local()) {
+        warnings.push(format!("{listener} takes anybody's requests in clear text: use https:// and --trusted-ca-file"));
+    }
+    if flags.cert_file.is_some() && listeners.iter().all(|listener| !listener.tls) {
+        warnings.push("--cert-file has no effect: no https:// URL is listened on".into());
+    }
+    if flags.quota_backend_bytes > 0 {
+        warnings.push("--quota-backend-bytes is shown to clients, not enforced: the database's own limits hold".into());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;
