@@ -16,8 +16,9 @@ use super::channel::with_origin;
 use super::{StoreConfig, StoreError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// A peer that answers no ping for this long, after being asked, is dead: at most 10 s until a silent host is left.
-const PING_EVERY: Duration = Duration::from_secs(5);
+/// A watch's peer that answers no ping for this long, after being asked, is dead. etcd closes connections that are pinged
+/// more often than every 5 s, or at all while nothing is asked of it.
+const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_LIMIT: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(15);
@@ -246,7 +247,7 @@ where
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_LIMIT)
-        .keep_alive_while_idle(true)
+        .keep_alive_while_idle(false)
         .handshake(io)
         .await
         .map_err(|error| io::Error::other(chain(&error)))?;

@@ -135,6 +135,64 @@ async fn sixteen_writers_and_no_event_lost_twice_or_out_of_order() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_watches_are_resumed_without_a_seam() {
+    let Some(server) = Server::start() else { return };
+    let seed = rand::rng().next_u64();
+    println!("seed {seed}");
+    let direct = server.store().await;
+    let proxies = [Proxy::start(&server.endpoints[0]).await, Proxy::start(&server.endpoints[0]).await];
+    let servers = proxies.iter().map(Proxy::url).collect();
+    let config = StoreConfig { prefix: direct.prefix().to_owned(), ..StoreConfig::new(servers) };
+    let proxied = server.store_with(config).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let followers: Vec<_> = (0..4u64)
+        .map(|n| tokio::spawn(follow(proxied.clone(), things(&direct), done.clone(), seed.wrapping_add(n))))
+        .collect();
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..8u64 {
+        writers.spawn(write_at_random(direct.clone(), seed.wrapping_add(100 + n), 60));
+    }
+    let mut random = StdRng::seed_from_u64(seed);
+    while !writers.is_empty() {
+        let proxy = &proxies[random.random_range(0..2)];
+        proxy.sever();
+        let pause = Duration::from_millis(random.random_range(1..60));
+        // Writing goes on meanwhile; how long a break lasts is part of the case.
+        let _ = tokio::time::timeout(pause, writers.join_next()).await;
+        proxy.mend();
+    }
+    done.store(true, Ordering::SeqCst);
+    for follower in followers {
+        assert!(follower.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn replies_and_events_may_be_large() {
+    let Some(server) = Server::start() else { return };
+    let direct = server.store().await;
+    let proxy = Proxy::start(&server.endpoints[0]).await;
+    let config = StoreConfig { prefix: direct.prefix().to_owned(), ..StoreConfig::new(vec![proxy.url()]) };
+    let store = server.store_with(config).await;
+    let (_, mut watch) = store.cache().list_then_watch(&things(&store)).unwrap();
+    // What was written during a break arrives at once: far more than the 4 MiB that clients accept by default.
+    proxy.sever();
+    for n in 0..8 {
+        let key = format!("{}/things/{n}", direct.prefix());
+        direct.create(&key, vec![b'x'; 1 << 20], None).await.unwrap();
+    }
+    proxy.mend();
+    let mut seen = 0;
+    while seen < 8 {
+        seen += tokio::time::timeout(LIMIT, watch.next(100)).await.unwrap().unwrap().len();
+    }
+    let page = direct.list(things(&store).key_prefix(), 0).await.unwrap();
+    assert_eq!(page.items.iter().map(|item| item.value.len()).sum::<usize>(), 8 << 20);
+    let fresh = server.store_with(StoreConfig { prefix: direct.prefix().to_owned(), ..server.config() }).await;
+    assert_eq!(fresh.cache().snapshot(&things(&store)).unwrap().len(), 8);
+}
+
 #[tokio::test]
 async fn a_watch_from_the_past_gets_all_that_followed() {
     let Some(server) = Server::start() else { return };
