@@ -11,7 +11,7 @@ use crate::model::{Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Revision};
 use crate::shim::Consistency;
 use crate::state::State;
 
-/// A list that may be longer is made on a thread of its own, lest it keeps others of its worker waiting.
+/// A list that may be longer, or that looks back, is made on a thread of its own, lest it keeps others of its worker waiting.
 const INLINE_KEYS_MAX: usize = 1_000;
 
 #[tonic::async_trait]
@@ -121,10 +121,9 @@ impl Wire {
     async fn answer(&self, state: State, range: Range) -> Result<RangeReply, Status> {
         let is_first_page = range.limit > 0 && range.at == ReadAt::Latest;
         let source = self.pinned(&state, range.at).unwrap_or_else(|| state.clone());
-        let is_short = range.count_only
-            || range.range.end == RangeEnd::Single
-            || (range.limit > 0 && range.limit <= INLINE_KEYS_MAX)
-            || source.len() <= INLINE_KEYS_MAX;
+        let is_current = range.at == ReadAt::Latest || range.at == ReadAt::Revision(source.revision());
+        let is_cut = range.count_only || (range.limit > 0 && range.limit <= INLINE_KEYS_MAX);
+        let is_short = range.range.end == RangeEnd::Single || source.len() <= INLINE_KEYS_MAX || (is_current && is_cut);
         let reply = if is_short {
             source.range(&range)
         } else {

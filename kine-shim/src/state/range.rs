@@ -1,6 +1,5 @@
 //! Reading keys: every option of etcd's Range, its quirks included, on the newest state or at an older revision of it.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::State;
@@ -8,27 +7,15 @@ use super::record::Record;
 use crate::model::{Key, KeyRange, Range, RangeEnd, RangeReply, ReadAt, Refusal, Revision, SortOrder, SortTarget};
 
 impl State {
-    /// At an older revision the count walks the range: who pages through one keeps the state of that revision and asks it.
     pub fn range(&self, range: &Range) -> Result<RangeReply, Refusal> {
         let at = self.readable(range.at)?;
-        let mut reply = RangeReply { revision: self.revision, ..RangeReply::default() };
-        if at == self.revision {
-            reply.count = self.count_live(&range.range) as i64;
-            if range.count_only {
-                return Ok(reply);
-            }
-            let found = self.fetch_live(range);
-            finish(range, found, reply)
-        } else {
-            let visible = self.visible_at(&range.range, at);
-            if range.count_only {
-                reply.count = visible.count() as i64;
-                return Ok(reply);
-            }
-            let found: Vec<_> = visible.collect();
-            reply.count = found.len() as i64;
-            finish(range, limited(range, found), reply)
+        let count = if at == self.revision { self.count_live(&range.range) } else { self.count_at(&range.range, at) };
+        let reply = RangeReply { revision: self.revision, count: count as i64, ..RangeReply::default() };
+        if range.count_only {
+            return Ok(reply);
         }
+        let found = if at == self.revision { self.fetch_live(range) } else { self.fetch_at(range, at) };
+        Ok(finish(range, found, reply))
     }
 
     /// The revision to read at, if it can be read.
@@ -89,6 +76,36 @@ impl State {
         }
     }
 
+    /// At an older revision: what is live now less what changed since, or, where more changed than there is, a walk over the range.
+    fn count_at(&self, range: &KeyRange, at: Revision) -> usize {
+        let now = self.count_live(range);
+        let changes = self.changes.live() - self.changes.live_before(&(at + 1, 0));
+        if changes > now {
+            return self.visible_at(range, at).count();
+        }
+        let mut count = now;
+        for change in self.changes.ascend(&(at + 1, 0)).filter(|change| range.contains(change.0.key_bytes())) {
+            let record = &change.0;
+            let before = self.before(&(record.key(), record.revision, record.sub_revision));
+            // Each key once, by its first change since.
+            if before.is_some_and(|before| before.revision > at) {
+                continue;
+            }
+            let was_live = before.is_some_and(|before| !before.is_delete);
+            let is_live = self.live(&record.key()).is_some();
+            count = (count + usize::from(was_live)).saturating_sub(usize::from(is_live));
+        }
+        count
+    }
+
+    fn fetch_at<'a>(&'a self, range: &'a Range, at: Revision) -> Vec<&'a Arc<Record>> {
+        let visible = self.visible_at(&range.range, at);
+        match fetch_limit(range) {
+            Fetch::First(limit) => visible.take(limit).collect(),
+            Fetch::All | Fetch::Last(_) => visible.collect(),
+        }
+    }
+
     /// Records of the range as they were at an older revision, in key order.
     fn visible_at<'a>(&'a self, range: &'a KeyRange, at: Revision) -> impl Iterator<Item = &'a Arc<Record>> + use<'a> {
         self.newest
@@ -133,13 +150,6 @@ fn fetch_limit(range: &Range) -> Fetch {
     }
 }
 
-fn limited<'a>(range: &Range, mut found: Vec<&'a Arc<Record>>) -> Vec<&'a Arc<Record>> {
-    if let Fetch::First(limit) = fetch_limit(range) {
-        found.truncate(limit);
-    }
-    found
-}
-
 fn has_filters(range: &Range) -> bool {
     range.mod_revisions != (0, 0) || range.create_revisions != (0, 0)
 }
@@ -152,7 +162,7 @@ fn passes(range: &Range, record: &Record) -> bool {
 }
 
 /// Filter, sort, cut, and only then make key-values.
-fn finish(range: &Range, mut found: Vec<&Arc<Record>>, reply: RangeReply) -> Result<RangeReply, Refusal> {
+fn finish(range: &Range, mut found: Vec<&Arc<Record>>, reply: RangeReply) -> RangeReply {
     if has_filters(range) {
         found.retain(|record| passes(range, record));
     }
@@ -166,7 +176,7 @@ fn finish(range: &Range, mut found: Vec<&Arc<Record>>, reply: RangeReply) -> Res
     match (range.sort_target, range.sort_order) {
         // Key order is how records are found.
         (SortTarget::Key, SortOrder::None | SortOrder::Ascend) => {}
-        (_, SortOrder::Descend) => found.sort_by(|a, b| descending(compare(a, b))),
+        (_, SortOrder::Descend) => found.sort_by(|a, b| compare(a, b).reverse()),
         _ => found.sort_by(|a, b| compare(a, b)),
     }
     let more = range.limit > 0 && found.len() > range.limit;
@@ -174,9 +184,5 @@ fn finish(range: &Range, mut found: Vec<&Arc<Record>>, reply: RangeReply) -> Res
         found.truncate(range.limit);
     }
     let kvs = found.into_iter().map(|record| if range.keys_only { record.key_only() } else { record.key_value() });
-    Ok(RangeReply { kvs: kvs.collect(), more, ..reply })
-}
-
-fn descending(order: Ordering) -> Ordering {
-    order.reverse()
+    RangeReply { kvs: kvs.collect(), more, ..reply }
 }
