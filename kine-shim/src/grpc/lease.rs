@@ -106,6 +106,6 @@ impl Wire {
 }
 
 /// A positive id nobody is likely to have.
-fn draw() -> LeaseId {
+pub(super) fn draw() -> LeaseId {
     rand::rng().random_range(1..=LeaseId::MAX)
 }

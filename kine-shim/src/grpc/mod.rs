@@ -5,15 +5,18 @@
 mod auth;
 mod checks;
 mod cluster;
+mod election;
 mod errors;
 mod hash;
 mod health;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
 mod range_stream;
 mod replies;
 mod requests;
+mod turns;
 mod watch;
 
 #[cfg(test)]
@@ -81,6 +84,8 @@ pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
         .add_service(pb::cluster_server::ClusterServer::new(wire.clone()))
         .add_service(pb::maintenance_server::MaintenanceServer::new(wire.clone()))
         .add_service(pb::auth_server::AuthServer::new(wire.clone()))
+        .add_service(proto::v3lockpb::lock_server::LockServer::new(wire.clone()))
+        .add_service(proto::v3electionpb::election_server::ElectionServer::new(wire.clone()))
         .add_service(proto::health::health_server::HealthServer::new(wire));
     with_reflection(routes)
 }
