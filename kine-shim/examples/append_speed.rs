@@ -1,5 +1,5 @@
-//! Rows a second that one handle appends to a PostgreSQL with fsync on, by rows a batch. Not part of the suite:
-//! `cargo test --release -p kine-shim --test log_speed -- --ignored --nocapture`.
+//! Rows a second that one handle appends to a throw-away PostgreSQL with fsync on, by rows a batch:
+//! `cargo run --release -p kine-shim --example append_speed`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,9 +57,8 @@ async fn run(log: &Arc<dyn Log>, head: &mut Head, rows: usize, depth: usize, val
     ((done.len() * rows) as f64 / started.elapsed().as_secs_f64(), done[done.len() / 2])
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures"]
-async fn rows_per_second() {
+#[tokio::main(worker_threads = 2)]
+async fn main() {
     let Some(server) = Postgres::start(Disk::Fsync).expect("start") else {
         return tests::skipped("rows_per_second", "no PostgreSQL");
     };
