@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::special;
+use super::{facts, special};
 use crate::schema::{Field, Gvk, Kind, Presence, Schema, Shape, StructDef, StructRef};
 
 /// Which dialect a document is written in.
@@ -113,6 +113,12 @@ impl<'a> Definitions<'a> {
         if let Some(kinds) = self.kinds_of(name) {
             out.insert("x-kubernetes-group-version-kind".to_owned(), kinds);
         }
+        if facts::is_atomic(def) {
+            out.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
+        }
+        if let Some(unions) = facts::unions(def) {
+            out.insert("x-kubernetes-unions".to_owned(), unions);
+        }
         out.into()
     }
 
@@ -183,6 +189,12 @@ impl<'a> Definitions<'a> {
         let Some(name) = reference else {
             let always = field.presence == Presence::Always && field.required;
             scalar(&field.kind, self.has_defaults() && always, out);
+            if self.has_defaults()
+                && let Some(default) = facts::default(owner, &field.name)
+            {
+                out.insert("default".to_owned(), default);
+            }
+            values(owner, field, out);
             return;
         };
         let plain_struct =
@@ -217,6 +229,7 @@ impl<'a> Definitions<'a> {
         let mut out = Map::new();
         let bytes = matches!(field.kind, Kind::Bytes);
         scalar(&field.kind, self.has_defaults() && !bytes, &mut out);
+        values(owner, field, &mut out);
         out.into()
     }
 }
@@ -247,6 +260,13 @@ fn scalar(kind: &Kind, with_default: bool, out: &mut Map<String, Value>) {
     }
     if with_default && !zero.is_null() {
         out.insert("default".to_owned(), zero);
+    }
+}
+
+/// The closed set that a value is from.
+fn values(owner: &StructDef, field: &Field, out: &mut Map<String, Value>) {
+    if let Some(values) = facts::values(owner, &field.name) {
+        out.insert("enum".to_owned(), values.into());
     }
 }
 

@@ -5,6 +5,7 @@
 //! kept compressed. Not here: authorization, other methods than GET.
 
 mod definitions;
+mod facts;
 mod operations;
 mod serve;
 mod special;

@@ -171,7 +171,7 @@ fn write_rows<'a>(
         let row = Row { object: converted.as_ref().unwrap_or(object), now: options.now };
         write_row(out, printer, &row)?;
         out.extend_from_slice(b",\"object\":");
-        write_object(out, schema, object, options)?;
+        write_object(out, schema, printer, object, options)?;
         out.push(b'}');
     }
     out.push(b']');
@@ -192,7 +192,13 @@ fn write_row(out: &mut Vec<u8>, printer: &Printer, row: &Row<'_>) -> Result<(), 
     Ok(())
 }
 
-fn write_object(out: &mut Vec<u8>, schema: &Schema, object: &Object, options: &Options) -> Result<(), ApiError> {
+fn write_object(
+    out: &mut Vec<u8>,
+    schema: &Schema,
+    printer: &Printer,
+    object: &Object,
+    options: &Options,
+) -> Result<(), ApiError> {
     match options.include {
         IncludeObject::None => out.extend_from_slice(b"null"),
         IncludeObject::Object => codec::encode_json(object, out),
@@ -202,6 +208,12 @@ fn write_object(out: &mut Vec<u8>, schema: &Schema, object: &Object, options: &O
             let mut metadata = Object::new(&partial);
             metadata.set(&["apiVersion"], options.version.api_version());
             metadata.copy_from(object, &["metadata"]);
+            if let Some(hidden) = printer.hidden_annotation {
+                metadata.remove(&["metadata", "annotations", hidden]);
+                if metadata.get_map(&["metadata", "annotations"]).is_some_and(|map| map.is_empty()) {
+                    metadata.remove(&["metadata", "annotations"]);
+                }
+            }
             codec::encode_json(&metadata, out);
         }
     }
