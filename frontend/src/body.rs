@@ -39,6 +39,9 @@ pub fn stream(chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'sta
 /// The largest request body: the limit of the real server, 3 MiB.
 pub const REQUEST_BYTES_MAX: usize = 3 * 1024 * 1024;
 
+/// How much more of a body that is too large is taken from the connection before it is refused.
+const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// The body of a request, not read yet.
 #[derive(Debug)]
 pub struct RequestBody(BoxBody<Bytes, BodyError>);
@@ -63,7 +66,7 @@ impl RequestBody {
 
     pub async fn read_up_to(mut self, bytes_max: usize) -> Result<Bytes, ApiError> {
         let too_large = || ApiError::request_entity_too_large(format!("limit is {bytes_max}"));
-        if self.0.size_hint().lower() > bytes_max as u64 {
+        if self.0.size_hint().lower() > (bytes_max + DISCARD_BYTES_MAX) as u64 {
             return Err(too_large());
         }
         let mut read = BytesMut::new();
@@ -72,6 +75,7 @@ impl RequestBody {
                 frame.map_err(|e| ApiError::bad_request("the request body could not be read").with_internal(e))?;
             let Ok(data) = frame.into_data() else { continue };
             if read.len() + data.len() > bytes_max {
+                self.discard().await;
                 return Err(too_large());
             }
             // Most bodies are one frame: it is handed on as it is.
@@ -81,6 +85,17 @@ impl RequestBody {
             read.extend_from_slice(&data);
         }
         Ok(read.freeze())
+    }
+
+    /// Reads on and forgets, for a bounded length: a client that is cut while it sends does not see the answer.
+    async fn discard(&mut self) {
+        let mut discarded = 0;
+        while let Some(Ok(frame)) = self.0.frame().await {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+            if discarded > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
     }
 
     /// The body as a stream, for handlers that forward it.

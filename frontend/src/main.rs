@@ -13,6 +13,9 @@ use frontend::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// Objects may nest deeply, and what walks them recurses: room for the depth that the codec allows, and more.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -46,7 +49,8 @@ fn main() -> ExitCode {
     };
     start_log(&config);
     log_flags(&given);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };

@@ -13,6 +13,19 @@ use crate::{
     status::{ApiError, FieldError, go_quote},
 };
 
+/// The kinds that are answered here.
+pub fn is_review(kind: &str) -> bool {
+    matches!(
+        kind,
+        "SelfSubjectReview"
+            | "TokenReview"
+            | "SelfSubjectAccessReview"
+            | "SubjectAccessReview"
+            | "LocalSubjectAccessReview"
+            | "SelfSubjectRulesReview"
+    )
+}
+
 /// Answers a review. A kind that is no review is a fault of the caller.
 pub async fn answer(ctx: &Context, review: &mut Object, asker: &User, namespace: &str) -> Result<(), ApiError> {
     let kind = review.gvk().kind.to_string();

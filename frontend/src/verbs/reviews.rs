@@ -1,14 +1,31 @@
 //! Resources that are answered without being stored: reviews.
 
-use super::{respond::Answer, target::Target};
-use crate::{authn::User, context::Context, pipeline::Request, status::ApiError};
+use super::{
+    input,
+    options::{OptionsKind, WriteOptions},
+    respond::Answer,
+    target::Target,
+};
+use crate::{
+    authn::User,
+    context::Context,
+    negotiate::{self, Offer},
+    pipeline::Request,
+    reviews,
+    status::ApiError,
+};
 
-pub(super) async fn create(
-    _ctx: &Context,
-    target: &Target,
-    _request: Request,
-    _user: &User,
-) -> Result<Answer, ApiError> {
-    let name = &target.resource.plural;
-    Err(ApiError::new(501, "NotImplemented", format!("{name} is not implemented by this server")))
+/// Decodes a review and answers it. Nothing is stored, so that nothing is defaulted or generated but its status.
+pub(super) async fn create(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    if !reviews::is_review(&target.kind.gvk.kind) {
+        let name = &target.resource.plural;
+        return Err(ApiError::new(501, "NotImplemented", format!("{name} is not implemented by this server")));
+    }
+    let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
+    let body = request.body.read().await?;
+    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let mut review =
+        input::decode(&target.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    reviews::answer(ctx, &mut review, user, &target.namespace).await?;
+    Ok(Answer::object(201, review))
 }
