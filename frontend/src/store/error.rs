@@ -99,7 +99,10 @@ fn refusal(status: &Status) -> StoreError {
         StoreError::Compacted
     } else if message.contains("required revision is a future revision") {
         StoreError::FutureRevision { requested: 0, current: 0 }
-    } else if message.contains("request is too large") || message.contains("message larger than max") {
+    } else if ["request is too large", "message larger than max", "message length too large"]
+        .iter()
+        .any(|text| message.contains(text))
+    {
         StoreError::TooLarge
     } else if message.contains("database space exceeded") {
         StoreError::NoSpace
