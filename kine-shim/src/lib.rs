@@ -11,6 +11,8 @@ pub mod metrics;
 pub mod model;
 mod sequencer;
 pub mod shim;
+#[cfg(test)]
+mod sim;
 pub mod state;
 pub mod tls;
 pub mod watch;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fence::{Carrier, Fences};
-use crate::leases::Leases;
+use crate::leases::{Keeper, Leases};
 use crate::log::{Log, LogFault, Size};
 use crate::model::{Error, Fault, Key, LeaseId, Op, Reply, Revision};
 use crate::sequencer::snapshots::Snapshots;
@@ -189,7 +189,10 @@ struct Inner {
     trims: Trims,
     snapshots: Arc<Mutex<Snapshots>>,
     counters: Arc<Counters>,
+    /// Nothing new is taken.
     stop: CancellationToken,
+    /// What is under way is abandoned.
+    halt: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -202,7 +205,7 @@ impl Shim {
         let counters = Arc::new(Counters::default());
         let rng = config.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
         let started = Instant::now();
-        let stop = CancellationToken::new();
+        let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let (mailbox, submissions) = mpsc::channel(config.mailbox);
         let trims = Trims::new();
@@ -219,7 +222,7 @@ impl Shim {
         let (published, hub, snapshots, hints) =
             (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
         let fences = Fences::new();
-        let leases = Leases::new();
+        let leases = Leases::default();
         let carrier = Carrier {
             log: log.clone(),
             published: published.clone(),
@@ -230,9 +233,19 @@ impl Shim {
         };
         tasks.spawn(stopping(stop.clone(), trims.clone().run(log.clone(), counters.clone())));
         tasks.spawn(stopping(stop.clone(), fences.clone().run(carrier)));
+        let keeper = Keeper {
+            log: log.clone(),
+            config: config.clone(),
+            published: published.clone(),
+            mailbox: mailbox.clone(),
+            counters: counters.clone(),
+            watched: leases.watched(),
+        };
+        tasks.spawn(stopping(stop.clone(), keeper.run()));
+        tasks.spawn(stopping(stop.clone(), leases.clone().run(log.clone())));
         tasks.spawn(stopping(stop.clone(), mark_watchers(hub.clone())));
         tasks.spawn(stopping(stop.clone(), pass_hints_on(log.clone(), hints)));
-        tasks.spawn(sequencer.run());
+        tasks.spawn(stopping(halt.clone(), sequencer.run()));
         let shim = Shim(Arc::new(Inner {
             log,
             config,
@@ -246,14 +259,18 @@ impl Shim {
             snapshots,
             counters,
             stop,
+            halt,
             tasks,
         }));
         Ok(shim)
     }
 
     /// Judges an operation on the newest state and makes it durable. Returns the header's revision with the reply. Once the future was
-    /// polled the operation goes its way, whether or not the caller waits.
+    /// polled to its end or to its first wait the operation goes its way, whether or not the caller waits.
     pub async fn write(&self, op: Op) -> Result<(Revision, Reply), Error> {
+        if let Op::LeaseGrant { id, .. } = op {
+            self.forget_mark(id).await?;
+        }
         let (reply, answer) = oneshot::channel();
         let submission = Submission { op, reply, arrived: Instant::now() };
         self.0.mailbox.try_send(submission).map_err(|refused| match refused {
@@ -274,9 +291,11 @@ impl Shim {
     pub async fn read(&self, consistency: Consistency) -> Result<State, Fault> {
         match consistency {
             Consistency::Serializable => Ok(self.snapshot()),
-            Consistency::Linearizable => tokio::time::timeout(self.0.config.patience, self.0.fences.pass())
-                .await
-                .unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into()))),
+            Consistency::Linearizable => {
+                let passed = tokio::time::timeout(self.0.config.patience, self.0.fences.pass());
+                let passed = self.0.stop.run_until_cancelled(passed).await.ok_or(Fault::Stopping)?;
+                passed.unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into())))
+            }
         }
     }
 
@@ -308,16 +327,64 @@ impl Shim {
         WatchStream::new(self.0.hub.clone(), self.0.config.progress_interval)
     }
 
-    /// The TTL again in full, in seconds; 0 when the lease is gone or about to be.
+    /// The TTL again in full, in seconds; 0 when the lease is gone, which an expiring one is waited for to be. Dropping the future
+    /// leaves open whether the renewal counts.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, Fault> {
-        let _ = (&self.0.leases, id);
-        Err(Fault::NotApplied("renewals are not built yet".into()))
+        if self.snapshot().lease(id).is_none() && self.read(Consistency::Linearizable).await?.lease(id).is_none() {
+            return Ok(0);
+        }
+        let renew = tokio::time::timeout(self.0.config.patience, self.0.leases.renew(id));
+        let (state, renewed) = tokio::join!(self.read(Consistency::Linearizable), renew);
+        let renewed =
+            renewed.unwrap_or_else(|_| Err(Fault::OutcomeUnknown("the renewal was not confirmed in time".into())))?;
+        let Some(lease) = state?.lease(id) else {
+            // A renewal that came after the end left a row that nobody needs; if it stays, it only takes its space.
+            let _ = self.0.log.forget_leases(&[id]).await;
+            return Ok(0);
+        };
+        if renewed {
+            return Ok(lease.ttl);
+        }
+        let mut published = self.0.published.clone();
+        let is_gone = published.wait_for(|published| published.state.lease(id).is_none());
+        match tokio::time::timeout(self.0.config.patience, is_gone).await {
+            Ok(_) => Ok(0),
+            Err(_) => Err(Fault::NotApplied("the lease is expiring".into())),
+        }
     }
 
-    /// `None`: no such lease.
+    /// `None`: no such lease. Dropping the future loses nothing.
     pub async fn lease_time_to_live(&self, id: LeaseId, keys: bool) -> Result<Option<LeaseTtl>, Fault> {
-        let _ = (id, keys);
-        Err(Fault::NotApplied("lease clocks are not built yet".into()))
+        let state = self.read(Consistency::Linearizable).await?;
+        let Some(lease) = state.lease(id) else { return Ok(None) };
+        let clocks = tokio::time::timeout(self.0.config.patience, self.0.log.lease_clocks(&[id])).await;
+        let clocks = clocks.map_err(|_| Fault::NotApplied("the database did not answer in time".into()))?;
+        let clocks = clocks.map_err(|fault| Fault::NotApplied(fault.to_string()))?;
+        let age =
+            clocks.first().and_then(|clock| clock.age).or_else(|| self.0.leases.unrenewed_for(id)).unwrap_or_default();
+        let left = Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0)).saturating_sub(age);
+        let remaining = i64::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(lease.ttl);
+        let keys = if keys { state.lease_keys(id) } else { Vec::new() };
+        Ok(Some(LeaseTtl { granted: lease.ttl, remaining, keys }))
+    }
+
+    /// A lease of that id may have expired and left its mark; a new one must not inherit it.
+    async fn forget_mark(&self, id: LeaseId) -> Result<(), Fault> {
+        if self.snapshot().lease(id).is_some() {
+            return Ok(());
+        }
+        let cleanup = async {
+            let clocks = self.0.log.lease_clocks(&[id]).await?;
+            let is_marked = clocks.first().is_some_and(|clock| clock.expiring);
+            if is_marked && self.0.fences.pass().await.is_ok_and(|state| state.lease(id).is_none()) {
+                self.0.log.forget_leases(&[id]).await?;
+            }
+            Ok::<_, LogFault>(())
+        };
+        tokio::time::timeout(self.0.config.patience, cleanup)
+            .await
+            .map_err(|_| Fault::NotApplied("the database did not answer in time".into()))?
+            .map_err(|fault| Fault::NotApplied(fault.to_string()))
     }
 
     /// Waits until the rows that earlier compactions of this shim made useless are deleted.
@@ -349,6 +416,20 @@ impl Shim {
 
     /// Takes nothing new, lets what is under way end (as long as its callers have patience), ends the watches, joins every task.
     pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(self.0.config.patience, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped while the database owed answers");
+            self.0.halt.cancel();
+            self.0.tasks.wait().await;
+        }
+        self.0.hub.close();
+    }
+
+    /// Ends at once, as a killed process would.
+    #[cfg(test)]
+    pub(crate) async fn crash(&self) {
+        self.0.halt.cancel();
         self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;

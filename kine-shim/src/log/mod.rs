@@ -98,6 +98,13 @@ pub trait Log: Send + Sync + 'static {
     /// their futures are first polled, and may be pipelined.
     async fn append(&self, batch: &Batch) -> Result<Appended, LogFault>;
 
+    /// From now on append, trim and mark leases only where this identity's system and timeline answer; anywhere else these are
+    /// [`LogFault::NotApplied`]. Else a shim that has not noticed a failover could give revisions out again that others have lost, or
+    /// delete rows on the word of a compaction that is no more.
+    fn trust(&self, identity: &Identity) {
+        let _ = identity;
+    }
+
     /// Batches after `after`, in order, at most about `max_bytes` (but at least one, if there is one).
     async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault>;
 

@@ -2,6 +2,7 @@
 //! The revision never goes back and is never used twice (invariant 6): where a database answers that has lost something, or that nobody
 //! has written to, a new incarnation is declared in the log before anything else is.
 
+use super::trim::Author;
 use super::{BrokenRule, PAGE_BYTES, Sequencer, View, follows, identity_value, is_same_database, start};
 use crate::log::{Appended, Fence, LogFault, Page};
 use crate::model::{BatchId, Op, Position, Revision};
@@ -16,7 +17,8 @@ pub(super) struct Loaded {
     pub(super) trimmed: Position,
     /// When the last batch was written, in milliseconds since 1970.
     pub(super) last_at_ms: i64,
-    pub(super) garbage: Vec<Applied>,
+    /// Of each compaction, in log order.
+    pub(super) garbage: Vec<Vec<(Position, u32)>>,
 }
 
 /// At least this far an incarnation jumps, and so much further for each second since the last batch.
@@ -100,7 +102,7 @@ impl Sequencer {
             bytes += batch.entries.iter().map(|(_, entry)| entry.key.len() + entry.value.len() + 64).sum::<usize>();
             let mut state = self.committed.clone();
             match state.apply(&batch) {
-                Ok(applied) => self.advance(state, applied),
+                Ok(applied) => self.advance(state, applied, Author::Another),
                 Err(corrupt) => {
                     tracing::warn!(%corrupt, "the log does not follow from what was applied");
                     self.reload(&[]).await;
@@ -113,9 +115,10 @@ impl Sequencer {
     }
 
     /// The next committed state: told to the watch hub before anybody can read it, so that who reads and then watches misses nothing.
-    pub(super) fn advance(&mut self, state: State, applied: Applied) {
+    pub(super) fn advance(&mut self, state: State, applied: Applied, author: Author) {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
         self.committed = state;
+        self.trims.add(applied.garbage, author);
         Counters::add(&self.counters.leases_granted, applied.granted.len());
         Counters::add(&self.counters.compactions, usize::from(applied.compacted.is_some()));
         if is_new_incarnation {
@@ -139,6 +142,9 @@ impl Sequencer {
     pub(super) async fn reload(&mut self, ids: &[BatchId]) -> Vec<BatchId> {
         self.look = None;
         Counters::add(&self.counters.reloads, 1);
+        // Whatever was concluded from the old database ends before the new one is trusted.
+        self.trims.forget();
+        self.published.send_modify(|published| published.epoch += 1);
         let applied = self.committed.head();
         let wanted: Vec<BatchId> = ids.iter().copied().chain([applied.id]).collect();
         loop {
@@ -154,19 +160,23 @@ impl Sequencer {
                 self.back_off().await;
                 continue;
             };
+            // Appends were held back until we had seen what this database holds.
+            self.log.trust(&fence.identity);
             let adopted = if self.needs_incarnation(&fence, &loaded) {
                 self.declare_incarnation(&fence, &loaded).await
             } else {
-                Some(loaded.state)
+                Some((loaded.state, Vec::new()))
             };
-            match adopted {
-                Some(state) => {
-                    self.note_contact();
-                    self.adopt(state);
-                    return loaded.found;
-                }
-                None => self.back_off().await,
+            let Some((state, garbage)) = adopted else {
+                self.back_off().await;
+                continue;
+            };
+            self.note_contact();
+            for rows in loaded.garbage.into_iter().chain([garbage]) {
+                self.trims.add(rows, Author::Us);
             }
+            self.adopt(state);
+            return loaded.found;
         }
     }
 
@@ -185,7 +195,7 @@ impl Sequencer {
 
     /// Appends the jump: beyond whatever any live shim may have handed out, everything before it compacted, so that every older watch
     /// begins anew instead of missing something. `None`: somebody else was first, or the outcome is unknown; look again.
-    async fn declare_incarnation(&mut self, fence: &Fence, loaded: &Loaded) -> Option<State> {
+    async fn declare_incarnation(&mut self, fence: &Fence, loaded: &Loaded) -> Option<(State, Vec<(Position, u32)>)> {
         let now_ms = self.config.wall_clock.now_ms();
         let seconds = now_ms.saturating_sub(loaded.last_at_ms).max(0) / 1000;
         let jump = JUMP_MIN.max(seconds.saturating_mul(JUMP_PER_SECOND));
@@ -196,12 +206,12 @@ impl Sequencer {
         if let Err(refusal) = draft.judge(&record) {
             tracing::error!(%refusal, "cannot record the identity of the database");
         }
-        let (batch, state, _) = draft.finish(self.draw_id(), self.writer, now_ms);
+        let (batch, state, applied) = draft.finish(self.draw_id(), self.writer, now_ms);
         match self.log.append(&batch).await {
             Ok(Appended::Committed) => {
                 Counters::add(&self.counters.incarnations_declared, 1);
                 tracing::warn!(revision, "the database was replaced: declared a new incarnation");
-                Some(state)
+                Some((state, applied.garbage))
             }
             Ok(Appended::Refused) | Err(_) => None,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
+use super::trim::Author;
 use super::{BrokenRule, Flight, Judged, Next, Outcome, Sequencer, TRY_AGAIN, follows, is_same_database};
 use crate::log::{Appended, Fence, LogFault};
 use crate::model::{Batch, Error, Fault, Head};
@@ -15,7 +16,7 @@ enum Resolution {
     Committed,
     /// Its position belongs to another batch: certainly not applied.
     Refused,
-    /// The database in which it may have been written is gone.
+    /// The database in which it may have been written is gone, or its place in the log is.
     LostDatabase,
 }
 
@@ -59,10 +60,8 @@ impl Sequencer {
 
     /// Makes the successor state the committed one and tells everybody.
     pub(super) fn commit(&mut self, next: Next) {
-        let Next { state, mut applied } = next;
         Counters::add(&self.counters.batches_committed, 1);
-        self.trims.add(std::mem::take(&mut applied.garbage));
-        self.advance(state, applied);
+        self.advance(next.state, next.applied, Author::Us);
     }
 
     pub(super) fn release(&mut self, judged: Vec<Judged>) {
@@ -158,20 +157,25 @@ impl Sequencer {
                 }
             }
             // A refusal by a database that lost our predecessor says nothing about the one that is gone.
-            match (self.has_lost_database().await, answer) {
-                (Some(true), _) => return Resolution::LostDatabase,
-                (Some(false), Ok(_)) => return Resolution::Refused,
+            match (self.fence_after_doubt().await, answer) {
+                (Some(fence), _) if self.is_lost(&fence) => return Resolution::LostDatabase,
+                (Some(_), Ok(_)) => return Resolution::Refused,
+                // Trimmed away: no append can tell any more.
+                (Some(fence), Err(_)) if batch.position <= fence.trimmed => return Resolution::LostDatabase,
                 _ => self.back_off().await,
             }
         }
     }
 
-    /// Whether the database that answers is not the one we wrote to, or has lost what it had confirmed; `None` when none can tell.
-    async fn has_lost_database(&mut self) -> Option<bool> {
+    async fn fence_after_doubt(&mut self) -> Option<Fence> {
         let applied = self.committed.head();
-        let fence = self.log.fence(applied.position).await.ok().filter(|fence| !fence.in_recovery)?;
-        let may_be_trimmed = applied.position < fence.trimmed;
-        Some(!is_same_database(&self.committed, &fence) || !follows(&fence, applied) && !may_be_trimmed)
+        self.log.fence(applied.position).await.ok().filter(|fence| !fence.in_recovery)
+    }
+
+    /// Whether the database that answers is not the one we wrote to, or has lost what it had confirmed.
+    fn is_lost(&self, fence: &Fence) -> bool {
+        let applied = self.committed.head();
+        !is_same_database(&self.committed, fence) || !follows(fence, applied) && applied.position >= fence.trimmed
     }
 
     /// Loads what the new database has. What it has of ours was applied; of the rest nobody can know who saw it before it was lost.

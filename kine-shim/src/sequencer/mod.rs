@@ -62,6 +62,7 @@ pub(crate) enum BrokenRule {
     IgnoreFailover,
     TrustStandby,
     ReadWithoutFence,
+    ExpireWithoutMark,
 }
 
 /// What others want the sequencer to do when it is idle.
@@ -150,19 +151,8 @@ impl Sequencer {
         self.hints.clone()
     }
 
-    /// Works until the stop signal, and then until everything taken is answered or the callers' patience is over.
+    /// Works until the stop signal, and then until everything taken is answered. Dropping the future leaves outcomes unknown.
     pub(crate) async fn run(mut self) {
-        let (stop, patience) = (self.stop.clone(), self.config.patience);
-        tokio::select! {
-            biased;
-            () = self.work() => {}
-            () = async { stop.cancelled().await; tokio::time::sleep(patience).await } => {
-                tracing::warn!("stopped while the database owed answers");
-            }
-        }
-    }
-
-    async fn work(&mut self) {
         let mut received = Vec::new();
         let mut is_open = true;
         let stop = self.stop.clone();

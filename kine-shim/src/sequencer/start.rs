@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catch_up::Loaded;
 use super::snapshots::Snapshots;
-use super::trim::Trims;
+use super::trim::{Author, Trims};
 use super::{BACKOFF_MIN, PAGE_BYTES, Sequencer, Submission, identity_value, is_same_database};
 use crate::log::{Log, LogFault};
 use crate::model::{BatchId, Op, Position};
@@ -42,8 +42,8 @@ impl Sequencer {
         let Surroundings { log, config, counters, mailbox, trims, started, stop } = surroundings;
         let fence = log.fence(Position(0)).await?;
         let loaded = load(&*log, &[]).await?;
-        for applied in loaded.garbage {
-            trims.add(applied.garbage);
+        for rows in loaded.garbage {
+            trims.add(rows, Author::Us);
         }
         let state = loaded.state;
         let mut sequencer = Self {
@@ -71,6 +71,9 @@ impl Sequencer {
         };
         sequencer.note_contact();
         if !fence.in_recovery {
+            if state.record(IDENTITY_RECORD).is_none() || is_same_database(&state, &fence) {
+                sequencer.log.trust(&fence.identity);
+            }
             if state.record(IDENTITY_RECORD).is_none() {
                 sequencer.record_identity(identity_value(&fence.identity));
             } else if !is_same_database(&state, &fence) {
@@ -88,15 +91,25 @@ impl Sequencer {
     }
 }
 
-/// Streams the whole log into a state.
+/// Streams the whole log into a state; again, if rows were trimmed away between the first page and the last.
 pub(super) async fn load(log: &dyn Log, wanted: &[BatchId]) -> Result<Loaded, LogFault> {
+    loop {
+        if let Some(loaded) = load_once(log, wanted).await? {
+            return Ok(loaded);
+        }
+    }
+}
+
+async fn load_once(log: &dyn Log, wanted: &[BatchId]) -> Result<Option<Loaded>, LogFault> {
     let mut state = State::new();
     let (mut found, mut garbage) = (Vec::new(), Vec::new());
-    let (mut trimmed, mut last_at_ms, mut rows) = (Position(0), 0, 0_usize);
+    let (mut trimmed, mut last_at_ms, mut rows) = (None, 0, 0_usize);
     let mut next_report = Instant::now() + PROGRESS_EVERY;
     loop {
         let page = log.load(state.head().position, PAGE_BYTES).await?;
-        trimmed = trimmed.max(page.trimmed);
+        if *trimmed.get_or_insert(page.trimmed) != page.trimmed {
+            return Ok(None);
+        }
         if page.batches.is_empty() {
             break;
         }
@@ -108,7 +121,7 @@ pub(super) async fn load(log: &dyn Log, wanted: &[BatchId]) -> Result<Loaded, Lo
             }
             let applied = state.load(batch).map_err(|corrupt| LogFault::Unusable(corrupt.to_string()))?;
             if !applied.garbage.is_empty() {
-                garbage.push(applied);
+                garbage.push(applied.garbage);
             }
         }
         if Instant::now() >= next_report {
@@ -119,5 +132,5 @@ pub(super) async fn load(log: &dyn Log, wanted: &[BatchId]) -> Result<Loaded, Lo
         tokio::task::yield_now().await;
     }
     tracing::info!(rows, keys = state.len(), revision = state.revision(), "loaded the log");
-    Ok(Loaded { state, found, trimmed, last_at_ms, garbage })
+    Ok(Some(Loaded { state, found, trimmed: trimmed.unwrap_or_default(), last_at_ms, garbage }))
 }

@@ -1,51 +1,67 @@
-//! Deletes the rows that a compaction made useless, in the background, in small pieces, in log order. What is lost here (a crash, a full
-//! queue) is found again by whoever loads the log next.
+//! Deletes the rows that compactions made useless, in the background, in small pieces, and strictly in log order: of one compaction
+//! after the other, whoever appended it. A tombstone that went before an older put of its key would bring the key back for the next
+//! loader. So every shim deletes what every compaction left, its own at once, those of others later, in case they died; deleting what is
+//! gone costs little. What a crash leaves is found by whoever loads the log next.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::log::Log;
 use crate::model::Position;
 use crate::shim::Counters;
 
-/// Compactions whose rows may wait; more are left to the next load.
-const JOBS_MAX: usize = 64;
 const ROWS_AT_ONCE: usize = 1_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When the rows of another shim's compaction should be gone.
+const AFTER_OTHERS: Duration = Duration::from_secs(120);
 
 type Rows = Vec<(Position, u32)>;
 
+/// Who is to delete the rows first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    Us,
+    Another,
+}
+
+/// Not bounded by number, since none may be dropped: together they are no more than the rows of the log.
 #[derive(Clone)]
 pub(crate) struct Trims {
-    jobs: Arc<Mutex<VecDeque<Rows>>>,
+    jobs: Arc<Mutex<VecDeque<(Instant, Rows)>>>,
+    /// Grows when all that is known to be garbage no longer is.
+    generation: Arc<AtomicU64>,
     /// Number of jobs added and done.
     progress: Arc<watch::Sender<(u64, u64)>>,
 }
 
 impl Trims {
     pub(crate) fn new() -> Self {
-        Self { jobs: Arc::default(), progress: Arc::new(watch::Sender::new((0, 0))) }
+        Self { jobs: Arc::default(), generation: Arc::default(), progress: Arc::new(watch::Sender::new((0, 0))) }
     }
 
-    pub(crate) fn add(&self, rows: Rows) {
+    pub(crate) fn add(&self, rows: Rows, author: Author) {
         if rows.is_empty() {
             return;
         }
-        let mut jobs = self.jobs.lock();
-        if jobs.len() >= JOBS_MAX {
-            tracing::warn!(
-                rows = rows.len(),
-                "too many compactions wait for their rows to be deleted; the next start deletes these"
-            );
-            return;
-        }
-        jobs.push_back(rows);
-        drop(jobs);
+        let delay = match author {
+            Author::Us => Duration::ZERO,
+            Author::Another => AFTER_OTHERS,
+        };
+        self.jobs.lock().push_back((Instant::now() + delay, rows));
         self.progress.send_modify(|(added, _)| *added += 1);
+    }
+
+    /// The database was replaced: a compaction that it lost makes no garbage. What is left is found by the next load.
+    pub(crate) fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        let dropped = std::mem::take(&mut *self.jobs.lock()).len() as u64;
+        self.progress.send_modify(|(_, done)| *done += dropped);
     }
 
     /// Waits until everything added so far is done.
@@ -60,22 +76,40 @@ impl Trims {
     pub(crate) async fn run(self, log: Arc<dyn Log>, counters: Arc<Counters>) {
         let mut progress = self.progress.subscribe();
         loop {
-            let job = self.jobs.lock().pop_front();
-            let Some(rows) = job else {
-                if progress.wait_for(|(added, done)| added > done).await.is_err() {
+            let (added, _) = *progress.borrow_and_update();
+            let generation = self.generation.load(Ordering::SeqCst);
+            let Some(due) = self.jobs.lock().iter().map(|(due, _)| *due).min() else {
+                if progress.wait_for(|(now, _)| *now != added).await.is_err() {
                     return;
                 }
                 continue;
             };
-            for piece in rows.chunks(ROWS_AT_ONCE) {
-                let Some(floor) = piece.iter().map(|(position, _)| *position).max() else { continue };
-                while let Err(fault) = log.trim(floor, piece).await {
-                    tracing::debug!(%fault, "cannot delete compacted rows yet");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
-                Counters::add(&counters.rows_trimmed, piece.len());
+            if due > Instant::now() {
+                // Another job may come that is due earlier, and then so is everything before it.
+                let _ = tokio::time::timeout_at(due, progress.wait_for(|(now, _)| *now != added)).await;
+                continue;
             }
+            let job = self.jobs.lock().pop_front();
+            let Some((_, rows)) = job else { continue };
+            self.delete(&*log, &counters, &rows, generation).await;
             self.progress.send_modify(|(_, done)| *done += 1);
+        }
+    }
+
+    async fn delete(&self, log: &dyn Log, counters: &Counters, rows: &[(Position, u32)], generation: u64) {
+        for piece in rows.chunks(ROWS_AT_ONCE) {
+            let Some(floor) = piece.iter().map(|(position, _)| *position).max() else { continue };
+            loop {
+                if self.generation.load(Ordering::SeqCst) != generation {
+                    return;
+                }
+                match log.trim(floor, piece).await {
+                    Ok(()) => break,
+                    Err(fault) => tracing::debug!(%fault, "cannot delete compacted rows yet"),
+                }
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            Counters::add(&counters.rows_trimmed, piece.len());
         }
     }
 }

@@ -86,10 +86,13 @@ struct Stream {
     /// Goes before any event.
     control: VecDeque<WatchMessage>,
     dirty: VecDeque<Slot>,
+    /// Dirty only beyond the progress asked for; they wait until it is answered.
+    later: VecDeque<Slot>,
     watchers: BTreeMap<WatchId, Slot>,
     next_id: WatchId,
-    /// A progress request: the watermark when it came, and how many watchers have not yet read up to it.
-    progress: Option<(Revision, usize)>,
+    /// A progress request: the watermark when it came. Nothing later is read before every watcher has read up to it and the answer is
+    /// given, so that it neither overtakes an event nor goes back behind one.
+    progress: Option<Revision>,
     progress_again: bool,
 }
 
@@ -108,6 +111,8 @@ pub(super) struct Reading {
     pub(super) range: KeyRange,
     pub(super) filters: Filters,
     pub(super) from: Revision,
+    /// What comes after this is not read yet, even if it is there.
+    pub(super) upto: Revision,
     pub(super) source: Source,
 }
 
@@ -197,6 +202,7 @@ impl Hub {
             room,
             control: VecDeque::new(),
             dirty: VecDeque::new(),
+            later: VecDeque::new(),
             watchers: BTreeMap::new(),
             next_id: 0,
             progress: None,
@@ -309,14 +315,15 @@ impl Ring {
         *self = Ring { start, revisions: VecDeque::new(), bytes: 0 };
     }
 
-    /// The revisions from `from` on that fit into one message, and whether more follow.
-    fn piece(&self, from: Revision) -> (Vec<Arc<RevisionEvents>>, bool) {
+    /// The revisions from `from` to `upto` that fit into one message, and whether more follow.
+    fn piece(&self, from: Revision, upto: Revision) -> (Vec<Arc<RevisionEvents>>, bool) {
         let at = usize::try_from(from - self.start).unwrap_or(0).min(self.revisions.len());
         let mut piece = Vec::new();
         let mut total = 0;
         for (events, bytes) in self.revisions.range(at..) {
             total += bytes;
-            if piece.len() == MESSAGE_REVISIONS || !piece.is_empty() && total > MESSAGE_BYTES {
+            let is_full = piece.len() == MESSAGE_REVISIONS || !piece.is_empty() && total > MESSAGE_BYTES;
+            if is_full || events.revision > upto {
                 return (piece, true);
             }
             piece.push(events.clone());
@@ -380,16 +387,17 @@ impl Inner {
         if revision > self.state.revision() || watcher.dirty.is_some_and(|dirty| dirty <= revision) {
             return;
         }
-        let before = watcher.dirty.replace(revision);
+        let was_dirty = watcher.dirty.replace(revision).is_some();
         let Some(stream) = &mut self.streams[watcher.stream] else { return };
-        if before.is_none() {
+        if stream.progress.is_some_and(|target| revision > target) {
+            if !was_dirty {
+                stream.later.push_back(slot);
+            }
+        } else if !was_dirty {
             stream.dirty.push_back(slot);
-        }
-        if let Some((target, behind)) = &mut stream.progress
-            && revision <= *target
-            && before.is_none_or(|before| before > *target)
-        {
-            *behind += 1;
+        } else if let Some(at) = stream.later.iter().position(|later| *later == slot) {
+            stream.later.remove(at);
+            stream.dirty.push_back(slot);
         }
         stream.wake.notify_one();
     }
@@ -439,13 +447,9 @@ impl Inner {
         let Some(stream) = &mut self.streams[at] else { return };
         let Some(slot) = stream.watchers.remove(&id) else { return };
         stream.dirty.retain(|dirty| *dirty != slot);
+        stream.later.retain(|later| *later != slot);
         stream.control.push_back(WatchMessage::Canceled { id, header_revision, compacted });
         stream.wake.notify_one();
-        if let (Some((target, behind)), Some(watcher)) = (&mut stream.progress, &self.watchers[slot])
-            && watcher.dirty.is_some_and(|dirty| dirty <= *target)
-        {
-            *behind -= 1;
-        }
         self.free_watcher(slot);
     }
 
@@ -455,7 +459,8 @@ impl Inner {
         for at in 0..self.streams.len() {
             let Some(stream) = &mut self.streams[at] else { continue };
             stream.dirty.clear();
-            stream.progress = stream.progress.take().map(|_| (header_revision, 0));
+            stream.later.clear();
+            stream.progress = stream.progress.take().map(|_| header_revision);
             let watchers = std::mem::take(&mut stream.watchers);
             let ends = watchers.keys().map(|id| WatchMessage::Canceled { id: *id, header_revision, compacted });
             stream.control.extend(ends);
@@ -479,17 +484,12 @@ impl Inner {
             stream.progress_again = true;
             return;
         }
-        let mut behind = 0;
-        for watcher in stream.watchers.values().filter_map(|slot| self.watchers[*slot].as_ref()) {
-            if watcher.start > target + 1 {
-                return;
-            }
-            behind += usize::from(watcher.dirty.is_some_and(|dirty| dirty <= target));
+        let is_future = |slot: &Slot| self.watchers[*slot].as_ref().is_some_and(|watcher| watcher.start > target + 1);
+        if stream.watchers.is_empty() || stream.watchers.values().any(is_future) {
+            return;
         }
-        if !stream.watchers.is_empty() {
-            stream.progress = Some((target, behind));
-            stream.wake.notify_one();
-        }
+        stream.progress = Some(target);
+        stream.wake.notify_one();
     }
 
     fn tick(&mut self, at: usize) {
@@ -511,8 +511,11 @@ impl Inner {
             stream.room.notify_one();
             return Step::Message(message);
         }
-        if let Some((revision, 0)) = stream.progress {
+        if let Some(revision) = stream.progress
+            && stream.dirty.is_empty()
+        {
             stream.progress = None;
+            stream.dirty.append(&mut stream.later);
             if std::mem::take(&mut stream.progress_again) {
                 self.want_progress(at);
             }
@@ -526,22 +529,18 @@ impl Inner {
         let Some(watcher) = &mut self.watchers[slot] else { return Step::Wait };
         let Some(from) = watcher.dirty.take() else { return Step::Wait };
         watcher.quiet = false;
-        if let Some((target, behind)) = &mut stream.progress
-            && from <= *target
-        {
-            *behind -= 1;
-        }
+        let upto = stream.progress.unwrap_or(self.state.revision());
         let (id, range, filters) = (watcher.id, watcher.range.clone(), watcher.filters);
         let source = if from < self.ring.start {
             Source::History(Box::new(self.state.clone()))
         } else {
-            let (piece, more) = self.ring.piece(from);
+            let (piece, more) = self.ring.piece(from, upto);
             if let (true, Some(last)) = (more, piece.last()) {
                 self.mark(slot, last.revision + 1);
             }
             Source::Ring(piece)
         };
-        Step::Read(Box::new(Reading { slot, id, range, filters, from, source }))
+        Step::Read(Box::new(Reading { slot, id, range, filters, from, upto, source }))
     }
 }
 

@@ -97,12 +97,12 @@ impl WatchStream {
 
 /// Filters what a watcher has not read; `None` when nothing of it is for the client.
 fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
-    let Reading { slot, id, range, filters, from, source } = reading;
+    let Reading { slot, id, range, filters, from, upto, source } = reading;
     let (revisions, caught_up_at) = match source {
         Source::Ring(piece) => (piece, None),
         Source::History(state) => match state.history(&range, from, MESSAGE_REVISIONS) {
             Ok(mut revisions) => {
-                let next = cut(&mut revisions);
+                let next = cut(&mut revisions, upto);
                 if let Some(next) = next {
                     hub.read_on(stream, slot, id, next);
                 }
@@ -121,23 +121,20 @@ fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
     Some(WatchMessage::Events { id, header_revision: caught_up_at.unwrap_or(last), revisions })
 }
 
-/// Shortens a piece of history to one message; where to read on, if there may be more.
-fn cut(revisions: &mut Vec<Arc<RevisionEvents>>) -> Option<Revision> {
-    let full = revisions.len() >= MESSAGE_REVISIONS;
+/// Shortens a piece of history to one message up to a revision; where to read on, if there may be more.
+fn cut(revisions: &mut Vec<Arc<RevisionEvents>>, upto: Revision) -> Option<Revision> {
+    let is_full = revisions.len() >= MESSAGE_REVISIONS;
     let mut bytes = 0;
-    let fits = revisions.iter().position(|events| {
+    let over = revisions.iter().enumerate().position(|(at, events)| {
         bytes += size_of(events);
-        bytes > MESSAGE_BYTES
+        events.revision > upto || at > 0 && bytes > MESSAGE_BYTES
     });
-    if let Some(fits) = fits {
-        let keep = fits.max(1);
-        let is_cut = keep < revisions.len();
-        revisions.truncate(keep);
-        if is_cut {
-            return revisions.last().map(|last| last.revision + 1);
-        }
+    if let Some(over) = over {
+        let next = revisions[over].revision;
+        revisions.truncate(over);
+        return Some(next);
     }
-    if full { revisions.last().map(|last| last.revision + 1) } else { None }
+    if is_full { revisions.last().map(|last| last.revision + 1) } else { None }
 }
 
 fn filter(events: Arc<RevisionEvents>, range: &KeyRange, filters: Filters) -> Option<Arc<RevisionEvents>> {

@@ -1,0 +1,501 @@
+//! The simulated database: one log in the memory of the test, reached over connections that delay, lose, cut, and repeat too late, all
+//! drawn from one seed. It remembers everything that was ever committed, so that the checker knows the truth.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::log::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size};
+use crate::model::{Batch, BatchId, Head, LeaseId, Position};
+
+/// How often what goes wrong, in a hundredth of a percent of calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) not_sent: u32,
+    pub(super) request_lost: u32,
+    pub(super) reply_lost: u32,
+    /// The caller is told that the outcome is unknown, and the request arrives afterwards.
+    pub(super) too_late: u32,
+    pub(super) slow: u32,
+    /// Reads and fences that a standby answers for a while.
+    pub(super) misrouted: u32,
+}
+
+/// Rules of the log itself that can be broken, to show that the checker notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BrokenLog {
+    /// Compares the predecessor's position but not its id.
+    TrustNumbers,
+    /// Appends to whatever database answers.
+    TrustAnyDatabase,
+    /// Appends a batch again that is there already.
+    ForgetIds,
+}
+
+#[derive(Clone)]
+struct Server {
+    identity: Identity,
+    batches: BTreeMap<Position, Arc<Batch>>,
+    trimmed: Position,
+    clocks: BTreeMap<LeaseId, LeaseClock>,
+    in_recovery: bool,
+}
+
+/// A commit as it really happened.
+#[derive(Clone)]
+pub(super) struct Committed {
+    pub(super) at: Instant,
+    pub(super) batch: Arc<Batch>,
+}
+
+struct World {
+    rng: StdRng,
+    faults: Faults,
+    broken: Option<BrokenLog>,
+    server: Server,
+    /// How the server looked before its latest appends: what a standby may have.
+    earlier: VecDeque<Server>,
+    /// Grows with each failover; a request to an earlier server never arrives.
+    generation: u64,
+    /// The chain as it is, and the chains that failovers cut off, each whole, with the time of its end.
+    chain: Vec<Committed>,
+    abandoned: Vec<(Instant, Vec<Committed>)>,
+    trace: Vec<String>,
+    calls: u64,
+}
+
+pub(super) struct Database {
+    world: Mutex<World>,
+    changed: Notify,
+}
+
+/// Servers a standby may lag behind by, in appends.
+const LAG_MAX: usize = 6;
+
+impl Database {
+    pub(super) fn new(seed: u64, broken: Option<BrokenLog>) -> Arc<Self> {
+        let server = Server {
+            identity: Identity { system: "simulated".into(), timeline: 1, incarnation: 0 },
+            batches: BTreeMap::new(),
+            trimmed: Position(0),
+            clocks: BTreeMap::new(),
+            in_recovery: false,
+        };
+        let world = World {
+            rng: StdRng::seed_from_u64(seed),
+            faults: Faults::default(),
+            broken,
+            server,
+            earlier: VecDeque::new(),
+            generation: 0,
+            chain: Vec::new(),
+            abandoned: Vec::new(),
+            trace: Vec::new(),
+            calls: 0,
+        };
+        Arc::new(Self { world: Mutex::new(world), changed: Notify::new() })
+    }
+
+    pub(super) fn connect(self: &Arc<Self>) -> Arc<SimLog> {
+        let connection = Connection { generation: 0, is_cut: Arc::default(), last: Instant::now() };
+        Arc::new(SimLog {
+            database: self.clone(),
+            connection: Mutex::new(connection),
+            trusted: Mutex::default(),
+            stalled_until: Mutex::new(Instant::now()),
+        })
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        self.world.lock().faults = faults;
+    }
+
+    /// Adds to the trace by which two runs of a seed are compared.
+    pub(super) fn trace(&self, what: impl std::fmt::Debug) {
+        self.world.lock().trace.push(format!("{what:?}"));
+    }
+
+    pub(super) fn take_trace(&self) -> Vec<String> {
+        std::mem::take(&mut self.world.lock().trace)
+    }
+
+    /// The chain as it is now, preceded by those that were cut off with the time of their end.
+    pub(super) fn truth(&self) -> (Vec<(Instant, Vec<Committed>)>, Vec<Committed>) {
+        let world = self.world.lock();
+        (world.abandoned.clone(), world.chain.clone())
+    }
+
+    /// The primary dies; a standby that lags by up to `lag` appends takes over, at first only replaying.
+    pub(super) async fn fail_over(&self, lag: usize, recovery: Duration) {
+        {
+            let mut world = self.world.lock();
+            let chain = world.chain.clone();
+            world.abandoned.push((Instant::now(), chain));
+            for _ in 0..lag.min(world.earlier.len()) {
+                if let Some(earlier) = world.earlier.pop_back() {
+                    world.server = earlier;
+                    world.chain.pop();
+                }
+            }
+            world.earlier.clear();
+            world.generation += 1;
+            // Renewals are in an unlogged table.
+            world.server.clocks.clear();
+            world.server.in_recovery = true;
+        }
+        sleep(recovery).await;
+        let mut world = self.world.lock();
+        world.server.in_recovery = false;
+        world.server.identity.timeline += 1;
+    }
+}
+
+impl World {
+    fn draw(&mut self, in_ten_thousand: u32) -> bool {
+        in_ten_thousand > 0 && self.rng.random_range(0..10_000) < in_ten_thousand
+    }
+
+    fn is_trusted(&self, trusted: Option<&Identity>) -> bool {
+        let server = &self.server.identity;
+        let is_same =
+            trusted.is_none_or(|trusted| trusted.system == server.system && trusted.timeline == server.timeline);
+        is_same || self.broken == Some(BrokenLog::TrustAnyDatabase)
+    }
+
+    fn travel(&mut self) -> Duration {
+        let slow = self.faults.slow;
+        if self.draw(slow) {
+            return Duration::from_millis(self.rng.random_range(50..1_500));
+        }
+        Duration::from_millis(self.rng.random_range(0..4))
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<Appended, LogFault> {
+        if self.server.in_recovery {
+            return Err(LogFault::NotApplied("read-only".into()));
+        }
+        let head = self.server.head();
+        match self.server.batches.get(&batch.position) {
+            Some(there) if there.id == batch.id && self.broken != Some(BrokenLog::ForgetIds) => {
+                return Ok(Appended::Committed);
+            }
+            Some(_) => return Ok(Appended::Refused),
+            None if batch.position <= head.position => return Err(LogFault::OutcomeUnknown("trimmed".into())),
+            None => {}
+        }
+        let predecessor = Head { position: Position(batch.position.0 - 1), id: batch.prev_id };
+        let follows = match self.broken {
+            Some(BrokenLog::TrustNumbers) => head.position == predecessor.position,
+            _ => head == predecessor,
+        };
+        if !follows {
+            return Ok(Appended::Refused);
+        }
+        self.earlier.push_back(self.server.clone());
+        if self.earlier.len() > LAG_MAX {
+            self.earlier.pop_front();
+        }
+        let batch = Arc::new(batch.clone());
+        self.trace.push(format!("{:?} {:?}", batch.head(), batch.entries));
+        self.server.batches.insert(batch.position, batch.clone());
+        self.chain.push(Committed { at: Instant::now(), batch });
+        Ok(Appended::Committed)
+    }
+}
+
+impl Server {
+    fn head(&self) -> Head {
+        self.batches.last_key_value().map(|(_, batch)| batch.head()).unwrap_or_default()
+    }
+
+    fn page(&self, after: Position, max_bytes: usize) -> Page {
+        let mut bytes = 0;
+        let batches = self.batches.range(after.next()..).map(|(_, batch)| batch);
+        let fitting = batches.take_while(|batch| {
+            let fits = bytes < max_bytes;
+            bytes += batch.entries.iter().map(|(_, entry)| entry.key.len() + entry.value.len()).sum::<usize>();
+            fits
+        });
+        Page { batches: fitting.map(|batch| (**batch).clone()).collect(), trimmed: self.trimmed }
+    }
+
+    fn fence(&self, applied: Position) -> Fence {
+        let id_at_applied = match applied {
+            Position(0) => Some(BatchId::nil()),
+            position => self.batches.get(&position).map(|batch| batch.id),
+        };
+        Fence {
+            head: self.head(),
+            revision: self.batches.last_key_value().map_or(1, |(_, batch)| batch.last_revision),
+            id_at_applied,
+            trimmed: self.trimmed,
+            identity: self.identity.clone(),
+            in_recovery: self.in_recovery,
+        }
+    }
+
+    fn trim(&mut self, floor: Position, garbage: &[(Position, u32)]) {
+        self.trimmed = self.trimmed.max(floor);
+        for (position, sub) in garbage {
+            if let Some(batch) = self.batches.get_mut(position) {
+                Arc::make_mut(batch).entries.retain(|(at, _)| at != sub);
+            }
+        }
+        self.batches.retain(|position, batch| *position >= floor || !batch.entries.is_empty());
+    }
+}
+
+struct Connection {
+    generation: u64,
+    is_cut: Arc<Mutex<bool>>,
+    /// When the last append that was sent on it is executed.
+    last: Instant,
+}
+
+/// One shim's access to the database.
+pub(super) struct SimLog {
+    database: Arc<Database>,
+    connection: Mutex<Connection>,
+    trusted: Mutex<Option<Identity>>,
+    stalled_until: Mutex<Instant>,
+}
+
+/// What becomes of one append.
+enum Fate {
+    Fine,
+    NotSent,
+    RequestLost,
+    ReplyLost,
+    TooLate(Duration),
+}
+
+impl SimLog {
+    /// Nothing this shim sends moves until then.
+    pub(super) fn stall(&self, time: Duration) {
+        *self.stalled_until.lock() = Instant::now() + time;
+    }
+
+    async fn wait_out_stall(&self) {
+        let until = *self.stalled_until.lock();
+        sleep_until(until).await;
+    }
+
+    /// A call that changes nothing by being lost or repeated.
+    async fn ask<T: Send + 'static>(&self, action: impl FnOnce(&mut World) -> T + Send) -> Result<T, LogFault> {
+        let (there, back, is_lost) = {
+            let mut world = self.database.world.lock();
+            world.calls += 1;
+            let loss = world.faults.reply_lost;
+            (world.travel(), world.travel(), world.draw(loss))
+        };
+        self.wait_out_stall().await;
+        sleep(there).await;
+        let answer = action(&mut self.database.world.lock());
+        sleep(back).await;
+        self.wait_out_stall().await;
+        if is_lost { Err(LogFault::OutcomeUnknown("the connection broke".into())) } else { Ok(answer) }
+    }
+
+    /// Like `ask`, but only where the trusted database answers.
+    async fn ask_trusted<T: Send + 'static>(&self, action: impl FnOnce(&mut World) -> T + Send) -> Result<T, LogFault> {
+        let trusted = self.trusted.lock().clone();
+        let guarded = |world: &mut World| {
+            let is_primary = !world.server.in_recovery;
+            (is_primary && World::is_trusted(world, trusted.as_ref())).then(|| action(world))
+        };
+        self.ask(guarded).await?.ok_or_else(|| LogFault::NotApplied("another database answers".into()))
+    }
+
+    /// What a lagging standby says, if this call is to be misrouted.
+    async fn ask_standby<T>(&self, answer: impl FnOnce(&Server) -> T) -> Option<T> {
+        let standby = {
+            let mut world = self.database.world.lock();
+            let misrouted = world.faults.misrouted;
+            if !world.draw(misrouted) {
+                return None;
+            }
+            let at = world.rng.random_range(0..LAG_MAX);
+            let mut server = world.earlier.get(at).cloned()?;
+            server.in_recovery = true;
+            server
+        };
+        sleep(Duration::from_millis(1)).await;
+        Some(answer(&standby))
+    }
+
+    fn fate(&self) -> (Fate, Duration, Duration) {
+        let mut world = self.database.world.lock();
+        world.calls += 1;
+        let faults = world.faults;
+        let fate = if world.draw(faults.not_sent) {
+            Fate::NotSent
+        } else if world.draw(faults.request_lost) {
+            Fate::RequestLost
+        } else if world.draw(faults.reply_lost) {
+            Fate::ReplyLost
+        } else if world.draw(faults.too_late) {
+            Fate::TooLate(Duration::from_millis(world.rng.random_range(5..3_000)))
+        } else {
+            Fate::Fine
+        };
+        (fate, world.travel(), world.travel())
+    }
+}
+
+#[async_trait]
+impl Log for SimLog {
+    async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
+        let (fate, there, back) = self.fate();
+        // All before the first wait: the order of the calls is the order on the connection.
+        let (generation, is_cut, execute_at) = {
+            let world = self.database.world.lock();
+            let mut connection = self.connection.lock();
+            let is_cut = *connection.is_cut.lock();
+            if is_cut || connection.generation != world.generation {
+                *connection = Connection { generation: world.generation, is_cut: Arc::default(), last: Instant::now() };
+            }
+            if world.server.in_recovery
+                || !world.is_trusted(self.trusted.lock().as_ref())
+                || matches!(fate, Fate::NotSent)
+            {
+                return Err(LogFault::NotApplied("not connected".into()));
+            }
+            let stalled = *self.stalled_until.lock();
+            let at = (Instant::now().max(stalled) + there).max(connection.last + Duration::from_millis(1));
+            connection.last = at;
+            (connection.generation, connection.is_cut.clone(), at)
+        };
+        let (reply, answered) = oneshot::channel();
+        let (database, batch) = (self.database.clone(), batch.clone());
+        let is_request_lost = matches!(fate, Fate::RequestLost);
+        let is_reply_lost = matches!(fate, Fate::ReplyLost);
+        let delay = match fate {
+            Fate::TooLate(delay) => Some(delay),
+            _ => None,
+        };
+        tokio::spawn(async move {
+            sleep_until(execute_at).await;
+            if *is_cut.lock() || is_request_lost {
+                *is_cut.lock() = true;
+                return;
+            }
+            if let Some(delay) = delay {
+                // The client gives up; the request is on its way all the same.
+                *is_cut.lock() = true;
+                drop(reply);
+                sleep(delay).await;
+                let mut world = database.world.lock();
+                if world.generation == generation {
+                    let _ = world.append(&batch);
+                }
+                return;
+            }
+            let answer = {
+                let mut world = database.world.lock();
+                if world.generation != generation {
+                    return;
+                }
+                world.append(&batch)
+            };
+            database.changed.notify_waiters();
+            if is_reply_lost {
+                *is_cut.lock() = true;
+                return;
+            }
+            sleep(back).await;
+            let _ = reply.send(answer);
+        });
+        let answer = answered.await;
+        self.wait_out_stall().await;
+        answer.unwrap_or_else(|_| Err(LogFault::OutcomeUnknown("the connection broke".into())))
+    }
+
+    fn trust(&self, identity: &Identity) {
+        *self.trusted.lock() = Some(identity.clone());
+    }
+
+    async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        if let Some(page) = self.ask_standby(|server| server.page(after, max_bytes)).await {
+            return Ok(page);
+        }
+        self.ask(move |world| world.server.page(after, max_bytes)).await
+    }
+
+    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        self.ask(move |world| world.server.page(after, max_bytes)).await
+    }
+
+    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
+        if let Some(fence) = self.ask_standby(|server| server.fence(applied)).await {
+            return Ok(fence);
+        }
+        self.ask(move |world| world.server.fence(applied)).await
+    }
+
+    async fn changed(&self) {
+        loop {
+            self.database.changed.notified().await;
+            let is_told = self.database.world.lock().rng.random_bool(0.5);
+            if is_told {
+                return;
+            }
+        }
+    }
+
+    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+        let garbage = garbage.to_vec();
+        self.ask_trusted(move |world| world.server.trim(floor, &garbage)).await
+    }
+
+    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
+        let ids = ids.to_vec();
+        let renew = move |world: &mut World| {
+            let renewals = ids.iter().map(|id| {
+                let clock = world.server.clocks.entry(*id).or_default();
+                clock.renewals += i64::from(!clock.expiring);
+                !clock.expiring
+            });
+            renewals.collect()
+        };
+        self.ask(renew).await
+    }
+
+    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
+        let ids = ids.to_vec();
+        self.ask(move |world| ids.iter().map(|id| world.server.clocks.get(id).copied().unwrap_or_default()).collect())
+            .await
+    }
+
+    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+        let seen = seen.to_vec();
+        let mark = move |world: &mut World| {
+            let marks = seen.iter().map(|(id, renewals)| {
+                let clock = world.server.clocks.entry(*id).or_default();
+                clock.expiring |= clock.renewals == *renewals;
+                clock.expiring
+            });
+            marks.collect()
+        };
+        self.ask_trusted(mark).await
+    }
+
+    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
+        let ids = ids.to_vec();
+        self.ask(move |world| world.server.clocks.retain(|id, _| !ids.contains(id))).await
+    }
+
+    async fn size(&self) -> Result<Size, LogFault> {
+        Ok(Size::default())
+    }
+
+    async fn reclaim(&self) -> Result<(), LogFault> {
+        Ok(())
+    }
+}
