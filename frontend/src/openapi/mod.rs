@@ -7,6 +7,7 @@
 mod definitions;
 mod facts;
 mod operations;
+mod routes;
 mod serve;
 mod special;
 #[cfg(test)]

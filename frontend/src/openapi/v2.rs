@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::API_VERSION;
 use super::definitions::{Definitions, Dialect};
 use super::operations::{self, Body, Content, In, Operation, Parameter};
-use super::special;
 use super::v3::shared_parameters;
+use super::{routes, special};
 use crate::registry::Registry;
 use crate::schema::Schema;
 
@@ -35,7 +35,7 @@ pub(super) fn document(schema: &Schema, registry: &Registry) -> Value {
             add(found, &definitions);
         }
         for version in &group.versions {
-            let found = operations::of_group_version(&group.name, version, &mut definitions);
+            let found = routes::of_group_version(&group.name, version, &mut definitions);
             add(found, &definitions);
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::API_VERSION;
 use super::definitions::{Definitions, Dialect};
 use super::operations::{self, Body, Content, In, Operation, Parameter, Paths};
-use super::special;
+use super::{routes, special};
 use crate::registry::{Group, GroupVersion};
 use crate::schema::Schema;
 
@@ -29,7 +29,7 @@ const PATCHES: [&str; 4] = [
 /// The document of one group version.
 pub(super) fn group_version(schema: &Schema, group: &str, version: &GroupVersion) -> Value {
     let mut definitions = Definitions::new(schema, Dialect::V3);
-    let paths = operations::of_group_version(group, version, &mut definitions);
+    let paths = routes::of_group_version(group, version, &mut definitions);
     document(definitions, &paths)
 }
 
