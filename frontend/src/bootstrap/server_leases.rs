@@ -19,6 +19,10 @@ pub struct ServerLeases {
     folder: String,
     /// Moves with each renewal, since an identical write would be no write.
     renewals: i64,
+    /// The revision of this server's last write of the key.
+    written: Option<i64>,
+    /// Another server has the same address: the key is then not this server's to take away.
+    shared: bool,
 }
 
 /// What keeps the key from being written.
@@ -34,7 +38,13 @@ pub enum LeaseError {
 
 impl ServerLeases {
     pub fn new(context: &Context, address: IpAddr) -> ServerLeases {
-        ServerLeases { address, folder: format!("{}/masterleases/", context.store.prefix()), renewals: 0 }
+        ServerLeases {
+            address,
+            folder: format!("{}/masterleases/", context.store.prefix()),
+            renewals: 0,
+            written: None,
+            shared: false,
+        }
     }
 
     fn key(&self) -> String {
@@ -48,16 +58,21 @@ impl ServerLeases {
             let Some(stored) = context.store.get(&key).await? else {
                 let value = self.value(context).ok_or(LeaseError::Schema)?;
                 match context.store.create(&key, value, Some(LEASE_TTL)).await? {
-                    CreateOutcome::Created { .. } => return Ok(()),
+                    CreateOutcome::Created { revision } => {
+                        self.written = Some(revision);
+                        return Ok(());
+                    }
                     CreateOutcome::Exists => continue,
                 }
             };
+            self.shared |= self.written != Some(stored.mod_revision);
             if let Ok(object) = codec::decode_stored(&context.schema(), &stored.value) {
                 self.renewals = self.renewals.max(object.generation());
             }
             let value = self.value(context).ok_or(LeaseError::Schema)?;
             let updated = context.store.update(&key, stored.mod_revision, value, Some(LEASE_TTL)).await?;
-            if matches!(updated, UpdateOutcome::Updated { .. }) {
+            if let UpdateOutcome::Updated { revision } = updated {
+                self.written = Some(revision);
                 return Ok(());
             }
         }
@@ -73,10 +88,12 @@ impl ServerLeases {
         Ok(page.items.iter().filter_map(address).collect())
     }
 
-    /// Takes this server off the list.
+    /// Takes this server off the list, unless its address is another server's too: the key then expires or is renewed.
     pub async fn remove(&self, context: &Context) -> Result<(), LeaseError> {
-        if let Some(stored) = context.store.get(&self.key()).await? {
-            context.store.delete(&self.key(), stored.mod_revision).await?;
+        let key = self.key();
+        let mine = context.store.get(&key).await?.filter(|s| !self.shared && self.written == Some(s.mod_revision));
+        if let Some(stored) = mine {
+            context.store.delete(&key, stored.mod_revision).await?;
         }
         Ok(())
     }

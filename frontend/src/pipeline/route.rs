@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::{Authorized, Server, is_read};
 use crate::{
     body::{self, Body},
-    discovery, openapi, respond,
+    discovery, openapi,
+    request_info::RequestInfo,
+    respond,
     status::ApiError,
 };
 
@@ -59,6 +61,15 @@ fn architecture() -> &'static str {
     }
 }
 
+/// What clients of old types are told with every answer.
+fn deprecation(info: &RequestInfo) -> Option<&'static str> {
+    match (info.group.as_str(), info.version.as_str(), info.resource.as_str()) {
+        ("", "v1", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
+    }
+}
+
 impl Server {
     pub(super) async fn route(&self, authorized: Authorized) -> Result<Response<Body>, ApiError> {
         let info = &authorized.request().info;
@@ -67,6 +78,9 @@ impl Server {
             return Err(ApiError::page_not_found());
         }
         if info.is_resource {
+            if let Some(text) = deprecation(info) {
+                authorized.request().warnings.add(text);
+            }
             return self.resources.serve(&self.context, authorized).await;
         }
         let request = authorized.request();
