@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, open};
 use kine_shim::model::{Batch, Head, Position};
-use tests::postgres::{Postgres, execute, shared};
+use tests::pki::{self, Leaf};
+use tests::postgres::{Disk, Postgres, execute, shared};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -192,4 +193,42 @@ async fn a_session_that_keeps_a_position_and_does_nothing_is_ended() {
     holder.batch_execute(stuck).await.expect("hold position 1");
     assert_eq!(log.append(&batch(Head::default())).await, Ok(Appended::Committed));
     assert!(connection.await.expect("join").is_err(), "the holder's session was ended");
+}
+
+#[tokio::test]
+async fn each_sslmode_verifies_what_it_says() {
+    let server = Postgres::start(Disk::NoFsync).expect("start");
+    let Some(server) = server else { return tests::skipped("each_sslmode_verifies", "no PostgreSQL") };
+    let folder = tempfile::tempdir().expect("folder");
+    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    for folder in [&own, &other] {
+        pki::write(folder, &[Leaf { name: "db", common_name: "db", organization: None }]).expect("certificates");
+    }
+    let pem = |name: &str| std::fs::read(own.join(name)).expect("read");
+    let url = server.database().await.expect("database");
+    let refused = open_at(&format!("{url}?sslmode=require")).await.err().expect("no TLS yet");
+    assert!(refused.to_string().contains("does not support TLS"), "{refused}");
+
+    server.offer_tls(&pem("db.crt"), &pem("db.key")).await.expect("TLS");
+    let (own, other) = (own.join("ca.crt"), other.join("ca.crt"));
+    let cases = [
+        ("sslmode=disable".to_owned(), true),
+        ("sslmode=require".to_owned(), true),
+        (format!("sslmode=verify-full&sslrootcert={}", own.display()), true),
+        (format!("sslmode=verify-full&sslrootcert={}", other.display()), false),
+        (format!("sslmode=verify-ca&sslrootcert={}", other.display()), false),
+        (format!("sslmode=require&sslrootcert={}", other.display()), false),
+        (format!("sslrootcert={}", own.display()), true),
+    ];
+    for (parameters, good) in cases {
+        let opened = open_at(&format!("{url}?{parameters}")).await;
+        assert_eq!(opened.is_ok(), good, "{parameters}: {:?}", opened.err());
+    }
+    // Another name for the same address: only verify-full minds.
+    for (mode, good) in [("verify-ca", true), ("verify-full", false)] {
+        let url = url.replace("127.0.0.1", "other.example");
+        let parameters = format!("hostaddr=127.0.0.1&sslmode={mode}&sslrootcert={}", own.display());
+        let opened = open_at(&format!("{url}?{parameters}")).await;
+        assert_eq!(opened.is_ok(), good, "{parameters}: {:?}", opened.err());
+    }
 }

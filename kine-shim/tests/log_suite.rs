@@ -1,4 +1,4 @@
-//! One list of cases that every log passes: memory, SQLite, PostgreSQL. What only one of them can meet stands in files of its own.
+//! One list of cases that every log passes: memory, SQLite, PostgreSQL, and PostgreSQL behind a pooler. What only one of them can meet stands in files of its own.
 
 use std::sync::Arc;
 
@@ -288,6 +288,13 @@ macro_rules! cases {
                 super::$case(log).await
             })*
         }
+        mod pooled {
+            $(#[tokio::test]
+            async fn $case() {
+                let Some(log) = super::fresh_pooled(stringify!($case)).await else { return };
+                super::$case(log).await
+            })*
+        }
     };
 }
 
@@ -319,4 +326,11 @@ fn sqlite_in(folder: &tempfile::TempDir) -> String {
 async fn fresh_postgres(case: &str) -> Option<Arc<dyn Log>> {
     let url = tests::postgres::shared(case)?.database().await.expect("database");
     Some(open_at(&url).await.expect("open"))
+}
+
+/// Through a pooler in transaction mode.
+async fn fresh_pooled(case: &str) -> Option<Arc<dyn Log>> {
+    let (server, pooler) = tests::pooler::shared(case)?;
+    let url = server.database().await.expect("database");
+    Some(open_at(&pooler.url(&url)).await.expect("open"))
 }

@@ -7,6 +7,7 @@ pub mod https;
 pub mod kubectl;
 pub mod load;
 pub mod pki;
+pub mod pooler;
 pub mod postgres;
 pub mod process;
 pub mod rest;

@@ -4,7 +4,10 @@
 use std::{
     ffi::OsString,
     fs,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -132,6 +135,21 @@ impl Postgres {
         Ok(self.url(&name))
     }
 
+    /// Turns TLS on, with a certificate and its key in PEM. New connections are offered it.
+    pub async fn offer_tls(&self, cert: &[u8], key: &[u8]) -> Result<()> {
+        let user = server_user()?;
+        for (name, pem) in [("server.crt", cert), ("server.key", key)] {
+            let path = self.dir.path().join("data").join(name);
+            fs::write(&path, pem)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            if let Some(user) = &user {
+                chown(&path, Some(user.uid), Some(user.gid))?;
+            }
+        }
+        self.execute("postgres", "ALTER SYSTEM SET ssl = on").await?;
+        self.execute("postgres", "SELECT pg_reload_conf()").await
+    }
+
     /// Runs statements in a database as its superuser.
     pub async fn execute(&self, database: &str, statements: &str) -> Result<()> {
         execute(&self.url(database), statements).await
@@ -167,13 +185,13 @@ fn programs() -> Option<PathBuf> {
     candidates.into_iter().find(|bin| ["initdb", "postgres", "pg_isready"].iter().all(|name| bin.join(name).is_file()))
 }
 
-struct User {
-    uid: u32,
-    gid: u32,
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// PostgreSQL refuses to run as root: whom to run it as, `None` for ourselves.
-fn server_user() -> Result<Option<User>> {
+pub(crate) fn server_user() -> Result<Option<User>> {
     let own = Command::new("id").arg("-u").output().context("id")?;
     if String::from_utf8_lossy(&own.stdout).trim() != "0" {
         return Ok(None);
@@ -187,7 +205,7 @@ fn server_user() -> Result<Option<User>> {
     Ok(Some(user("postgres").or_else(|| user("nobody")).context("neither a user postgres nor nobody")?))
 }
 
-fn as_user(user: Option<&User>, program: &Path) -> Command {
+pub(crate) fn as_user(user: Option<&User>, program: &Path) -> Command {
     let Some(user) = user else { return Command::new(program) };
     let mut command = Command::new("setpriv");
     let flag = |name: &str, id: u32| OsString::from(format!("--{name}={id}"));

@@ -48,7 +48,9 @@ impl PostgresLog {
         let (mut client, connection) =
             connector.config.connect(connector.tls.clone()).await.map_err(|error| refused_connection(&error))?;
         let driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
-        schema::check_settings(&client).await?;
+        if !schema::check_settings(&client).await?.fsync {
+            tracing::warn!("fsync is off: a crash of the database's machine loses acknowledged writes");
+        }
         schema::migrate(&mut client).await?;
         drop((client, driver));
 

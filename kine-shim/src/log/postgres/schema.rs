@@ -12,9 +12,14 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/postgres/0001
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;
 const SERVER_VERSION_MIN: i32 = 130_000;
 
+/// What is worth telling, though it is the operator's to choose.
+pub(super) struct Settings {
+    pub(super) fsync: bool,
+}
+
 /// Refuses a server that would break a promise: an asynchronous commit is no commit, and the append's statement is reasoned
 /// for READ COMMITTED.
-pub(super) async fn check_settings(client: &Client) -> Result<(), LogFault> {
+pub(super) async fn check_settings(client: &Client) -> Result<Settings, LogFault> {
     let settings = "SELECT current_setting('server_version_num')::int4, current_setting('synchronous_commit'), \
                     current_setting('transaction_isolation'), current_setting('fsync')";
     let row = client.query_typed_one(settings, &[]).await.map_err(|e| super::unsent(&e))?;
@@ -31,10 +36,7 @@ pub(super) async fn check_settings(client: &Client) -> Result<(), LogFault> {
         let remedy = "ALTER ROLE … SET default_transaction_isolation = 'read committed'";
         return Err(LogFault::Unusable(format!("transactions are {isolation} by default: {remedy}")));
     }
-    if fsync == "off" {
-        tracing::debug!("fsync is off: a crash of the database's machine loses acknowledged writes");
-    }
-    Ok(())
+    Ok(Settings { fsync: fsync != "off" })
 }
 
 /// What stands in the database.
