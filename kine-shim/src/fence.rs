@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::log::Log;
 use crate::model::Fault;
+use crate::sequencer::publication::{Publication, Published};
 use crate::sequencer::{BrokenRule, Hints, follows, is_same_database, note_contact};
-use crate::shim::{Counters, Published, ShimConfig};
+use crate::shim::{Counters, ShimConfig};
 use crate::state::State;
 
 /// Fences on their way at once.
@@ -35,7 +36,7 @@ pub(crate) struct Fences {
 #[derive(Clone)]
 pub(crate) struct Carrier {
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) published: watch::Receiver<Published>,
+    pub(crate) published: Publication,
     pub(crate) hints: Arc<Hints>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) started: Instant,
@@ -99,7 +100,7 @@ impl Carrier {
     }
 
     async fn vouched_state(&mut self) -> Option<State> {
-        let Published { state, epoch } = self.published.borrow().clone();
+        let Published { state, epoch } = self.published.get();
         if self.config.breaks(BrokenRule::ReadWithoutFence) {
             return Some(state);
         }
@@ -116,10 +117,10 @@ impl Carrier {
         note_contact(&self.counters, self.started);
         let is_there =
             |published: &Published| published.epoch != epoch || published.state.head().position >= fence.head.position;
-        if !is_there(&self.published.borrow()) {
+        if !is_there(&self.published.get()) {
             self.hints.behind.notify_one();
         }
-        let published = self.published.wait_for(is_there).await.ok()?.clone();
+        let published = self.published.wait_for(is_there).await;
         // Another incarnation: positions of the old one mean nothing in it.
         (published.epoch == epoch).then_some(published.state)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,7 @@ use crate::fence::{Carrier, Fences};
 use crate::leases::{Keeper, Leases};
 use crate::log::{Log, LogFault, Size};
 use crate::model::{Error, Fault, Key, LeaseId, Op, Reply, Revision};
+use crate::sequencer::publication::Publication;
 use crate::sequencer::snapshots::Snapshots;
 use crate::sequencer::start::Surroundings;
 use crate::sequencer::trim::Trims;
@@ -166,13 +167,6 @@ pub struct LeaseTtl {
     pub keys: Vec<Key>,
 }
 
-/// The newest committed state. The epoch changes when a new incarnation replaced the state, rather than a batch extended it.
-#[derive(Clone, Debug)]
-pub(crate) struct Published {
-    pub(crate) state: State,
-    pub(crate) epoch: u64,
-}
-
 /// The handle. Clones share one shim; [`Shim::stop`] ends it for all.
 #[derive(Clone)]
 pub struct Shim(Arc<Inner>);
@@ -182,7 +176,7 @@ struct Inner {
     config: ShimConfig,
     started: Instant,
     mailbox: mpsc::Sender<Submission>,
-    published: watch::Receiver<Published>,
+    published: Publication,
     fences: Fences,
     leases: Leases,
     hub: Arc<Hub>,
@@ -301,7 +295,7 @@ impl Shim {
 
     /// The newest committed state this shim knows.
     pub fn snapshot(&self) -> State {
-        self.0.published.borrow().state.clone()
+        self.0.published.get().state
     }
 
     /// The state exactly at `revision`, if it was kept: recent ones about once a second, and those given to [`Shim::keep_snapshot`].
@@ -345,8 +339,7 @@ impl Shim {
         if renewed {
             return Ok(lease.ttl);
         }
-        let mut published = self.0.published.clone();
-        let is_gone = published.wait_for(|published| published.state.lease(id).is_none());
+        let is_gone = self.0.published.wait_for(|published| published.state.lease(id).is_none());
         match tokio::time::timeout(self.0.config.patience, is_gone).await {
             Ok(_) => Ok(0),
             Err(_) => Err(Fault::NotApplied("the lease is expiring".into())),

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Watched;
 use crate::log::{Log, LogFault};
 use crate::model::{Error, LeaseId, Op, Refusal};
+use crate::sequencer::publication::Publication;
 use crate::sequencer::{BrokenRule, Submission};
-use crate::shim::{Counters, Published, ShimConfig};
+use crate::shim::{Counters, ShimConfig};
 
 const TICK: Duration = Duration::from_millis(500);
 /// A keeper that slept for longer cannot know whether clients were able to renew meanwhile.
@@ -24,7 +25,7 @@ const LEASES_AT_ONCE: usize = 1_000;
 pub(crate) struct Keeper {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) config: ShimConfig,
-    pub(crate) published: watch::Receiver<Published>,
+    pub(crate) published: Publication,
     pub(crate) mailbox: mpsc::Sender<Submission>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) watched: WatchedLeases,
@@ -47,7 +48,7 @@ impl Keeper {
             }
             last = now;
             let (leases, current) = {
-                let published = self.published.borrow();
+                let published = self.published.get();
                 let leases: HashMap<LeaseId, i64> = published.state.leases().map(|info| (info.id, info.ttl)).collect();
                 (leases, published.epoch)
             };
@@ -103,7 +104,7 @@ impl Keeper {
                 lease.next_check = (asked + period(*ttl)).min((lease.since + seconds(*ttl)).max(asked + TICK));
             }
         }
-        if self.published.borrow().epoch != epoch {
+        if self.published.epoch() != epoch {
             // What stood still there may have moved before the new database took over.
             return Ok(());
         }

@@ -132,7 +132,7 @@ impl Sequencer {
     fn publish(&mut self, is_replaced: bool) {
         let state = self.committed.clone();
         self.snapshots.lock().advance(&state, is_replaced, tokio::time::Instant::now());
-        self.published.send_modify(|published| {
+        self.published.change(|published| {
             published.epoch += u64::from(is_replaced);
             published.state = state;
         });
@@ -144,7 +144,7 @@ impl Sequencer {
         Counters::add(&self.counters.reloads, 1);
         // Whatever was concluded from the old database ends before the new one is trusted.
         self.trims.forget();
-        self.published.send_modify(|published| published.epoch += 1);
+        self.published.change(|published| published.epoch += 1);
         let applied = self.committed.head();
         let wanted: Vec<BatchId> = ids.iter().copied().chain([applied.id]).collect();
         loop {

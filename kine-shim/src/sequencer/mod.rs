@@ -8,6 +8,7 @@
 
 mod catch_up;
 mod landing;
+pub(crate) mod publication;
 pub(crate) mod snapshots;
 pub(crate) mod start;
 pub(crate) mod trim;
@@ -24,15 +25,16 @@ use futures::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{Appended, Fence, Identity, Log, LogFault, Page};
 use crate::model::{Batch, Error, Head, Op, Position, Refusal, Reply, Revision, TxnOp};
-use crate::shim::{Counters, IDENTITY_RECORD, Published, ShimConfig};
+use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
 use crate::state::{Applied, State};
 use crate::watch::Hub;
+use publication::Publication;
 use snapshots::Snapshots;
 use trim::Trims;
 
@@ -127,7 +129,7 @@ pub(crate) struct Sequencer {
     look: Option<BoxFuture<'static, View>>,
     next_look: Instant,
     backoff: Duration,
-    published: watch::Sender<Published>,
+    published: Publication,
     hints: Arc<Hints>,
     hub: Arc<Hub>,
     snapshots: Arc<Mutex<Snapshots>>,
@@ -135,8 +137,8 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(crate) fn published(&self) -> watch::Receiver<Published> {
-        self.published.subscribe()
+    pub(crate) fn published(&self) -> Publication {
+        self.published.clone()
     }
 
     pub(crate) fn hub(&self) -> Arc<Hub> {

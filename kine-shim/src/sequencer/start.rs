@@ -8,17 +8,18 @@ use futures::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up::Loaded;
+use super::publication::Publication;
 use super::snapshots::Snapshots;
 use super::trim::{Author, Trims};
 use super::{BACKOFF_MIN, PAGE_BYTES, Sequencer, Submission, identity_value, is_same_database};
 use crate::log::{Log, LogFault};
 use crate::model::{BatchId, Op, Position};
-use crate::shim::{Counters, IDENTITY_RECORD, Published, ShimConfig};
+use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
 use crate::state::State;
 use crate::watch::Hub;
 
@@ -62,7 +63,7 @@ impl Sequencer {
             look: None,
             next_look: Instant::now() + config.poll,
             backoff: BACKOFF_MIN,
-            published: watch::Sender::new(Published { state: state.clone(), epoch: 0 }),
+            published: Publication::new(state.clone()),
             hints: Arc::default(),
             hub: Arc::new(Hub::new(state.clone())),
             snapshots: Arc::new(Mutex::new(Snapshots::default())),

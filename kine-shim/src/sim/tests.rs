@@ -48,7 +48,7 @@ fn every_seed_keeps_every_invariant() {
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    for seed in [3, 14, 15, 92] {
+    for seed in 0..12 {
         let scenario = Scenario::draw(seed);
         let ((_, first), (_, second)) = (scenario.run(), scenario.run());
         let differs = first.iter().zip(&second).position(|(a, b)| a != b);
