@@ -193,6 +193,7 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
     store.cert = config.etcd.cert_file.clone();
     store.key = config.etcd.key_file.clone();
     store.prefix = config.etcd.prefix.clone();
+    store.compact_every = Some(config.etcd.compaction_interval).filter(|every| !every.is_zero());
     Ok(Arc::new(Context {
         registry: RegistryHandle::new(Registry::builtin()),
         schema: ArcSwap::new(Schema::builtin()),

@@ -54,6 +54,8 @@ pub struct Etcd {
     pub key_file: Option<PathBuf>,
     pub prefix: String,
     pub health_timeout: Duration,
+    /// 0: never.
+    pub compaction_interval: Duration,
 }
 
 /// Who keeps the endpoints of the kubernetes Service.
@@ -152,6 +154,7 @@ fn etcd(given: &Given) -> Result<Etcd, FlagError> {
         key_file,
         prefix: text(given, "etcd-prefix").unwrap_or_else(|| "/registry".to_owned()),
         health_timeout: duration(given, "etcd-healthcheck-timeout", Duration::from_secs(2))?,
+        compaction_interval: duration(given, "etcd-compaction-interval", Duration::from_secs(300))?,
     })
 }
 

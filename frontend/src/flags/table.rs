@@ -69,7 +69,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 "The certificate authority that signed the certificates of the etcd servers.",
             ),
             acts("etcd-certfile", Kind::Text, "The client certificate to show to the etcd servers."),
-            ignored("etcd-compaction-interval", Kind::Duration),
+            acts(
+                "etcd-compaction-interval",
+                Kind::Duration,
+                "How much history etcd keeps, by compacting it this often in turns with other servers; 0: never.",
+            ),
             ignored("etcd-count-metric-poll-period", Kind::Duration),
             ignored("etcd-db-metric-poll-interval", Kind::Duration),
             acts("etcd-healthcheck-timeout", Kind::Duration, "How long the etcd health check may take."),
