@@ -3,7 +3,7 @@
 use super::{
     delete::remove,
     delete_options::DeleteOptions,
-    list,
+    encodings, list,
     list_options::ListOptions,
     respond::Answer,
     target::{Target, known_kind},
@@ -20,13 +20,13 @@ pub(super) async fn delete_collection(ctx: &Context, target: &Target, request: R
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
     let listing = list::read(ctx, target, &options).await?;
-    let mut items = Vec::with_capacity(listing.items.len());
-    for item in &listing.items {
-        let mut one = target.with_name(item.name());
+    let mut items = Vec::with_capacity(listing.entries.len());
+    for entry in &listing.entries {
+        let mut one = target.with_name(entry.name());
         if target.resource.namespaced {
-            one.namespace = item.namespace().to_owned();
+            one.namespace = entry.namespace().to_owned();
         }
-        let mut object = item.object(target)?;
+        let mut object = encodings::object(target, entry)?;
         match remove(ctx, &one, &deletion).await {
             Err(error) if error.code != 404 => return Err(error),
             _ => {}

@@ -1,7 +1,5 @@
 //! Which objects a selection means, judged from what the cache keeps of them.
 
-use std::sync::Arc;
-
 use super::{list_options::Selection, target::Target};
 use crate::{
     context::Context,
@@ -20,7 +18,7 @@ pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::stat
 }
 
 /// Whether an entry is selected. What selectors look at is read from it once.
-pub(super) fn selects(target: &Target, selection: &Selection, entry: &Arc<Entry>) -> bool {
+pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> bool {
     if selection.is_everything() {
         return true;
     }
@@ -38,16 +36,6 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Arc<Entry>
             Some(value) => value,
             None => selectable.field(field).unwrap_or_default().to_owned(),
         })
-}
-
-/// The same of bytes that are not in the cache.
-pub(super) fn selects_bytes(target: &Target, selection: &Selection, bytes: &[u8]) -> bool {
-    if selection.is_everything() {
-        return true;
-    }
-    let selectable = read(target, bytes);
-    selection.labels.matches(|key| selectable.label(key))
-        && selection.fields.matches(|field| selectable.field(field).unwrap_or_default().to_owned())
 }
 
 /// Labels and selectable fields of a stored object. One that cannot be read has neither.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::{list::Listing, respond::response, target::Target};
+use super::{list::Page, respond::response, target::Target};
 use crate::{
     body::{self, Body},
     context::Context,
@@ -68,10 +68,10 @@ pub(super) fn table_of_list(
     request: &Request,
     output: Output,
     version: MetaVersion,
-    listing: &Listing,
+    listing: &Page,
 ) -> Result<Response<Body>, ApiError> {
     let style = TableStyle::parse(&request.query, version)?;
-    let objects = listing.items.iter().map(|i| i.object(target)).collect::<Result<Vec<_>, _>>()?;
+    let objects = listing.objects(target)?;
     let revision = listing.revision.to_string();
     let meta = ListMeta {
         resource_version: &revision,

@@ -82,7 +82,8 @@ impl Target {
         let nowhere = matches!(verb, RowVerb::Create | RowVerb::DeleteCollection) && everywhere;
         let unnamed = matches!(verb, RowVerb::Update | RowVerb::Patch) && self.name.is_empty();
         let named_create = verb == RowVerb::Create && self.subresource.is_none() && !self.name.is_empty();
-        let head = info.method == http::Method::HEAD;
+        // The verb of an old watch path stands in the path, whatever the method.
+        let head = info.method == http::Method::HEAD || (info.verb_via_path && info.method != http::Method::GET);
         if !allowed || nowhere || named_create || unnamed || head {
             Err(ApiError::method_not_allowed())
         } else {

@@ -25,7 +25,7 @@ use crate::{
     negotiate::Output,
     pipeline::Request,
     status::ApiError,
-    store::{CacheEvent, EventKind, Snapshot, StoreError, Subscription, WatchEnd},
+    store::{CacheEvent, Entry, EventKind, Snapshot, StoreError, Subscription, WatchEnd},
 };
 
 /// Events taken from the cache at once.
@@ -252,7 +252,7 @@ impl Watching {
 
     /// What an event is to this watcher; none: nothing.
     fn seen_as(&self, event: &CacheEvent) -> Option<EventType> {
-        let selects = |entry| select::selects(&self.target, &self.options.selection, entry);
+        let selects = |entry: &Arc<Entry>| select::selects(&self.target, &self.options.selection, entry);
         let before = event.prev().is_some_and(selects);
         let after = event.kind() != EventKind::Deleted && selects(event.entry());
         match (before, after) {
