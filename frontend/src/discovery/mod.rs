@@ -17,6 +17,8 @@ use crate::request_info::Query;
 use crate::schema::{Gvk, Schema, codec};
 use crate::status::ApiError;
 
+const API_VERSION: &[u8] = b"\"apiVersion\"";
+
 /// A page of discovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page<'a> {
@@ -116,12 +118,17 @@ fn encode(json: Vec<u8>, schema: &Schema, gvk: &Gvk, output: Output) -> Result<B
         let value: serde_json::Value = serde_json::from_slice(&json).map_err(ApiError::internal)?;
         return Ok(serde_json::to_vec_pretty(&value).map_err(ApiError::internal)?.into());
     }
-    let decoded = codec::decode_json(schema, &json, Some(gvk));
-    let object = decoded.map_err(|_| ApiError::not_acceptable(&["application/json"]))?.object;
-    if output.media == MediaType::Protobuf {
-        return Ok(codec::encode_protobuf(&object));
+    if output.media == MediaType::Yaml {
+        let mut yaml = Vec::new();
+        codec::json_to_yaml(&json, &mut yaml);
+        return Ok(yaml.into());
     }
-    let mut yaml = Vec::new();
-    codec::encode_yaml(&object, &mut yaml);
-    Ok(yaml.into())
+    let named = json.windows(API_VERSION.len()).any(|text| text == API_VERSION);
+    let decoded = codec::decode_json(schema, &json, Some(gvk));
+    let mut object = decoded.map_err(|_| ApiError::not_acceptable(&["application/json"]))?.object;
+    // Documents of the core group name no version, in protobuf either.
+    if !named {
+        object.remove(&["apiVersion"]);
+    }
+    Ok(codec::encode_protobuf(&object))
 }

@@ -67,30 +67,35 @@ pub fn answer(
     let Some(document) = document else { return Ok(bare(StatusCode::NOT_FOUND)) };
     if !accepts_json(asked.headers) {
         let mut refusal = bare(StatusCode::NOT_ACCEPTABLE);
-        refusal.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+        vary(&mut refusal, page);
         return Ok(refusal);
     }
+    let hash = asked.hash.filter(|hash| !hash.is_empty());
     let etag = format!("\"{}\"", document.hash);
-    if page != Page::V2 && asked.hash.is_some_and(|hash| hash != document.hash) {
+    if page != Page::V2 && hash.is_some_and(|hash| hash != document.hash) {
         return redirect(page, &document.hash);
     }
     let matches = asked.headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let unchanged = matches.is_some_and(|tags| tags.split(',').any(|t| t.trim() == etag || t.trim() == "*"));
     let mut response = if unchanged { bare(StatusCode::NOT_MODIFIED) } else { body(document, page, asked)? };
+    vary(&mut response, page);
     let headers = response.headers_mut();
     headers.insert(header::ETAG, HeaderValue::try_from(etag).map_err(ApiError::internal)?);
-    if page == Page::V2 {
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
-    headers.append(header::VARY, HeaderValue::from_static("Accept"));
-    let keep = page != Page::V2 && asked.hash.is_some();
-    if keep {
+    if page != Page::V2 && hash.is_some() {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
         let year = jiff::SignedDuration::from_hours(365 * 24);
         let expires = asked.now.checked_add(year).unwrap_or(asked.now);
         headers.insert(header::EXPIRES, http_time(expires)?);
     }
     Ok(response)
+}
+
+/// What an answer depends on, as the original says it: of encodings it speaks for version 2 alone.
+fn vary(response: &mut Response<Bytes>, page: Page<'_>) {
+    if page == Page::V2 {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
 }
 
 /// A wrong hash is told the right one.

@@ -10,7 +10,7 @@ use crate::{
     negotiate::{MediaType, MetaVersion, Output},
     pipeline::Request,
     request_info::Query,
-    schema::Object,
+    schema::{Object, codec},
     status::ApiError,
     table::{self, IncludeObject, ListMeta, Options},
 };
@@ -87,9 +87,11 @@ fn in_media(json: Vec<u8>, output: Output) -> Bytes {
     if output.media == MediaType::Json && !output.pretty {
         return json.into();
     }
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&json) else { return json.into() };
     if output.media == MediaType::Yaml {
-        return serde_saphyr::to_string(&value).map_or(Bytes::from(json), Bytes::from);
+        let mut yaml = Vec::new();
+        codec::json_to_yaml(&json, &mut yaml);
+        return yaml.into();
     }
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&json) else { return json.into() };
     serde_json::to_vec_pretty(&value).map_or(Bytes::from(json), Bytes::from)
 }
