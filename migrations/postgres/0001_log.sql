@@ -64,8 +64,14 @@ CREATE UNLOGGED TABLE kine_shim.lease_clock (
     at       timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
+-- Writers that were refused ask the others here to leave room for a moment. A hint: losing it costs time, nothing else.
+CREATE UNLOGGED TABLE kine_shim.turn (
+    writer uuid PRIMARY KEY,
+    until  timestamptz NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0.05);
+
 -- The append, whole or not at all: 1 = committed (now or before, by this id), 2 = refused, 3 = the position was trimmed,
--- 4 = the head keeps moving. A function, because its plans stay with the server's session, which no pooler disturbs: planning
+-- 4 = the head keeps moving, 5 = committed, and another writer asks for a turn. A function, because its plans stay with the server's session, which no pooler disturbs: planning
 -- cost three times what a small append costs. A change is a new function beside this one; releases run side by side.
 -- Every statement in it has its own snapshot: one that was blocked kept its old one, the next sees what it was blocked by.
 -- enable_seqscan: a plan made while the tables were small must not stay when they grow.
@@ -91,6 +97,9 @@ BEGIN
             FROM unnest(subs, kinds, revisions, sub_revisions, create_revisions, versions, leases, keys, contents) AS entry;
             IF incarnations > 0 THEN
                 UPDATE kine_shim.meta SET incarnation = incarnation + incarnations;
+            END IF;
+            IF EXISTS (SELECT FROM kine_shim.turn t WHERE t.writer <> new_writer AND t.until > clock_timestamp()) THEN
+                RETURN 5;
             END IF;
             RETURN 1;
         END IF;

@@ -129,6 +129,16 @@ pub trait Log: Send + Sync + 'static {
     /// Drops the rows of revoked leases.
     async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault>;
 
+    /// Says that `writer` was refused and asks the others to leave room for a moment, or that it no longer asks. A hint.
+    async fn ask_turn(&self, _writer: uuid::Uuid, _wanted: bool) -> Result<(), LogFault> {
+        Ok(())
+    }
+
+    /// Whether, by the last append's answer, another writer asks for a turn. A log of one process has none.
+    fn is_turn_asked(&self) -> bool {
+        false
+    }
+
     async fn size(&self) -> Result<Size, LogFault>;
     /// Gives space back (etcd's Defragment) without blocking writers for long.
     async fn reclaim(&self) -> Result<(), LogFault>;

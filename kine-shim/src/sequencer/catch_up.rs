@@ -102,7 +102,10 @@ impl Sequencer {
             bytes += batch.entries.iter().map(|(_, entry)| entry.key.len() + entry.value.len() + 64).sum::<usize>();
             let mut state = self.committed.clone();
             match state.apply(&batch) {
-                Ok(applied) => self.advance(state, applied, Author::Another),
+                Ok(applied) => {
+                    self.room_taken();
+                    self.advance(state, applied, Author::Another);
+                }
                 Err(corrupt) => {
                     tracing::warn!(%corrupt, "the log does not follow from what was applied");
                     self.reload(&[]).await;

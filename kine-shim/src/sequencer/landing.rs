@@ -39,6 +39,7 @@ impl Sequencer {
                 self.note_contact();
                 self.commit(*next);
                 self.release(judged);
+                self.had_turn().await;
             }
             (Flight::Check { head, judged }, Outcome::Fence(Ok(fence))) if self.vouches(&fence, head) => {
                 self.note_contact();
@@ -115,6 +116,9 @@ impl Sequencer {
         if is_broken && batch.prev_id != self.committed.head().id {
             // Its predecessor is not in the log and never will be.
             return wreck.redo.extend(judged);
+        }
+        if matches!(outcome, Outcome::Append(Ok(Appended::Refused))) {
+            self.lost_turn().await;
         }
         let resolution = match outcome {
             Outcome::Append(Ok(Appended::Committed)) => Resolution::Committed,

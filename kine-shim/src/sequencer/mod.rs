@@ -12,6 +12,7 @@ pub(crate) mod publication;
 pub(crate) mod snapshots;
 pub(crate) mod start;
 pub(crate) mod trim;
+mod turn;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::watch::Hub;
 use publication::Publication;
 use snapshots::Snapshots;
 use trim::Trims;
+use turn::Turn;
 
 /// How much of the log one read brings.
 const PAGE_BYTES: usize = 4 << 20;
@@ -134,6 +136,7 @@ pub(crate) struct Sequencer {
     hub: Arc<Hub>,
     snapshots: Arc<Mutex<Snapshots>>,
     trims: Trims,
+    turn: Turn,
 }
 
 impl Sequencer {
@@ -162,7 +165,9 @@ impl Sequencer {
             self.launch();
             let is_idle = self.flights.is_empty();
             let may_look = is_idle && self.look.is_none();
-            let has_room = is_open && self.flights.len() < self.config.pipeline_depth;
+            let has_room =
+                is_open && self.backlog.len() < self.config.batch_entries && self.flights.len() < self.depth();
+            let (leaves_room, glance_at) = (self.leaves_room(), self.glance_at());
             tokio::select! {
                 biased;
                 Some(outcome) = self.outcomes.next(), if !is_idle => self.landed(outcome).await,
@@ -174,6 +179,7 @@ impl Sequencer {
                     self.look = None;
                     self.saw(view).await;
                 }
+                () = tokio::time::sleep_until(glance_at), if may_look && leaves_room => self.glance(),
                 () = self.hints.suspicious.notified(), if may_look => self.look_at_fence(),
                 () = self.hints.behind.notified(), if may_look => self.look_at_log(),
                 () = tokio::time::sleep_until(self.next_look), if may_look => self.look_at_fence(),
@@ -184,7 +190,7 @@ impl Sequencer {
 
     /// Judges what waits and sends it, as long as the pipeline has room.
     fn launch(&mut self) {
-        while self.flights.len() < self.config.pipeline_depth && !self.backlog.is_empty() {
+        while self.flights.len() < self.depth() && !self.backlog.is_empty() && !self.leaves_room() {
             let mut draft = self.tip.draft();
             let mut judged = Vec::new();
             while let Some(submission) = self.backlog.pop_front() {

@@ -68,6 +68,7 @@ impl Sequencer {
             hub: Arc::new(Hub::new(state.clone())),
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
+            turn: Default::default(),
             config,
         };
         sequencer.note_contact();

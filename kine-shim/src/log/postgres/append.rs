@@ -1,7 +1,7 @@
 //! The append: one autocommit statement that lands whole or not at all and says which. In goes a batch, out comes Committed or Refused, or a fault that says what is known (invariant 5).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -9,6 +9,7 @@ use futures::poll;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::link::{Link, Session};
 use super::{append_fault, as_i64};
@@ -27,6 +28,12 @@ const BATCH_BYTES_MAX: usize = 512 << 20;
 /// See the function in the first migration. The comment is what [`FREE_POSITION`] finds waiting statements by.
 const APPEND: &str = "/* kine-shim append */ \
     SELECT kine_shim.append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+/// Asking lasts a second; whoever asks no longer says so, and a writer that is gone is forgotten by the clock.
+const ASK_TURN: &str = "INSERT INTO kine_shim.turn (writer, until) \
+    VALUES ($1, clock_timestamp() + CASE WHEN $2 THEN interval '1 second' ELSE interval '0' END) \
+    ON CONFLICT (writer) DO UPDATE SET until = excluded.until";
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends the sessions of our own role that keep an append waiting while they wait for a client that may be gone. Not one that
 /// waits for a synchronous standby: ending that would show a commit that is not replicated.
@@ -47,11 +54,18 @@ pub(super) struct Appender {
     /// while the connection comes back.
     gate: Mutex<()>,
     unanswered: Arc<Semaphore>,
+    turn_asked: AtomicBool,
 }
 
 impl Appender {
     pub(super) fn new(link: Link, chores: Arc<Link>) -> Self {
-        Self { link, chores, gate: Mutex::new(()), unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)) }
+        Self {
+            link,
+            chores,
+            gate: Mutex::new(()),
+            unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)),
+            turn_asked: AtomicBool::new(false),
+        }
     }
 
     /// See [`crate::log::Log::append`]. A dropped future leaves the outcome unknown.
@@ -60,12 +74,29 @@ impl Appender {
         if batch.position.0 == 0 || bytes > BATCH_BYTES_MAX {
             return Err(LogFault::NotApplied(format!("position {} with {bytes} bytes", batch.position.0)));
         }
-        match self.send(batch).await? {
-            1 => Ok(Appended::Committed),
+        let answer = self.send(batch).await?;
+        self.turn_asked.store(answer == 5, Ordering::Relaxed);
+        match answer {
+            1 | 5 => Ok(Appended::Committed),
             2 => Ok(Appended::Refused),
             3 => Err(crate::log::outcome_trimmed(batch.position)),
             _ => Err(LogFault::OutcomeUnknown("the head of the log keeps moving".into())),
         }
+    }
+
+    /// See [`crate::log::Log::ask_turn`]; on the connection of the appends, where nothing long is ever in the way.
+    pub(super) async fn ask_turn(&self, writer: Uuid, wanted: bool) -> Result<(), LogFault> {
+        let session = self.link.session().await?;
+        let parameters: [super::Parameter<'_>; 2] = [(&writer, Type::UUID), (&wanted, Type::BOOL)];
+        let asking = super::query(&session.client, ASK_TURN, &parameters);
+        timeout(ASKED_WITHIN, asking)
+            .await
+            .unwrap_or_else(|_| Err(LogFault::NotApplied("no answer".into())))
+            .map(|_| ())
+    }
+
+    pub(super) fn is_turn_asked(&self) -> bool {
+        self.turn_asked.load(Ordering::Relaxed)
     }
 
     /// Sends the statement in turn and waits for its answer.

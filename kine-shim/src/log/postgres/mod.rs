@@ -154,6 +154,14 @@ impl Log for PostgresLog {
         read::fence(&self.reads.session().await?.client, applied, self.fence).await
     }
 
+    async fn ask_turn(&self, writer: uuid::Uuid, wanted: bool) -> Result<(), LogFault> {
+        self.appender.ask_turn(writer, wanted).await
+    }
+
+    fn is_turn_asked(&self) -> bool {
+        self.appender.is_turn_asked()
+    }
+
     async fn changed(&self) {
         self.hints.changed().await;
     }
