@@ -7,6 +7,7 @@
 mod definitions;
 mod facts;
 mod operations;
+mod proto_v2;
 mod routes;
 mod serve;
 mod special;

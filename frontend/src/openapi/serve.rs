@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
-use super::{v2, v3};
+use super::{proto_v2, v2, v3};
 use crate::registry::{GroupVersion, KeptDocument, Registry, hash_of};
 use crate::schema::Schema;
 use crate::status::ApiError;
@@ -56,20 +56,24 @@ pub fn answer(
     schema: &Schema,
     asked: Asked<'_>,
 ) -> Result<Response<Bytes>, ApiError> {
+    let form = wanted(asked.headers, page == Page::V2);
     let document = match page {
         Page::Index => return index(registry, schema),
-        Page::V2 => document(registry, schema, "v2", || Some(v2::document(schema, registry))),
+        Page::V2 if form == Some(Form::Protobuf) => {
+            document(registry, schema, "v2.pb", || Some(proto_v2::document(&v2::document(schema, registry))))
+        }
+        Page::V2 => document(registry, schema, "v2", || Some(text(v2::document(schema, registry)))),
         Page::Document(path) => {
             let path = path.strip_suffix('/').unwrap_or(path);
-            document(registry, schema, path, || generate(registry, schema, path))
+            document(registry, schema, path, || generate(registry, schema, path).map(text))
         }
     };
     let Some(document) = document else { return Ok(bare(StatusCode::NOT_FOUND)) };
-    if !accepts_json(asked.headers) {
+    let Some(form) = form else {
         let mut refusal = bare(StatusCode::NOT_ACCEPTABLE);
         vary(&mut refusal, page);
         return Ok(refusal);
-    }
+    };
     let hash = asked.hash.filter(|hash| !hash.is_empty());
     let etag = format!("\"{}\"", document.hash);
     if page != Page::V2 && hash.is_some_and(|hash| hash != document.hash) {
@@ -77,7 +81,7 @@ pub fn answer(
     }
     let matches = asked.headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let unchanged = matches.is_some_and(|tags| tags.split(',').any(|t| t.trim() == etag || t.trim() == "*"));
-    let mut response = if unchanged { bare(StatusCode::NOT_MODIFIED) } else { body(document, page, asked)? };
+    let mut response = if unchanged { bare(StatusCode::NOT_MODIFIED) } else { body(document, form, page, asked)? };
     vary(&mut response, page);
     let headers = response.headers_mut();
     headers.insert(header::ETAG, HeaderValue::try_from(etag).map_err(ApiError::internal)?);
@@ -114,9 +118,9 @@ fn bare(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-fn body(document: KeptDocument, page: Page<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, ApiError> {
+fn body(document: KeptDocument, form: Form, page: Page<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, ApiError> {
     let mut response = bare(StatusCode::OK);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     let encodings = asked.headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
     if encodings.split(',').any(|e| e.trim().split(';').next() == Some("gzip")) {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -132,11 +136,42 @@ fn body(document: KeptDocument, page: Page<'_>, asked: Asked<'_>) -> Result<Resp
     Ok(response)
 }
 
-/// Only JSON is offered; what asks for protobuf alone is refused, and what lists JSON as well gets it.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let Some(accept) = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()) else { return true };
-    let ranges = accept.split(',').map(|clause| clause.split(';').next().unwrap_or("").trim());
-    accept.is_empty() || ranges.into_iter().any(|r| matches!(r, "*/*" | "application/*" | "application/json"))
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    /// Version 2 alone.
+    Protobuf,
+}
+
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The name that the form had before it was made a valid media type; old clients ask for it.
+const PROTOBUF_BEFORE: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Protobuf => PROTOBUF,
+        }
+    }
+}
+
+/// The first form of those that a client lists which there is.
+fn wanted(headers: &HeaderMap, protobuf: bool) -> Option<Form> {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.is_empty() {
+        return Some(Form::Json);
+    }
+    accept.split(',').find_map(|clause| match clause.split(';').next().unwrap_or_default().trim() {
+        "*/*" | "application/*" | "application/json" => Some(Form::Json),
+        PROTOBUF | PROTOBUF_BEFORE if protobuf => Some(Form::Protobuf),
+        _ => None,
+    })
+}
+
+fn text(document: Value) -> Vec<u8> {
+    document.to_string().into_bytes()
 }
 
 fn http_time(time: Timestamp) -> Result<HeaderValue, ApiError> {
@@ -165,17 +200,17 @@ fn document(
     registry: &Registry,
     schema: &Schema,
     name: &str,
-    make: impl FnOnce() -> Option<Value>,
+    make: impl FnOnce() -> Option<Vec<u8>>,
 ) -> Option<KeptDocument> {
-    if name != "v2" && !names(registry).any(|known| known == name) {
+    if !matches!(name, "v2" | "v2.pb") && !names(registry).any(|known| known == name) {
         return None;
     }
     let kept = registry.kept();
     Some(kept.get(&format!("openapi/{name}"), || {
-        let json = make().map(|value| value.to_string()).unwrap_or_default();
+        let plain = make().unwrap_or_default();
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         // Writing to memory cannot fail.
-        let compressed = gzip.write_all(json.as_bytes()).and_then(|()| gzip.finish()).unwrap_or_default();
+        let compressed = gzip.write_all(&plain).and_then(|()| gzip.finish()).unwrap_or_default();
         KeptDocument { body: compressed.into(), hash: hash(registry, schema, name) }
     }))
 }
@@ -231,7 +266,8 @@ fn hash(registry: &Registry, schema: &Schema, name: &str) -> String {
         _ => None,
     };
     let rows = rows.map_or_else(String::new, rows_text);
-    let everything = if name == "v2" { registry.iter().map(|r| format!("{r:?}")).collect() } else { rows };
+    let everything =
+        if matches!(name, "v2" | "v2.pb") { registry.iter().map(|r| format!("{r:?}")).collect() } else { rows };
     hash_of(format!("{} {name} {everything}", sources.hash).as_bytes())
 }
 

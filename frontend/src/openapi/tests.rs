@@ -114,6 +114,21 @@ fn check_references(value: &Value, prefix: &str, definitions: &Value) {
     }
 }
 
+#[test]
+fn version_2_in_protobuf_for_those_who_ask_first_for_it() {
+    let registry = Registry::builtin();
+    let protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    let accept = format!("{protobuf},application/json");
+    let answer = get_with(&registry, "/openapi/v2", &[("accept", &accept)]);
+    assert_eq!(answer.headers()["content-type"], protobuf);
+    // The first field is the version of the dialect, the second names the document.
+    assert!(answer.body().starts_with(b"\x0a\x032.0\x12\x12\x0a\x0aKubernetes\x12\x041.35"));
+    let old =
+        get_with(&registry, "/openapi/v2", &[("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")]);
+    assert_eq!(old.body(), answer.body());
+    assert_eq!(get_with(&registry, "/openapi/v3/version", &[("accept", protobuf)]).status(), 406);
+}
+
 /// Compares with documents recorded from the original, where RECORDED_SURFACES names their folder; the shares that must be equal
 /// only ever go up. Descriptions are left out: those of enums tell their values.
 #[test]
