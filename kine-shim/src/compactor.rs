@@ -56,3 +56,48 @@ async fn compact(shim: &Shim, revision: Revision) {
         Err(error) => tracing::warn!(revision, %error, "not compacted; the next look tries again"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::log::memory::MemoryLog;
+    use crate::model::Put;
+    use crate::shim::ShimConfig;
+
+    async fn put(shim: &Shim) -> Revision {
+        let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));
+        let put = Put { key, value, lease: 0, prev_kv: false, ignore_value: false, ignore_lease: false };
+        shim.write(Op::Put(put)).await.expect("put").0
+    }
+
+    async fn compacted_after(compaction: Compaction, before: Duration, after: Duration) -> (Revision, Revision) {
+        let config = ShimConfig { seed: Some(1), ..Default::default() };
+        let shim = Shim::start(Arc::new(MemoryLog::new()), config).await.expect("start");
+        let old = put(&shim).await;
+        let compactor = tokio::spawn(run(shim.clone(), compaction));
+        sleep(before).await;
+        for _ in 0..10 {
+            put(&shim).await;
+        }
+        sleep(after).await;
+        compactor.abort();
+        let compacted = shim.snapshot().compacted();
+        shim.stop().await;
+        (old, compacted)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn history_older_than_asked_for_is_given_up() {
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        let (old, compacted) = compacted_after(Compaction::Keep(hour), 30 * minute, 45 * minute).await;
+        assert_eq!(compacted, old, "only what was there an hour ago");
+        let (_, compacted) = compacted_after(Compaction::Keep(hour), 30 * minute, 10 * minute).await;
+        assert!(compacted <= 1, "nothing is old enough: {compacted}");
+        let (old, compacted) = compacted_after(Compaction::KeepRevisions(4), minute, 10 * minute).await;
+        assert_eq!(compacted, old + 6);
+    }
+}

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, open};
+use kine_shim::log::{Appended, Endpoint, FenceMode, Log, LogFault, Options, open};
 use kine_shim::model::{Batch, Head, Position};
 use tests::pki::{self, Leaf};
 use tests::postgres::{Disk, Postgres, execute, shared};
 use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
 
 async fn open_at(url: &str) -> Result<Arc<dyn Log>, LogFault> {
@@ -175,10 +176,8 @@ async fn lost_connections_come_back_and_outcomes_are_resolved() {
         assert_eq!(outcome, Ok(Appended::Committed), "round {round}");
         head = next.head();
     }
-    let mut page = log.read(Position(0), 1 << 20).await;
-    if page.is_err() {
-        page = log.read(Position(0), 1 << 20).await;
-    }
+    let read = || async { Ok(log.read(Position(0), 1 << 20).await?) };
+    let page = tests::process::eventually("a read", Duration::from_secs(20), read).await;
     assert_eq!(page.expect("read").batches.len(), 5);
 }
 
@@ -231,4 +230,77 @@ async fn each_sslmode_verifies_what_it_says() {
         let opened = open_at(&format!("{url}?{parameters}")).await;
         assert_eq!(opened.is_ok(), good, "{parameters}: {:?}", opened.err());
     }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut probe: impl FnMut() -> F) {
+    let looked = tests::process::eventually(what, Duration::from_secs(20), || {
+        let seen = probe();
+        async move { if seen.await { Ok(()) } else { anyhow::bail!("not yet") } }
+    });
+    looked.await.expect("in time");
+}
+
+/// Whether `condition` holds for some session of this database.
+async fn some_session(url: &str, condition: &str) -> bool {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connect");
+    let connection = tokio::spawn(connection);
+    let query = format!("SELECT FROM pg_stat_activity WHERE datname = current_database() AND {condition}");
+    let answer = client.simple_query(&query).await.expect("look");
+    let found = answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)));
+    drop(client);
+    let _ = connection.await;
+    found
+}
+
+#[tokio::test]
+async fn a_cancelled_wait_for_a_standby_is_no_success() {
+    let server = Postgres::start(Disk::NoFsync).expect("start");
+    let Some(server) = server else { return tests::skipped("a_cancelled_wait_for_a_standby", "no PostgreSQL") };
+    let url = server.database().await.expect("database");
+    let log = open_at(&url).await.expect("open");
+    let standbys = async |names: &str| {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
+        server.execute("postgres", &set).await.expect("set");
+        server.execute("postgres", "SELECT pg_reload_conf()").await.expect("reload");
+    };
+    standbys("nobody").await;
+    // The setting arrives when it arrives: the first append that it catches is the one to look at.
+    let mut caught = batch(Head::default());
+    let waiting = loop {
+        let (log, next) = (log.clone(), caught.clone());
+        let mut append = tokio::spawn(async move { log.append(&next).await });
+        tokio::select! {
+            done = &mut append => assert_eq!(done.expect("join"), Ok(Appended::Committed)),
+            () = until("a wait", || some_session(&url, "wait_event = 'SyncRep'")) => break append,
+        }
+        caught = batch(caught.head());
+    };
+    // Freeing stuck positions must leave this one alone; then somebody cancels it.
+    let behind = batch(Head { position: Position(caught.position.0 - 1), id: caught.prev_id });
+    let blocked = timeout(Duration::from_secs(3), log.append(&behind)).await;
+    assert!(blocked.is_err(), "the commit is not to be seen before the standby has it: {blocked:?}");
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    execute(&url, cancel).await.expect("cancel");
+    let outcome = waiting.await.expect("join");
+    assert!(matches!(outcome, Err(LogFault::OutcomeUnknown(_))), "{outcome:?}");
+
+    // The same batch again: found, but confirmed only with the standby.
+    let again = {
+        let (log, caught) = (log.clone(), caught.clone());
+        tokio::spawn(async move { log.append(&caught).await })
+    };
+    until("a wait", || some_session(&url, "wait_event = 'SyncRep'")).await;
+    assert!(!again.is_finished());
+    standbys("").await;
+    assert_eq!(again.await.expect("join"), Ok(Appended::Committed));
+}
+
+#[tokio::test]
+async fn a_fence_can_ride_on_a_commit() {
+    let Some((_, url)) = database("a_fence_can_ride_on_a_commit").await else { return };
+    let options = Options { fence: FenceMode::Commit, ..Options::default() };
+    let log = open(&url.parse::<Endpoint>().expect("endpoint"), &options).await.expect("open");
+    let first = batch(Head::default());
+    assert_eq!(log.append(&first).await, Ok(Appended::Committed));
+    assert_eq!(log.fence(Position(1)).await.expect("fence").head, first.head());
 }

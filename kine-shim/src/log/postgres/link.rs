@@ -16,7 +16,7 @@ use super::{Connector, schema};
 use crate::log::LogFault;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long a call waits for a lost connection to come back before it says that nothing was sent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
