@@ -160,6 +160,33 @@ pub(crate) fn go_type(package: &str, message: &str, field: &str) -> String {
     named.map(|name| name.replace('@', version)).unwrap_or_default()
 }
 
+/// Plain structs with omitempty: printed always, yet not required.
+const NOT_REQUIRED: &[(&str, &str)] = &[
+    ("ValidatingAdmissionPolicy", "spec"),
+    ("ValidatingAdmissionPolicyBinding", "spec"),
+    ("ControllerRevision", "data"),
+    ("DeploymentCondition", "lastTransitionTime"),
+    ("DeploymentCondition", "lastUpdateTime"),
+    ("StatefulSetSpec", "updateStrategy"),
+    ("SelfSubjectReview", "status"),
+    ("EventSeries", "lastObservedTime"),
+    ("Endpoint", "conditions"),
+    ("FlowSchemaCondition", "lastTransitionTime"),
+    ("PriorityLevelConfigurationCondition", "lastTransitionTime"),
+    ("LimitedPriorityLevelConfiguration", "limitResponse"),
+    ("IngressServiceBackend", "port"),
+    ("CSIDriver", "metadata"),
+    ("CSINode", "metadata"),
+    ("APIService", "spec"),
+    ("APIService", "status"),
+];
+
+pub(crate) fn is_required(message: &str, field: &str, mark: char, doc: &crate::docs::Doc) -> bool {
+    let optional = doc.has("optional") || doc.has("k8s:optional");
+    let by_form = !optional && matches!(mark, '!' | '^') && !NOT_REQUIRED.contains(&(message, field));
+    by_form || doc.has("required") || doc.has("k8s:required")
+}
+
 /// What a field's presence is when presence.txt does not say.
 pub(crate) enum FieldForm<'a> {
     Map,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use frontend::schema::codec::{self, StorageEncoding};
-use frontend::schema::{Gvk, Schema, apply_defaults, convert};
+use frontend::schema::{Gvk, Schema, StructDef, StructRef, apply_defaults, convert};
 
 fn evidence(name: &str) -> PathBuf {
     let folder = std::env::var_os("KUBERNETES_EVIDENCE").expect("KUBERNETES_EVIDENCE names the folder of recordings");
@@ -315,4 +315,74 @@ fn speed_on_a_pod() {
     measure("encode protobuf", &|| drop(codec::encode_protobuf(&object)));
     measure("defaults", &|| apply_defaults(&mut object.clone()));
     measure("clone", &|| drop(object.clone()));
+}
+
+/// "io.k8s.api.core.v1.PodSpec" of a struct.
+fn definition_name(def: &StructDef) -> String {
+    let package = def.package.replace("apiextensions_apiserver", "apiextensions-apiserver");
+    format!("io.k8s.{}.{}", package.replace("kube_aggregator", "kube-aggregator"), def.name)
+}
+
+#[test]
+#[ignore = "needs recordings of a real kube-apiserver (KUBERNETES_EVIDENCE)"]
+fn tables_agree_with_openapi() {
+    let mut text = String::new();
+    let file = std::fs::File::open(evidence("surfaces-1.35/openapi-v2.json.gz")).unwrap();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let openapi: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut structs: BTreeMap<String, StructRef> = BTreeMap::new();
+    let schema = Schema::builtin();
+    let mut open: Vec<StructRef> = schema.kinds().map(|kind| kind.root.clone()).collect();
+    while let Some(def) = open.pop() {
+        if structs.insert(definition_name(&def), def.clone()).is_none() {
+            open.extend(def.fields.iter().filter_map(|field| field.struct_ref().cloned()));
+        }
+    }
+    let mut tally = Tally::default();
+    for (name, definition) in openapi["definitions"].as_object().unwrap() {
+        let Some(def) = structs.get(name) else { continue };
+        let properties: BTreeMap<_, _> = definition["properties"].as_object().into_iter().flatten().collect();
+        let ours: Vec<_> = def.fields.iter().map(|field| field.name.to_string()).collect();
+        let theirs: Vec<_> = properties.keys().map(|name| name.to_string()).collect();
+        let mut sorted = ours.clone();
+        sorted.sort();
+        tally.check("fields", name, equal(&sorted, &theirs));
+        let texts = |value: &serde_json::Value| -> Vec<String> {
+            let mut texts: Vec<_> =
+                value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect();
+            texts.sort();
+            texts
+        };
+        let mut required: Vec<_> =
+            def.fields.iter().filter(|field| field.required).map(|field| field.name.to_string()).collect();
+        required.sort();
+        tally.check("required", name, equal(&required, &texts(&definition["required"])));
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        tally.check("struct description", name, equal(&def.doc.to_string(), &text(&definition["description"])));
+        for field in def.fields.iter() {
+            let Some(property) = properties.get(&field.name.to_string()) else { continue };
+            let name = format!("{name}.{}", field.name);
+            tally.check("description", &name, equal(&field.doc.to_string(), &text(&property["description"])));
+            tally.check(
+                "list type",
+                &name,
+                equal(&field.merge.list_type.to_string(), &text(&property["x-kubernetes-list-type"])),
+            );
+            tally.check(
+                "patch strategy",
+                &name,
+                equal(&field.merge.patch_strategy.to_string(), &text(&property["x-kubernetes-patch-strategy"])),
+            );
+            tally.check(
+                "merge key",
+                &name,
+                equal(&field.merge.patch_merge_key.to_string(), &text(&property["x-kubernetes-patch-merge-key"])),
+            );
+        }
+    }
+    tally.finish();
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(got: &T, want: &T) -> Result<(), String> {
+    if got == want { Ok(()) } else { Err(format!("got {got:?}, want {want:?}")) }
 }

@@ -7,6 +7,8 @@ mod json_encode;
 mod json_text;
 mod proto_decode;
 mod proto_encode;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod yaml;
 mod yaml_text;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 pub use json_decode::{decode_json, decode_json_as};
 pub use json_encode::{encode_json, encode_struct_json, indent};
 pub use proto_decode::{decode_message, decode_protobuf};
-pub use proto_encode::{encode_protobuf, encode_protobuf_message};
+pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};
 pub use yaml::{decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};
 
 use super::kinds::Schema;
