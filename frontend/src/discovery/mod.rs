@@ -125,10 +125,23 @@ fn encode(json: Vec<u8>, schema: &Schema, gvk: &Gvk, output: Output) -> Result<B
     }
     let named = json.windows(API_VERSION.len()).any(|text| text == API_VERSION);
     let decoded = codec::decode_json(schema, &json, Some(gvk));
-    let mut object = decoded.map_err(|_| ApiError::not_acceptable(&["application/json"]))?.object;
-    // Documents of the core group name no version, in protobuf either.
-    if !named {
-        object.remove(&["apiVersion"]);
+    let object = decoded.map_err(|_| ApiError::not_acceptable(&["application/json"]))?.object;
+    if named {
+        return Ok(codec::encode_protobuf(&object));
     }
-    Ok(codec::encode_protobuf(&object))
+    Ok(unversioned(&gvk.kind, &codec::encode_protobuf_message(&object)))
+}
+
+/// The envelope of a document of the core group, which names no version.
+fn unversioned(kind: &str, message: &[u8]) -> Bytes {
+    let mut names = Vec::new();
+    prost::encoding::string::encode(1, &String::new(), &mut names);
+    prost::encoding::string::encode(2, &kind.to_owned(), &mut names);
+    let mut out = b"k8s\0".to_vec();
+    prost::encoding::bytes::encode(1, &names, &mut out);
+    prost::encoding::bytes::encode(2, &message.to_vec(), &mut out);
+    // Content encoding and content type, both empty.
+    prost::encoding::string::encode(3, &String::new(), &mut out);
+    prost::encoding::string::encode(4, &String::new(), &mut out);
+    out.into()
 }

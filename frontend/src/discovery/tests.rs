@@ -113,6 +113,17 @@ fn the_core_group_has_no_name_and_pods_list_their_subresources() {
     assert_eq!(pods["responseKind"].to_string(), r#"{"group":"","version":"","kind":"Pod"}"#);
 }
 
+#[test]
+fn in_protobuf_and_yaml_the_core_group_names_no_version_either() {
+    let protobuf = get("/api", "application/vnd.kubernetes.protobuf").unwrap();
+    assert!(protobuf.body().starts_with(b"k8s\0\x0a\x0f\x0a\0\x12\x0bAPIVersions\x12"), "{:?}", protobuf.body());
+    assert!(protobuf.body().ends_with(b"\x1a\0\x22\0"));
+    let group = get("/apis/apps", "application/vnd.kubernetes.protobuf").unwrap();
+    assert!(group.body().starts_with(b"k8s\0\x0a\x0e\x0a\x02v1\x12\x08APIGroup\x12"), "{:?}", group.body());
+    let yaml = get("/api", "application/yaml").unwrap();
+    assert!(yaml.body().starts_with(b"kind: APIVersions\nserverAddressByClientCIDRs:\n"));
+}
+
 /// Compares with documents recorded from the original, where RECORDED_SURFACES names their folder.
 #[test]
 fn equal_to_the_recorded_documents() {

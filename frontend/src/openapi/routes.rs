@@ -111,7 +111,9 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn add(&mut self, path: String, operations: Vec<Operation>) {
+    fn add(&mut self, path: String, mut operations: Vec<Operation>) {
+        let order = ["get", "put", "post", "delete", "options", "head", "patch"];
+        operations.sort_by_key(|o| order.iter().position(|method| *method == o.method));
         if !operations.is_empty() {
             self.paths.insert(path, operations);
         }
