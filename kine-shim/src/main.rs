@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use kine_shim::config::{Config, ConfigError, LogFormat};
 use kine_shim::grpc::{self, GrpcOptions};
 use kine_shim::http::{Bound, Front};
+use kine_shim::log::timed::TimedLog;
 use kine_shim::log::{self, Log, LogFault};
 use kine_shim::metrics::Metrics;
 use kine_shim::model::Position;
@@ -82,6 +83,8 @@ async fn run(config: Config) -> Result<()> {
         () = stop.cancelled() => return Ok(()),
         log = open(&config) => log?,
     };
+    let metrics = Arc::new(Metrics::new());
+    let log = Arc::new(TimedLog::new(log, metrics.clone()));
     let cluster_id = cluster_id(&*log).await?;
     let shim_config = ShimConfig { progress_interval: config.progress_interval, ..Default::default() };
     let shim = tokio::select! {
@@ -89,19 +92,25 @@ async fn run(config: Config) -> Result<()> {
         () = stop.cancelled() => return Ok(()),
         shim = Shim::start(log, shim_config) => shim.context("cannot load the log")?,
     };
-    serve(config, shim, cluster_id, tls, clients, pages, stop).await
+    let listening = Listening { clients, pages, tls, stop };
+    serve(config, shim, cluster_id, metrics, listening).await
+}
+
+/// What was made ready before the shim was.
+struct Listening {
+    clients: Vec<Bound>,
+    pages: Vec<Bound>,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
 }
 
 async fn serve(
     config: Config,
     shim: Shim,
     cluster_id: u64,
-    tls: Option<Arc<Tls>>,
-    clients: Vec<Bound>,
-    pages: Vec<Bound>,
-    stop: CancellationToken,
+    metrics: Arc<Metrics>,
+    Listening { clients, pages, tls, stop }: Listening,
 ) -> Result<()> {
-    let metrics = Arc::new(Metrics::new());
     let options = grpc_options(&config, &clients, cluster_id);
     let quota_backend_bytes = config.quota_backend_bytes;
     let routes = grpc::routes(shim.clone(), options).prepare();

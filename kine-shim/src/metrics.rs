@@ -39,9 +39,19 @@ struct VersionLabels {
     server_version: &'static str,
 }
 
+/// How long the database takes, as the log sees it.
+pub struct DatabaseTimes {
+    pub append_seconds: Histogram,
+    pub append_entries: Histogram,
+    pub fence_seconds: Histogram,
+    /// Under way.
+    pub reclaims: Gauge,
+}
+
 /// Counted where it happens.
 pub struct Metrics {
     registry: Registry,
+    pub database: DatabaseTimes,
     pub rpc_started: Family<MethodLabels, Counter>,
     pub rpc_handled: Family<HandledLabels, Counter>,
     pub rpc_seconds: Family<MethodLabels, Histogram>,
@@ -83,6 +93,12 @@ impl Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.0001, 2.0, 17));
         let metrics = Self {
             registry: Registry::default(),
+            database: DatabaseTimes {
+                append_seconds: seconds(),
+                append_entries: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
+                fence_seconds: seconds(),
+                reclaims: Gauge::default(),
+            },
             rpc_started: Family::default(),
             rpc_handled: Family::default(),
             rpc_seconds: Family::new_with_constructor(seconds),
@@ -110,7 +126,18 @@ impl Metrics {
         for (name, help, counter) in bytes {
             registry.register(name, help, counter.clone());
         }
+        // An append is at once what the two are in etcd: its log's fsync and its backend's commit.
+        let histograms = [
+            ("etcd_disk_wal_fsync_duration_seconds", "Time of an append", &self.database.append_seconds),
+            ("etcd_disk_backend_commit_duration_seconds", "Time of an append", &self.database.append_seconds),
+            ("kine_shim_append_entries", "Entries of an append", &self.database.append_entries),
+            ("kine_shim_fence_seconds", "Time of a fence", &self.database.fence_seconds),
+        ];
+        for (name, help, histogram) in histograms {
+            registry.register(name, help, histogram.clone());
+        }
         let gauges = [
+            ("etcd_disk_defrag_inflight", "Whether space is being given back", &self.database.reclaims),
             ("etcd_server_has_leader", "Whether the database answers", &self.scraped.has_leader),
             ("etcd_server_is_leader", "Whether this shim may write", &self.scraped.is_leader),
             ("etcd_server_quota_backend_bytes", "As configured", &self.scraped.quota),

@@ -176,6 +176,8 @@ async fn the_pages_are_etcds() -> Result<()> {
     let (_, page) = shim.get("/metrics").await?;
     for line in [
         "etcd_server_has_leader 1",
+        "etcd_disk_wal_fsync_duration_seconds_count 2",
+        "etcd_disk_defrag_inflight 0",
         "kine_shim_operations_refused_total 0",
         "etcd_debugging_mvcc_current_revision 2",
         "etcd_server_version{server_version=\"3.6.16\"} 1",

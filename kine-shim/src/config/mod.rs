@@ -262,6 +262,10 @@ fn warnings(flags: &Flags, listeners: &[Listener]) -> Vec<String> {
     for listener in listeners.iter().filter(|listener| !listener.tls && !listener.is_local()) {
         warnings.push(format!("{listener} takes anybody's requests in clear text: use https:// and --trusted-ca-file"));
     }
+    let anywhere = |url: &String| url.contains("//0.0.0.0:") || url.contains("//[::]:");
+    if flags.advertise_client_urls.is_empty() && listeners.iter().any(|listener| anywhere(&listener.to_string())) {
+        warnings.push("clients are told an address that only this machine can use: set --advertise-client-urls".into());
+    }
     if flags.cert_file.is_some() && listeners.iter().all(|listener| !listener.tls) {
         warnings.push("--cert-file has no effect: no https:// URL is listened on".into());
     }

@@ -8,6 +8,7 @@ pub mod memory;
 mod page;
 pub mod postgres;
 pub mod sqlite;
+pub mod timed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,106 @@
+//! A log that times another: the one place where the database's answers are measured, whatever database it is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size};
+use crate::metrics::{DatabaseTimes, Metrics};
+use crate::model::{Batch, LeaseId, Position};
+
+pub struct TimedLog {
+    inner: Arc<dyn Log>,
+    metrics: Arc<Metrics>,
+}
+
+impl TimedLog {
+    pub fn new(inner: Arc<dyn Log>, metrics: Arc<Metrics>) -> Self {
+        Self { inner, metrics }
+    }
+
+    fn times(&self) -> &DatabaseTimes {
+        &self.metrics.database
+    }
+}
+
+/// Down again even when the future is dropped.
+struct Inflight<'a>(&'a DatabaseTimes);
+
+impl Drop for Inflight<'_> {
+    fn drop(&mut self) {
+        self.0.reclaims.dec();
+    }
+}
+
+#[async_trait]
+impl Log for TimedLog {
+    async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
+        let started = Instant::now();
+        let appended = self.inner.append(batch).await;
+        self.times().append_seconds.observe(started.elapsed().as_secs_f64());
+        self.times().append_entries.observe(batch.entries.len() as f64);
+        appended
+    }
+
+    fn trust(&self, identity: &Identity) {
+        self.inner.trust(identity);
+    }
+
+    async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        self.inner.read(after, max_bytes).await
+    }
+
+    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+        self.inner.load(after, max_bytes).await
+    }
+
+    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
+        let started = Instant::now();
+        let fence = self.inner.fence(applied).await;
+        self.times().fence_seconds.observe(started.elapsed().as_secs_f64());
+        fence
+    }
+
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
+    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+        self.inner.trim(floor, garbage).await
+    }
+
+    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
+        self.inner.renew(ids).await
+    }
+
+    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
+        self.inner.lease_clocks(ids).await
+    }
+
+    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+        self.inner.mark_expiring(seen).await
+    }
+
+    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
+        self.inner.forget_leases(ids).await
+    }
+
+    async fn ask_turn(&self, writer: uuid::Uuid, wanted: bool) -> Result<(), LogFault> {
+        self.inner.ask_turn(writer, wanted).await
+    }
+
+    fn is_turn_asked(&self) -> bool {
+        self.inner.is_turn_asked()
+    }
+
+    async fn size(&self) -> Result<Size, LogFault> {
+        self.inner.size().await
+    }
+
+    async fn reclaim(&self) -> Result<(), LogFault> {
+        self.times().reclaims.inc();
+        let _inflight = Inflight(self.times());
+        self.inner.reclaim().await
+    }
+}
