@@ -15,4 +15,4 @@ pub use deletion::{Collection, Grace, collection, grace, keeps_for_deletion, may
 pub use equality::same;
 pub use namespaces::namespace_accepts;
 pub use prepare::{prepare_create, prepare_update};
-pub use services::{Claims, claim, removed};
+pub use services::{Claims, claim, keep_claims, removed};

@@ -1,6 +1,7 @@
 //! POST to a collection.
 
 use super::{
+    caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
@@ -8,6 +9,7 @@ use super::{
     write::insert,
 };
 use crate::{
+    authn::User,
     context::Context,
     negotiate::{self, Offer},
     pipeline::{Request, Warnings},
@@ -19,7 +21,7 @@ use crate::{
 /// A taken generated name is replaced by another this often.
 const GENERATE_ATTEMPTS: usize = 8;
 
-pub(super) async fn create(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+pub(super) async fn create(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
     let body = request.body.read().await?;
@@ -29,33 +31,33 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request) -> 
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;
     input::merge_owner_references(&mut object, &request.warnings);
-    create_object(ctx, target, object, options.dry_run, &request.warnings)
-        .await
-        .map(|object| Answer::object(201, object))
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    create_object(ctx, target, object, caller).await.map(|object| Answer::object(201, object))
 }
 
 /// Creates an object that was decoded and defaulted; with a generateName, under a name that is free.
 pub(super) async fn create_object(
     ctx: &Context,
     target: &Target,
-    object: Object,
-    dry_run: bool,
-    warnings: &Warnings,
+    mut object: Object,
+    caller: Caller<'_>,
 ) -> Result<Object, ApiError> {
     strategy::namespace_accepts(ctx, target, object.name()).await?;
+    caller.admit(ctx, target, &mut object, None).await?;
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
     let mut attempt = 1;
     loop {
         let mut candidate = object.clone();
-        prepare_new(ctx, target, &mut candidate, warnings)?;
+        prepare_new(ctx, target, &mut candidate, caller.warnings)?;
+        caller.validate(ctx, target, Some(&mut candidate), None).await?;
         let named = target.with_name(candidate.name());
         let key = named.key(ctx)?;
-        let claims = strategy::claim(ctx, &named, &mut candidate, None, dry_run).await?;
+        let claims = strategy::claim(ctx, &named, &mut candidate, None, caller.dry_run).await?;
         if !candidate.resource_version().is_empty() {
             claims.release(ctx).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }
-        match insert(ctx, &named, &key, &candidate, dry_run).await {
+        match insert(ctx, &named, &key, &candidate, caller.dry_run).await {
             Ok(Some(stored)) => return Ok(stored),
             Ok(None) => {
                 claims.release(ctx).await;

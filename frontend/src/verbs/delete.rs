@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
+    caller::Caller,
     defaults,
     delete_options::{DeleteOptions, Propagation},
     respond::Answer,
@@ -10,6 +11,7 @@ use super::{
     write::{self, Current, Rewrite, Step},
 };
 use crate::{
+    authn::User,
     context::Context,
     pipeline::Request,
     schema::Object,
@@ -20,10 +22,11 @@ use crate::{
 pub(super) const ORPHAN: &str = "orphan";
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 
-pub(super) async fn delete(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
-    let removal = remove(ctx, target, &options).await?;
+    let removal =
+        remove(ctx, target, &options, Caller { user, warnings: &request.warnings, dry_run: options.dry_run }).await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);
     removal.answer(target, if accepted { 202 } else { 200 })
 }
@@ -46,8 +49,13 @@ impl Removal {
 }
 
 /// Deletes the target's object, as far as it can be now.
-pub(super) async fn remove(ctx: &Context, target: &Target, options: &DeleteOptions) -> Result<Removal, ApiError> {
-    let mut mark = Mark { ctx, target, options, outcome: Outcome::Gone };
+pub(super) async fn remove(
+    ctx: &Context,
+    target: &Target,
+    options: &DeleteOptions,
+    caller: Caller<'_>,
+) -> Result<Removal, ApiError> {
+    let mut mark = Mark { ctx, target, options, caller, outcome: Outcome::Gone };
     let marked = write::apply(ctx, target, options.dry_run, &mut mark).await?;
     let outcome = mark.outcome;
     let mut removal = Removal { object: marked.object, removed: marked.removed, shows_object: true };
@@ -64,7 +72,9 @@ pub(super) async fn remove(ctx: &Context, target: &Target, options: &DeleteOptio
         _ => {}
     }
     if removal.removed {
-        strategy::removed(ctx, target, &removal.object).await;
+        if !options.dry_run {
+            strategy::removed(ctx, target, &removal.object).await;
+        }
         removal.shows_object = strategy::shows_deleted(target.row());
     } else if matches!(outcome, Outcome::AlreadyDeleting) {
         removal.shows_object = strategy::shows_deleted(target.row());
@@ -84,6 +94,7 @@ struct Mark<'a> {
     ctx: &'a Context,
     target: &'a Target,
     options: &'a DeleteOptions,
+    caller: Caller<'a>,
     outcome: Outcome,
 }
 
@@ -94,6 +105,7 @@ impl Rewrite for Mark<'_> {
             return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
         };
         check_preconditions(self.target, self.options, &current.object)?;
+        self.caller.validate(self.ctx, self.target, None, Some(&current.object)).await?;
         let mut object = current.object.clone();
         if let Some(keep) = strategy::keeps_for_deletion(self.target, &object, &defaults::now(self.ctx)) {
             self.outcome = if current.object.deletion_timestamp().is_some() {

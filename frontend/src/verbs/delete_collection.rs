@@ -1,6 +1,7 @@
 //! DELETE of a collection: every selected object is deleted by itself.
 
 use super::{
+    caller::Caller,
     delete::remove,
     delete_options::DeleteOptions,
     encodings, list,
@@ -9,16 +10,23 @@ use super::{
     target::{Target, known_kind},
 };
 use crate::{
+    authn::User,
     context::Context,
     pipeline::Request,
     schema::{Object, Value},
     status::ApiError,
 };
 
-pub(super) async fn delete_collection(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+pub(super) async fn delete_collection(
+    ctx: &Context,
+    target: &Target,
+    request: Request,
+    user: &User,
+) -> Result<Answer, ApiError> {
     let options = ListOptions::parse(&request.query, target, false)?;
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    let caller = Caller { user, warnings: &request.warnings, dry_run: deletion.dry_run };
     let listing = list::read(ctx, target, &options).await?;
     let mut items = Vec::with_capacity(listing.entries.len());
     for entry in &listing.entries {
@@ -27,7 +35,7 @@ pub(super) async fn delete_collection(ctx: &Context, target: &Target, request: R
             one.namespace = entry.namespace().to_owned();
         }
         let mut object = encodings::object(target, entry)?;
-        match remove(ctx, &one, &deletion).await {
+        match remove(ctx, &one, &deletion, caller).await {
             Err(error) if error.code != 404 => return Err(error),
             _ => {}
         }

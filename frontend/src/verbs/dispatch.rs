@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Response;
 
 use super::{
-    create, delete, delete_collection, get, list, patch,
+    binding, create, delete, delete_collection, get, list, patch,
     respond::{Answer, respond},
     reviews, subresources,
     target::Target,
@@ -69,18 +69,21 @@ async fn change(ctx: &Context, target: Target, request: Request, user: User) -> 
 }
 
 async fn carry_out(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    if target.row() == ("", "bindings") {
+        return binding::create(ctx, target, request, user).await;
+    }
     if target.resource.storage.is_none() {
         return reviews::create(ctx, target, request, user).await;
     }
     if target.subresource.as_ref().is_some_and(|s| !subresources::is_part(&s.name)) {
-        return subresources::change(ctx, target, request).await;
+        return subresources::change(ctx, target, request, user).await;
     }
     match request.info.verb {
-        Verb::Create => create::create(ctx, target, request).await,
-        Verb::Update => update::update(ctx, target, request).await,
-        Verb::Patch => patch::patch(ctx, target, request).await,
-        Verb::Delete => delete::delete(ctx, target, request).await,
-        Verb::DeleteCollection => delete_collection::delete_collection(ctx, target, request).await,
+        Verb::Create => create::create(ctx, target, request, user).await,
+        Verb::Update => update::update(ctx, target, request, user).await,
+        Verb::Patch => patch::patch(ctx, target, request, user).await,
+        Verb::Delete => delete::delete(ctx, target, request, user).await,
+        Verb::DeleteCollection => delete_collection::delete_collection(ctx, target, request, user).await,
         _ => Err(ApiError::method_not_allowed()),
     }
 }

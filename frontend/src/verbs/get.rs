@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{respond::Answer, target::Target, write::store_error};
-use crate::{context::Context, pipeline::Request, status::ApiError};
+use crate::{context::Context, pipeline::Request, schema::Object, status::ApiError};
 
 /// How long a read waits for a revision that the cache has not seen.
 pub(super) const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
@@ -40,6 +40,11 @@ pub(super) fn parse_revision(text: &str) -> Result<i64, String> {
 }
 
 pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
+    read(ctx, target, request).await.map(|object| Answer::object(200, object))
+}
+
+/// The object as fresh as the request asks for.
+pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Object, ApiError> {
     let version = request.query.get("resourceVersion").unwrap_or_default();
     let at = ReadAt::parse(version).map_err(ApiError::unknown)?;
     let key = target.key(ctx)?;
@@ -55,7 +60,7 @@ pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Re
         }
     };
     match stored {
-        Some(stored) => Ok(Answer::object(200, target.decode(&stored)?)),
+        Some(stored) => target.decode(&stored),
         None => Err(ApiError::not_found(&target.group_resource(), &target.name)),
     }
 }

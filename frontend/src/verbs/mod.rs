@@ -5,6 +5,8 @@
 //!
 //! Ownership of fields (`managedFields`) is kept as clients send it; nobody tracks it yet.
 
+mod binding;
+mod caller;
 mod create;
 mod defaults;
 mod delete;
@@ -20,6 +22,7 @@ mod options;
 mod patch;
 mod respond;
 mod reviews;
+mod scale;
 mod select;
 mod subresources;
 mod table;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use super::{
+    caller::Caller,
     input,
     options::{FieldValidation, OptionsKind, WriteOptions},
     respond::Answer,
@@ -13,6 +14,7 @@ use super::{
     write::{self, Current, Rewrite, Step},
 };
 use crate::{
+    authn::User,
     context::Context,
     negotiate::{self, PatchType},
     patch::{FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge},
@@ -22,7 +24,8 @@ use crate::{
     strategy,
 };
 
-const BUILTIN: &[PatchType] = &[PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::ApplyYaml];
+pub(super) const BUILTIN: &[PatchType] =
+    &[PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::ApplyYaml];
 const CUSTOM: &[PatchType] = &[PatchType::Json, PatchType::Merge, PatchType::ApplyYaml];
 
 /// A patch document, read once.
@@ -32,28 +35,23 @@ enum Document {
     Strategic(Map<String, Json>),
 }
 
-pub(super) async fn patch(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let supported = if target.resource.custom { CUSTOM } else { BUILTIN };
     let kind = patch_type(&request, supported)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Patch { apply: kind == PatchType::ApplyYaml })?;
-    let mut change = Patch {
-        ctx,
-        target,
-        document: document(kind, &body)?,
-        validation: options.field_validation,
-        dry_run: options.dry_run,
-        warnings: request.warnings.clone(),
-    };
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let patch = Patch::new(kind, &body, options.field_validation, &request.warnings)?;
+    let mut change = PatchObject { ctx, target, patch, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
-    if written.removed {
+    if written.removed && !options.dry_run {
         strategy::removed(ctx, target, &written.object).await;
     }
     Ok(Answer::object(200, written.object))
 }
 
 /// The router of built-in resources knows patch types by text; it answers a 415 of its own.
-fn patch_type(request: &Request, supported: &[PatchType]) -> Result<PatchType, ApiError> {
+pub(super) fn patch_type(request: &Request, supported: &[PatchType]) -> Result<PatchType, ApiError> {
     negotiate::patch_type(&request.headers, supported).map_err(|error| {
         if supported.len() < BUILTIN.len() {
             return error;
@@ -123,31 +121,46 @@ fn refusal(error: PatchError) -> ApiError {
     }
 }
 
-struct Patch<'a> {
-    ctx: &'a Context,
-    target: &'a Target,
+/// A patch that may be applied more than once.
+pub(super) struct Patch {
     document: Document,
     validation: FieldValidation,
-    dry_run: bool,
     warnings: Warnings,
 }
 
+struct PatchObject<'a> {
+    ctx: &'a Context,
+    target: &'a Target,
+    patch: Patch,
+    caller: Caller<'a>,
+}
+
 #[async_trait]
-impl Rewrite for Patch<'_> {
+impl Rewrite for PatchObject<'_> {
     async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
         let Some(current) = current else {
             return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
         };
-        let mut object = self.patched(&current.object)?;
+        let mut object = self.patch.apply(self.target, &current.object)?;
         super::defaults::settle_namespace(self.target, &mut object)?;
         check_name(self.target, &object)?;
-        input::merge_owner_references(&mut object, &self.warnings);
-        settle(self.ctx, self.target, object, Some(current), self.dry_run, &self.warnings).await
+        input::merge_owner_references(&mut object, self.caller.warnings);
+        settle(self.ctx, self.target, object, Some(current), self.caller).await
     }
 }
 
-impl Patch<'_> {
-    fn patched(&self, current: &Object) -> Result<Object, ApiError> {
+impl Patch {
+    pub(super) fn new(
+        kind: PatchType,
+        body: &Bytes,
+        validation: FieldValidation,
+        warnings: &Warnings,
+    ) -> Result<Patch, ApiError> {
+        Ok(Patch { document: document(kind, body)?, validation, warnings: warnings.clone() })
+    }
+
+    /// The patched object, of the same kind.
+    pub(super) fn apply(&self, target: &Target, current: &Object) -> Result<Object, ApiError> {
         let mut json = Vec::new();
         codec::encode_json(current, &mut json);
         let document: Json = serde_json::from_slice(&json)
@@ -169,14 +182,13 @@ impl Patch<'_> {
             }
             (_, other) => (other.to_string(), String::new()),
         };
-        self.decode(patched, &shown)
+        self.decode(target, current.ty(), &patched, &shown)
     }
 
     /// The patched document as an object of the same kind. What is wrong with it is an error of the field `patch`.
-    fn decode(&self, patched: String, shown: &str) -> Result<Object, ApiError> {
+    fn decode(&self, target: &Target, kind: &Type, patched: &str, shown: &str) -> Result<Object, ApiError> {
         let invalid = |detail: String| ApiError::invalid("", "", "", vec![FieldError::invalid("patch", shown, detail)]);
-        let kind: &Type = &self.target.kind;
-        let decoded = codec::decode_json(&self.target.schema, patched.as_bytes(), Some(&kind.gvk))
+        let decoded = codec::decode_json(&target.schema, patched.as_bytes(), Some(&kind.gvk))
             .map_err(|error| invalid(error.to_string()))?;
         let mut object = decoded.object;
         if object.gvk() != &kind.gvk {

@@ -47,6 +47,17 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// A Status of success that says no more than its code.
+    pub(super) fn done(schema: &Schema, code: u16) -> Result<Answer, ApiError> {
+        let mut status = Object::new(&known_kind(schema, "", "v1", "Status")?);
+        status.set(&["metadata"], new_struct(&status, "metadata"));
+        status.set(&["status"], "Success");
+        status.set(&["code"], i64::from(code));
+        Ok(Answer::object(code, status))
+    }
+}
+
 /// An empty struct for a field of the root.
 fn new_struct(object: &Object, field: &str) -> Value {
     let def = object.root().def().field(field).and_then(|f| f.struct_ref());

@@ -1,7 +1,7 @@
 //! Subresources that are not simply a part of their object: scale, binding, eviction.
 
-use super::{respond::Answer, target::Target};
-use crate::{context::Context, pipeline::Request, status::ApiError};
+use super::{binding, respond::Answer, scale, target::Target};
+use crate::{authn::User, context::Context, pipeline::Request, status::ApiError};
 
 /// Parts of the object itself: read and written as the object, each changing its own part.
 pub(super) fn is_part(name: &str) -> bool {
@@ -11,12 +11,18 @@ pub(super) fn is_part(name: &str) -> bool {
 pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
     match target.subresource.as_ref().map(|s| s.name.as_ref()) {
         Some(name) if is_part(name) => super::get::get(ctx, target, request).await,
+        Some("scale") if !target.resource.custom => scale::get(ctx, target, request).await,
         _ => Err(not_built(target)),
     }
 }
 
-pub(super) async fn change(_ctx: &Context, target: &Target, _request: Request) -> Result<Answer, ApiError> {
-    Err(not_built(target))
+pub(super) async fn change(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    match target.subresource.as_ref().map(|s| s.name.as_ref()) {
+        Some("scale") if !target.resource.custom => scale::change(ctx, target, request, user).await,
+        Some("binding") => binding::create(ctx, target, request, user).await,
+        Some("eviction") => binding::evict(ctx, target, request, user).await,
+        _ => Err(not_built(target)),
+    }
 }
 
 fn not_built(target: &Target) -> ApiError {

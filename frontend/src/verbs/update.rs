@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
+    caller::Caller,
     create::prepare_new,
     get::parse_revision,
     input,
@@ -12,6 +13,7 @@ use super::{
     write::{self, Current, Rewrite, Step},
 };
 use crate::{
+    authn::User,
     context::Context,
     negotiate::{self, Offer},
     pipeline::{Request, Warnings},
@@ -22,7 +24,7 @@ use crate::{
 
 const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
-pub(super) async fn update(ctx: &Context, target: &Target, request: Request) -> Result<Answer, ApiError> {
+pub(super) async fn update(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Update)?;
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
@@ -34,10 +36,10 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request) -> 
     input::merge_owner_references(&mut object, &request.warnings);
     let uid = object.uid().to_owned();
     let expected_uid = (!uid.is_empty()).then_some(uid);
-    let mut change =
-        Update { ctx, target, object, expected_uid, dry_run: options.dry_run, warnings: request.warnings.clone() };
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let mut change = Update { ctx, target, object, expected_uid, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
-    if written.removed {
+    if written.removed && !options.dry_run {
         strategy::removed(ctx, target, &written.object).await;
     }
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
@@ -66,8 +68,7 @@ struct Update<'a> {
     target: &'a Target,
     object: Object,
     expected_uid: Option<String>,
-    dry_run: bool,
-    warnings: Warnings,
+    caller: Caller<'a>,
 }
 
 #[async_trait]
@@ -80,7 +81,7 @@ impl Rewrite for Update<'_> {
         if let Some(expected) = &self.expected_uid {
             check_uid(self.ctx, self.target, expected, current)?;
         }
-        settle(self.ctx, self.target, self.object.clone(), current, self.dry_run, &self.warnings).await
+        settle(self.ctx, self.target, self.object.clone(), current, self.caller).await
     }
 }
 
@@ -102,8 +103,7 @@ pub(super) async fn settle(
     target: &Target,
     mut object: Object,
     current: Option<&Current>,
-    dry_run: bool,
-    warnings: &Warnings,
+    caller: Caller<'_>,
 ) -> Result<Step, ApiError> {
     let revision = match object.resource_version() {
         "" => 0,
@@ -111,9 +111,11 @@ pub(super) async fn settle(
     };
     let Some(current) = current else {
         strategy::namespace_accepts(ctx, target, object.name()).await?;
-        prepare_new(ctx, target, &mut object, warnings)?;
+        caller.admit(ctx, target, &mut object, None).await?;
+        prepare_new(ctx, target, &mut object, caller.warnings)?;
+        caller.validate(ctx, target, Some(&mut object), None).await?;
         object.set_resource_version("");
-        strategy::claim(ctx, target, &mut object, None, dry_run).await?;
+        strategy::claim(ctx, target, &mut object, None, caller.dry_run).await?;
         return Ok(Step::Write(Box::new(object)));
     };
     let resource = target.group_resource();
@@ -126,11 +128,14 @@ pub(super) async fn settle(
     } else if revision != current.stored.mod_revision {
         return Err(ApiError::conflict(&resource, &target.name, MODIFIED));
     }
-    prepare_update(ctx, target, &mut object, &current.object, warnings)?;
+    caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
+    strategy::keep_claims(target, &mut object, &current.object);
+    prepare_update(ctx, target, &mut object, &current.object, caller.warnings)?;
+    caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
     if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
         return Ok(Step::Remove(Box::new(object)));
     }
-    strategy::claim(ctx, target, &mut object, Some(&current.object), dry_run).await?;
+    strategy::claim(ctx, target, &mut object, Some(&current.object), caller.dry_run).await?;
     Ok(Step::Write(Box::new(object)))
 }
 

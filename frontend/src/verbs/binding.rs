@@ -1,0 +1,129 @@
+//! What happens to a pod through endpoints of its own: it is bound to a node, or evicted.
+
+use async_trait::async_trait;
+
+use super::{
+    caller::Caller,
+    defaults, delete,
+    delete_options::DeleteOptions,
+    input,
+    options::{OptionsKind, WriteOptions},
+    respond::Answer,
+    target::{Target, known_kind},
+    write::{self, Current, Rewrite, Step},
+};
+use crate::{
+    authn::User,
+    context::Context,
+    negotiate::{self, Offer},
+    pipeline::Request,
+    schema::{Object, Struct, Value},
+    status::{ApiError, FieldError, GroupResource},
+};
+
+/// Assigns a pod to a node.
+pub(super) async fn create(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
+    let body = request.body.read().await?;
+    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let kind = known_kind(&target.schema, "", "v1", "Binding")?;
+    let mut binding = input::decode(&target.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+    defaults::settle_namespace(target, &mut binding)?;
+    let pods = target.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
+    let pod_kind = known_kind(&target.schema, "", "v1", "Pod")?;
+    let name = if target.name.is_empty() { binding.name().to_owned() } else { target.name.clone() };
+    if name != binding.name() && !binding.name().is_empty() {
+        return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
+    }
+    let errors = binding_errors(&binding);
+    if !errors.is_empty() {
+        return Err(ApiError::invalid("", "Binding", &name, errors));
+    }
+    let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    caller.admit(ctx, target, &mut binding, None).await?;
+    let mut bind = Bind { ctx, target: &pod, binding };
+    write::apply(ctx, &pod, options.dry_run, &mut bind).await?;
+    Answer::done(&target.schema, 201)
+}
+
+fn binding_errors(binding: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let kind = binding.get_str(&["target", "kind"]).unwrap_or_default();
+    if !matches!(kind, "" | "Node") {
+        errors.push(FieldError::not_supported("target.kind", kind, &["Node", ""]));
+    }
+    if binding.get_str(&["target", "name"]).unwrap_or_default().is_empty() {
+        errors.push(FieldError::required("target.name", ""));
+    }
+    errors
+}
+
+struct Bind<'a> {
+    ctx: &'a Context,
+    target: &'a Target,
+    binding: Object,
+}
+
+#[async_trait]
+impl Rewrite for Bind<'_> {
+    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
+        let Some(current) = current else {
+            return Err(ApiError::not_found(&GroupResource::new("", "pods"), &self.target.name));
+        };
+        let refuse =
+            |why: String| Err(ApiError::conflict(&GroupResource::new("", "pods/binding"), &self.target.name, why));
+        let mut pod = current.object.clone();
+        if pod.deletion_timestamp().is_some() {
+            return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
+        }
+        if let Some(node) = pod.get_str(&["spec", "nodeName"]).filter(|n| !n.is_empty()) {
+            return refuse(format!("pod {} is already assigned to node {}", pod.name(), crate::status::go_quote(node)));
+        }
+        let node = self.binding.get_str(&["target", "name"]).unwrap_or_default();
+        pod.set(&["spec", "nodeName"], node);
+        for (key, value) in self.binding.annotations() {
+            pod.set_annotation(key, value);
+        }
+        set_scheduled(&mut pod, &defaults::now(self.ctx));
+        Ok(Step::Write(Box::new(pod)))
+    }
+}
+
+/// Writes the condition that a scheduler's decision leaves.
+fn set_scheduled(pod: &mut Object, now: &str) {
+    let mut conditions = pod.get_list(&["status", "conditions"]).unwrap_or_default().to_vec();
+    conditions.retain(|c| c.child("type").and_then(Value::as_str) != Some("PodScheduled"));
+    let status = pod.root().def().field("status").and_then(|f| f.struct_ref());
+    let def = status.and_then(|s| s.field("conditions")).and_then(|f| f.struct_ref());
+    if let Some(def) = def {
+        let mut condition = Struct::new(def);
+        condition.set("type", "PodScheduled");
+        condition.set("status", "True");
+        condition.set("lastTransitionTime", now);
+        conditions.push(Value::Struct(condition));
+    }
+    pod.set(&["status", "conditions"], Value::List(conditions));
+}
+
+/// Deletes a pod on behalf of somebody who asks politely.
+pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
+    let body = request.body.read().await?;
+    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let kind = known_kind(&target.schema, "policy", "v1", "Eviction")?;
+    let eviction = input::decode(&target.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+    if !eviction.name().is_empty() && eviction.name() != target.name {
+        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+    }
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let deletion = DeleteOptions {
+        grace_period_seconds: eviction.get_i64(&["deleteOptions", "gracePeriodSeconds"]),
+        precondition_uid: eviction.get_str(&["deleteOptions", "preconditions", "uid"]).map(str::to_owned),
+        dry_run: options.dry_run,
+        ..DeleteOptions::default()
+    };
+    let pod = Target { subresource: None, ..target.clone() };
+    delete::remove(ctx, &pod, &deletion, caller).await?;
+    Answer::done(&target.schema, 201)
+}

@@ -1,0 +1,82 @@
+//! On whose behalf something is written, and what admission says to it.
+
+use super::target::Target;
+use crate::{
+    admission::{Attributes, Operation},
+    authn::User,
+    context::Context,
+    pipeline::Warnings,
+    schema::Object,
+    status::ApiError,
+};
+
+/// What a write carries through its retries.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) user: &'a User,
+    pub(super) warnings: &'a Warnings,
+    pub(super) dry_run: bool,
+}
+
+impl Caller<'_> {
+    /// Lets plugins change the object.
+    pub(super) async fn admit(
+        &self,
+        ctx: &Context,
+        target: &Target,
+        object: &mut Object,
+        old: Option<&Object>,
+    ) -> Result<(), ApiError> {
+        if ctx.admission.is_empty() {
+            return Ok(());
+        }
+        let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
+        let mut attributes = self.attributes(target, &name, Some(object), old);
+        ctx.admission.admit(ctx, &mut attributes).await
+    }
+
+    /// Lets plugins refuse what will be stored; without an object, a deletion.
+    pub(super) async fn validate(
+        &self,
+        ctx: &Context,
+        target: &Target,
+        object: Option<&mut Object>,
+        old: Option<&Object>,
+    ) -> Result<(), ApiError> {
+        if ctx.admission.is_empty() {
+            return Ok(());
+        }
+        let name = match &object {
+            Some(object) if target.name.is_empty() => object.name().to_owned(),
+            _ => target.name.clone(),
+        };
+        let attributes = self.attributes(target, &name, object, old);
+        ctx.admission.validate(ctx, &attributes).await
+    }
+
+    fn attributes<'a>(
+        &'a self,
+        target: &'a Target,
+        name: &'a str,
+        object: Option<&'a mut Object>,
+        old: Option<&'a Object>,
+    ) -> Attributes<'a> {
+        let operation = match (&object, old) {
+            (Some(_), None) => Operation::Create,
+            (Some(_), Some(_)) => Operation::Update,
+            (None, _) => Operation::Delete,
+        };
+        Attributes {
+            operation,
+            resource: &target.resource,
+            subresource: target.subresource.as_ref().map_or("", |s| s.name.as_ref()),
+            namespace: &target.namespace,
+            name,
+            user: self.user,
+            object,
+            old,
+            dry_run: self.dry_run,
+            warnings: self.warnings,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The scale endpoint: how many replicas a workload has, in a form that all workloads share.
+
+use async_trait::async_trait;
+
+use super::{
+    caller::Caller,
+    get, input,
+    options::{OptionsKind, WriteOptions},
+    patch::{BUILTIN, Patch, patch_type},
+    respond::Answer,
+    target::{Target, known_kind},
+    update::{check_name, settle},
+    write::{self, Current, Rewrite, Step},
+};
+use crate::{
+    authn::User,
+    context::Context,
+    negotiate::{self, Offer, PatchType},
+    pipeline::Request,
+    request_info::Verb,
+    schema::{Object, Type},
+    selector::LabelSelector,
+    status::{ApiError, FieldError},
+};
+
+fn kind(target: &Target) -> Result<Type, ApiError> {
+    known_kind(&target.schema, "autoscaling", "v1", "Scale")
+}
+
+pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
+    let object = get::read(ctx, target, request).await?;
+    Ok(Answer::object(200, of_object(target, &object)?))
+}
+
+/// The scale of a workload.
+fn of_object(target: &Target, object: &Object) -> Result<Object, ApiError> {
+    let mut scale = Object::new(&kind(target)?);
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        scale.copy_from(object, &["metadata", field]);
+    }
+    scale.set(&["spec", "replicas"], object.get_i64(&["spec", "replicas"]).unwrap_or(0));
+    scale.set(&["status", "replicas"], object.get_i64(&["status", "replicas"]).unwrap_or(0));
+    let selector = selector_text(object);
+    if !selector.is_empty() {
+        scale.set(&["status", "selector"], selector);
+    }
+    Ok(scale)
+}
+
+/// The selector in the syntax of queries.
+fn selector_text(object: &Object) -> String {
+    let pairs = |path: &[&str]| -> Vec<(String, String)> {
+        let map = object
+            .get_map(path)
+            .map(|m| m.iter().map(|(k, v)| (k.to_owned(), v.as_str().unwrap_or("").to_owned())).collect());
+        map.unwrap_or_default()
+    };
+    let mut labels = pairs(&["spec", "selector", "matchLabels"]);
+    if labels.is_empty() {
+        labels = pairs(&["spec", "selector"]);
+    }
+    let mut text = LabelSelector::from_labels(labels.iter().map(|(k, v)| (k.as_str(), v.as_str()))).to_string();
+    for expression in object.get_list(&["spec", "selector", "matchExpressions"]).unwrap_or_default() {
+        let part = |name| expression.child(name).and_then(|v| v.as_str()).unwrap_or_default();
+        let values: Vec<&str> = expression
+            .child("values")
+            .and_then(|v| v.as_list())
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|v| v.as_str())
+            .collect();
+        let (key, values) = (part("key"), values.join(","));
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&match part("operator") {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "Exists" => key.to_owned(),
+            _ => format!("!{key}"),
+        });
+    }
+    text
+}
+
+enum Source {
+    Whole(Box<Object>),
+    Patch(Patch),
+}
+
+pub(super) async fn change(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
+    let (source, options) = if request.info.verb == Verb::Patch {
+        let patch = patch_type(&request, BUILTIN)?;
+        let body = request.body.read().await?;
+        let options = WriteOptions::parse(&request.query, OptionsKind::Patch { apply: patch == PatchType::ApplyYaml })?;
+        (Source::Patch(Patch::new(patch, &body, options.field_validation, &request.warnings)?), options)
+    } else {
+        let body = request.body.read().await?;
+        let options = WriteOptions::parse(&request.query, OptionsKind::Update)?;
+        let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
+        let validation = options.field_validation;
+        let mut scale = input::decode(&target.schema, &kind(target)?, media, &body, validation, &request.warnings)?;
+        super::defaults::settle_namespace(target, &mut scale)?;
+        check_name(target, &scale)?;
+        (Source::Whole(Box::new(scale)), options)
+    };
+    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    // The workload itself is written, by the rules of its main endpoint.
+    let main = Target { subresource: None, ..target.clone() };
+    let mut rescale = Rescale { ctx, target: &main, source, caller };
+    let written = write::apply(ctx, &main, options.dry_run, &mut rescale).await?;
+    Ok(Answer::object(200, of_object(target, &written.object)?))
+}
+
+struct Rescale<'a> {
+    ctx: &'a Context,
+    target: &'a Target,
+    source: Source,
+    caller: Caller<'a>,
+}
+
+#[async_trait]
+impl Rewrite for Rescale<'_> {
+    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
+        let Some(current) = current else {
+            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+        };
+        let scale = match &self.source {
+            Source::Whole(scale) => (**scale).clone(),
+            Source::Patch(patch) => {
+                let patched = patch.apply(self.target, &of_object(self.target, &current.object)?)?;
+                check_name(self.target, &patched)?;
+                patched
+            }
+        };
+        let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
+        if replicas < 0 {
+            let detail = "must be greater than or equal to 0";
+            let error = FieldError::invalid_value("spec.replicas", replicas, detail);
+            return Err(ApiError::invalid("autoscaling", "Scale", scale.name(), vec![error]));
+        }
+        let mut object = current.object.clone();
+        object.set(&["spec", "replicas"], replicas);
+        if !scale.resource_version().is_empty() {
+            object.set_resource_version(scale.resource_version());
+        }
+        settle(self.ctx, self.target, object, Some(current), self.caller).await
+    }
+}
