@@ -59,6 +59,12 @@ impl Sequencer {
             self.look_at_log();
         } else if !is_same_database(&self.committed, fence) {
             self.reload(&[]).await;
+        } else if !self.is_trusted(fence) {
+            // Whoever declared the incarnation wrote the record, and we have read it: nothing of ours was lost.
+            match self.committed.record(IDENTITY_RECORD) {
+                Some(_) => self.trust(&fence.identity),
+                None => drop(self.reload(&[]).await),
+            }
         }
     }
 
@@ -164,7 +170,7 @@ impl Sequencer {
                 continue;
             };
             // Appends were held back until we had seen what this database holds.
-            self.log.trust(&fence.identity);
+            self.trust(&fence.identity);
             let adopted = if self.needs_incarnation(&fence, &loaded) {
                 self.declare_incarnation(&fence, &loaded).await
             } else {

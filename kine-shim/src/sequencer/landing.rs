@@ -179,7 +179,8 @@ impl Sequencer {
     /// Whether the database that answers is not the one we wrote to, or has lost what it had confirmed.
     fn is_lost(&self, fence: &Fence) -> bool {
         let applied = self.committed.head();
-        !is_same_database(&self.committed, fence) || !follows(fence, applied) && applied.position >= fence.trimmed
+        let is_other = !is_same_database(&self.committed, fence) || !self.is_trusted(fence);
+        is_other || !follows(fence, applied) && applied.position >= fence.trimmed
     }
 
     /// Loads what the new database has. What it has of ours was applied; of the rest nobody can know who saw it before it was lost.

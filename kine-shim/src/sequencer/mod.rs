@@ -137,6 +137,8 @@ pub(crate) struct Sequencer {
     snapshots: Arc<Mutex<Snapshots>>,
     trims: Trims,
     turn: Turn,
+    /// The database that appends may go to, by the value of its record.
+    trusted: Bytes,
 }
 
 impl Sequencer {
@@ -250,6 +252,15 @@ impl Sequencer {
         let (log, applied) = (self.log.clone(), self.committed.head());
         self.look = Some(Box::pin(async move { View::Fence(applied, log.fence(applied.position).await) }));
         self.next_look = Instant::now() + self.config.poll;
+    }
+
+    fn trust(&mut self, identity: &Identity) {
+        self.trusted = identity_value(identity);
+        self.log.trust(identity);
+    }
+
+    fn is_trusted(&self, fence: &Fence) -> bool {
+        self.trusted == identity_value(&fence.identity)
     }
 
     fn draw_id(&mut self) -> uuid::Uuid {

@@ -69,12 +69,13 @@ impl Sequencer {
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
             turn: Default::default(),
+            trusted: bytes::Bytes::new(),
             config,
         };
         sequencer.note_contact();
         if !fence.in_recovery {
             if state.record(IDENTITY_RECORD).is_none() || is_same_database(&state, &fence) {
-                sequencer.log.trust(&fence.identity);
+                sequencer.trust(&fence.identity);
             }
             if state.record(IDENTITY_RECORD).is_none() {
                 sequencer.record_identity(identity_value(&fence.identity));

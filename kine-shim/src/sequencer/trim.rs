@@ -64,10 +64,14 @@ impl Trims {
         self.progress.send_modify(|(_, done)| *done += dropped);
     }
 
-    /// Waits until everything added so far is done.
+    /// Has everything added so far done at once, and waits for it.
     pub(crate) async fn settled(&self) {
         let mut progress = self.progress.subscribe();
+        let now = Instant::now();
+        self.jobs.lock().iter_mut().for_each(|(due, _)| *due = now);
         let target = progress.borrow().0;
+        // Nothing was added, but whoever sleeps until the next job is due looks again.
+        self.progress.send_modify(|_| {});
         // The sender lives as long as `self`.
         let _ = progress.wait_for(|(_, done)| *done >= target).await;
     }
@@ -86,7 +90,7 @@ impl Trims {
             };
             if due > Instant::now() {
                 // Another job may come that is due earlier, and then so is everything before it.
-                let _ = tokio::time::timeout_at(due, progress.wait_for(|(now, _)| *now != added)).await;
+                let _ = tokio::time::timeout_at(due, progress.changed()).await;
                 continue;
             }
             let job = self.jobs.lock().pop_front();

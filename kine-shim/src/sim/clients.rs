@@ -64,6 +64,11 @@ fn put_of(key: &Key, value: &str, lease: LeaseId) -> Put {
     Put { key: key.clone(), value, lease, prev_kv: false, ignore_value: false, ignore_lease: false }
 }
 
+/// A write that no client watches or reads.
+pub(super) fn last_write(shim: usize) -> Op {
+    Op::Put(put_of(&Key::from_static(b"last"), &format!("of shim {shim}"), 0))
+}
+
 fn delete_of(key: &Key) -> DeleteRange {
     DeleteRange { range: range_of(Some(key)), prev_kv: false }
 }

@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod database;
 mod history;
+mod invariants;
 mod model;
 mod tests;
 
@@ -208,6 +209,12 @@ impl Cluster {
         let mut last = 0;
         // Leases run out, and whatever was still on its way arrives.
         sleep(Duration::from_secs(30)).await;
+        for (at, shim) in shims.iter().enumerate() {
+            // Whatever happened, every shim writes again.
+            shim.write(clients::last_write(at))
+                .await
+                .map_err(|error| format!("shim {at} no longer writes: {error}"))?;
+        }
         let mut lists = Vec::new();
         for shim in &shims {
             let (revision, kvs) = final_list(shim).await.map_err(|refusal| refusal.to_string())?;

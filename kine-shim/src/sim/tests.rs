@@ -37,6 +37,10 @@ fn first_failure(seeds: std::ops::Range<u64>, break_rules: impl Fn(&mut Scenario
 
 #[test]
 fn every_seed_keeps_every_invariant() {
+    if std::env::var("SIM_TRACE").is_ok() {
+        // Fails only if another test was first.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).try_init();
+    }
     let seeds = match from_env("SIM_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..from_env("SIM_SEEDS").unwrap_or(300),
