@@ -5,6 +5,7 @@
 //! cancelled with it.
 
 mod answer;
+mod limits;
 mod route;
 mod stages;
 
@@ -19,12 +20,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, Method, Response};
 use hyper::upgrade::OnUpgrade;
+pub use limits::Limits;
 pub use route::VERSION;
 pub use stages::{Authenticated, Authorized, Peer, Request, Unauthenticated, Warnings};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     audit,
+    authn::{MASTERS_GROUP, User},
     authz::{self, Attributes},
     body::{Body, BodyError, RequestBody},
     context::Context,
@@ -50,6 +54,7 @@ pub struct Server {
     pub health: HealthChecks,
     pub metrics: Metrics,
     pub request_timeout: Duration,
+    pub limits: Limits,
     /// host:port that discovery tells clients.
     pub advertised: String,
     /// Mutations that are under way; the wiring waits for them before it stops.
@@ -113,12 +118,25 @@ impl Server {
             Ok(user) => user,
             Err(refusal) => return (name, Err(refusal)),
         };
+        let _place = match self.enter(&user, &request.request().info) {
+            Ok(place) => place,
+            Err(refusal) => return (name, Err(refusal)),
+        };
         let request = request.authenticated(user);
         let attributes = Attributes::of_request(request.user(), &request.request().info);
         if let Err(refusal) = authorization.check(&attributes).await {
             return (name, Err(refusal));
         }
         (name, self.route(request.authorized()).await)
+    }
+
+    /// A place among the requests that are handled. Streams need none, and operators get in however full it is.
+    fn enter(&self, user: &User, info: &RequestInfo) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        match self.limits.enter(!is_read(&info.method)) {
+            _ if info.is_long_running() => Ok(None),
+            Err(_) if user.is_in(MASTERS_GROUP) => Ok(None),
+            place => place,
+        }
     }
 
     /// Parses what the pipeline needs before it knows the user. The error is a whole answer.

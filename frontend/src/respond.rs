@@ -43,7 +43,9 @@ pub fn raw_json(document: &impl serde::Serialize) -> Response<Body> {
 /// An error as this client can read it.
 pub fn error(error: &ApiError, headers: &HeaderMap, query: &Query, schema: &Schema) -> Response<Body> {
     if error.plain_text {
-        return text_error(error.code, &error.message);
+        let mut response = text_error(error.code, &error.message);
+        set_retry_after(response.headers_mut(), error);
+        return response;
     }
     let output = negotiate::error_output(headers, query);
     let (media, bytes) = match output.media {
@@ -54,13 +56,17 @@ pub fn error(error: &ApiError, headers: &HeaderMap, query: &Query, schema: &Sche
     let mut response = Response::new(body::full(bytes));
     *response.status_mut() = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, negotiate::content_type(media));
-    if let Some(seconds) = error.retry_after_seconds() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    set_retry_after(response.headers_mut(), error);
     if error.nosniff {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
     response
+}
+
+fn set_retry_after(headers: &mut HeaderMap, error: &ApiError) {
+    if let Some(seconds) = error.retry_after_seconds() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
 }
 
 /// None where the schema does not know the Status kind.

@@ -21,7 +21,7 @@ use crate::{
     health::{Asked, Check, HealthChecks, Latch, Ping},
     metrics::Metrics,
     net::{Listener, NetError},
-    pipeline::{Resources, Server},
+    pipeline::{Limits, Resources, Server},
     registry::{Registry, RegistryHandle},
     schema::Schema,
     store::{Store, StoreConfig, StoreError},
@@ -71,6 +71,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         health: health(&context, &readiness),
         metrics: Metrics::default(),
         request_timeout: config.request_timeout,
+        limits: Limits::new(config.reads_max, config.mutations_max),
         advertised: advertised(&config, address),
         tasks: TaskTracker::new(),
     });

@@ -23,6 +23,9 @@ pub struct Config {
     pub service_cidrs: Vec<Cidr>,
     pub endpoint_reconciler: ReconcilerType,
     pub request_timeout: Duration,
+    /// Requests handled at a time, by kind; none: no limit.
+    pub reads_max: Option<usize>,
+    pub mutations_max: Option<usize>,
     /// Watches end by themselves at a random moment between this and twice this.
     pub min_watch_timeout: Duration,
     pub shutdown_delay: Duration,
@@ -87,6 +90,8 @@ impl Config {
             service_cidrs: service_cidrs(given)?,
             endpoint_reconciler: reconciler(given)?,
             request_timeout: duration(given, "request-timeout", Duration::from_secs(60))?,
+            reads_max: limit(given, "max-requests-inflight", 400)?,
+            mutations_max: limit(given, "max-mutating-requests-inflight", 200)?,
             min_watch_timeout: Duration::from_secs(integer(given, "min-request-timeout", 1800)?),
             shutdown_delay: duration(given, "shutdown-delay-duration", Duration::ZERO)?,
             event_ttl: duration(given, "event-ttl", Duration::from_secs(3600))?,
@@ -220,6 +225,12 @@ fn ip(flag: &str, value: &str) -> Result<IpAddr, FlagError> {
 fn integer(given: &Given, flag: &str, default: u64) -> Result<u64, FlagError> {
     let Some(value) = given.last(flag) else { return Ok(default) };
     value.parse().map_err(|_| bad(flag, value, "must be a number that is not negative"))
+}
+
+/// A count in which 0 means no limit.
+fn limit(given: &Given, flag: &str, default: u64) -> Result<Option<usize>, FlagError> {
+    let count = integer(given, flag, default)?;
+    Ok(usize::try_from(count).ok().filter(|n| *n > 0))
 }
 
 fn duration(given: &Given, flag: &str, default: Duration) -> Result<Duration, FlagError> {

@@ -31,8 +31,16 @@ pub(super) const SECTIONS: &[Section] = &[
             ignored("feature-gates", Kind::Strings),
             ignored("goaway-chance", Kind::Float),
             ignored("livez-grace-period", Kind::Duration),
-            ignored("max-mutating-requests-inflight", Kind::Int),
-            ignored("max-requests-inflight", Kind::Int),
+            acts(
+                "max-mutating-requests-inflight",
+                Kind::Int,
+                "How many changing requests are handled at a time; more are told to try again. 0: no limit.",
+            ),
+            acts(
+                "max-requests-inflight",
+                Kind::Int,
+                "How many reading requests are handled at a time, watches aside. 0: no limit.",
+            ),
             ignored("min-compatibility-version", Kind::Strings),
             acts(
                 "min-request-timeout",

@@ -65,7 +65,7 @@ fn architecture() -> &'static str {
 fn deprecation(info: &RequestInfo) -> Option<&'static str> {
     match (info.group.as_str(), info.version.as_str(), info.resource.as_str()) {
         ("", "v1", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        ("", "v1", "componentstatuses") if is_read(&info.method) => Some("v1 ComponentStatus is deprecated in v1.19+"),
         _ => None,
     }
 }
@@ -78,6 +78,10 @@ impl Server {
             return Err(ApiError::page_not_found());
         }
         if info.is_resource {
+            // Only proxies take a path behind their subresource.
+            if info.parts.len() > 3 && info.subresource != "proxy" {
+                return Err(ApiError::resource_not_found());
+            }
             if let Some(text) = deprecation(info) {
                 authorized.request().warnings.add(text);
             }

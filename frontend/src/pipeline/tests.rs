@@ -127,3 +127,19 @@ async fn stopping_ends_streams_and_waits_for_the_rest() {
     assert_eq!(stream.text(), "begin");
     server.stopped().await;
 }
+
+#[tokio::test]
+async fn a_full_server_says_try_again_but_not_to_operators() {
+    let server = Harness::start().await;
+    let slow = server.get("/api/v1/namespaces/x/configmaps/slow?timeout=1s", Some("admin"));
+    let others = async {
+        server.until_slow().await;
+        let refused = server.get("/version", Some("alice")).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.text(), "Too many requests, please try again later.\n");
+        assert_eq!(refused.header("retry-after"), "1");
+        assert_eq!(server.get("/version", Some("admin")).await.status, StatusCode::OK);
+    };
+    tokio::join!(slow, others);
+    assert_eq!(server.get("/version", Some("alice")).await.status, StatusCode::OK);
+}

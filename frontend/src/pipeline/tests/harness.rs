@@ -25,7 +25,7 @@ use crate::{
     health::{Asked, HealthChecks, Ping},
     metrics::Metrics,
     net::Listener,
-    pipeline::{Authorized, Resources, Server},
+    pipeline::{Authorized, Limits, Resources, Server},
     registry::{Registry, RegistryHandle},
     schema::Schema,
     status::ApiError,
@@ -35,6 +35,7 @@ use crate::{
 /// Answers by name: `panic`, `slow`, `warn`; a watch begins and never ends; a body is read; else the user's name.
 struct StandIn {
     streaming: Arc<tokio::sync::Notify>,
+    slow: Arc<tokio::sync::Notify>,
 }
 
 #[async_trait]
@@ -48,7 +49,10 @@ impl Resources for StandIn {
         }
         match request.info.name.as_str() {
             "panic" => panic!("on purpose"),
-            "slow" => futures::future::pending().await,
+            "slow" => {
+                self.slow.notify_one();
+                futures::future::pending().await
+            }
             "warn" => request.warnings.add("careful: \"x\""),
             _ => {}
         }
@@ -105,6 +109,7 @@ pub(super) struct Harness {
     roots: RootCertStore,
     context: Arc<Context>,
     streaming: Arc<tokio::sync::Notify>,
+    slow: Arc<tokio::sync::Notify>,
     stop: CancellationToken,
     serving: TaskTracker,
     _folder: tempfile::TempDir,
@@ -130,14 +135,15 @@ impl Harness {
             true,
         );
         let context = context(&config, authentication).await;
-        let streaming = Arc::new(tokio::sync::Notify::new());
+        let (streaming, slow) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
         let server = Arc::new(Server {
             context: Arc::clone(&context),
-            resources: Arc::new(StandIn { streaming: Arc::clone(&streaming) }),
+            resources: Arc::new(StandIn { streaming: Arc::clone(&streaming), slow: Arc::clone(&slow) }),
             audit: Arc::new(LogSink),
             health: HealthChecks::default().with("ping", Asked::Everywhere, Arc::new(Ping)),
             metrics: Metrics::default(),
             request_timeout: Duration::from_secs(30),
+            limits: Limits::new(Some(1), Some(1)),
             advertised: "127.0.0.1:1".into(),
             tasks: TaskTracker::new(),
         });
@@ -149,7 +155,7 @@ impl Harness {
         let mut roots = RootCertStore::empty();
         let pem = std::fs::read(folder.path().join("apiserver.crt")).unwrap();
         roots.add(rustls_pki_types::pem::PemObject::from_pem_slice(&pem).unwrap()).unwrap();
-        Harness { address, authority, roots, context, streaming, stop, serving, _folder: folder }
+        Harness { address, authority, roots, context, streaming, slow, stop, serving, _folder: folder }
     }
 
     pub(super) fn client_certificate(&self, user: &str, group: &str) -> Identity {
@@ -204,6 +210,10 @@ impl Harness {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) async fn until_slow(&self) {
+        self.slow.notified().await;
     }
 
     pub(super) async fn stop_when_streaming(&self) {
