@@ -97,8 +97,7 @@ impl<'a> Definitions<'a> {
             out.insert("description".to_owned(), def.doc.as_ref().into());
         }
         out.insert("type".to_owned(), "object".into());
-        let required: Vec<&str> =
-            def.fields.iter().filter(|f| facts::is_required(def, f)).map(|f| f.name.as_ref()).collect();
+        let required: Vec<&str> = def.fields.iter().filter(|f| f.required).map(|f| f.name.as_ref()).collect();
         if !required.is_empty() {
             out.insert("required".to_owned(), required.into());
         }

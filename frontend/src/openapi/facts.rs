@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::schema::{Field, StructDef};
+use crate::schema::StructDef;
 
 type Fields = &'static [(&'static str, &'static str)];
 
@@ -17,14 +17,6 @@ pub(super) fn values(owner: &StructDef, field: &str) -> Option<&'static [&'stati
 pub(super) fn default(owner: &StructDef, field: &str) -> Option<Value> {
     let row = DEFAULTS.iter().find(|(fields, _)| fields.contains(&(owner.name.as_ref(), field)));
     row.and_then(|(_, json)| serde_json::from_str(json).ok())
-}
-
-/// Whether a client must give the field, where the proto files' words suggest otherwise.
-pub(super) fn is_required(owner: &StructDef, field: &Field) -> bool {
-    let named = |rows: &[(&str, &[&str])]| {
-        rows.iter().any(|(name, fields)| owner.name == *name && fields.contains(&field.name.as_ref()))
-    };
-    (field.required && !named(OPTIONAL)) || named(REQUIRED)
 }
 
 /// Whether server-side apply owns the struct as one.
@@ -80,43 +72,6 @@ const ATOMIC: &[(&str, &[&str])] = &[
     ("api.networking.v1", &["ServiceBackendPort"]),
     ("api.rbac.v1", &["RoleRef", "Subject"]),
     ("apimachinery.pkg.apis.meta.v1", &["LabelSelector", "OwnerReference"]),
-];
-
-const REQUIRED: &[(&str, &[&str])] = &[
-    ("CapacityRequestPolicyRange", &["min"]),
-    ("ContainerRestartRule", &["action"]),
-    ("ContainerRestartRuleOnExitCodes", &["operator"]),
-    ("CounterSet", &["counters"]),
-    ("DaemonSetSpec", &["selector"]),
-    ("DeploymentSpec", &["selector"]),
-    ("DeviceCounterConsumption", &["counters"]),
-    ("HTTPIngressPath", &["pathType"]),
-    ("IPAddressSpec", &["parentRef"]),
-    ("MutatingWebhook", &["sideEffects"]),
-    ("ParentReference", &["resource", "name"]),
-    ("PodCertificateProjection", &["signerName", "keyType"]),
-    ("ReplicaSetSpec", &["selector"]),
-    ("ScaleIOPersistentVolumeSource", &["secretRef"]),
-    ("ScaleIOVolumeSource", &["secretRef"]),
-    ("StatefulSetSpec", &["selector"]),
-    ("ValidatingWebhook", &["sideEffects"]),
-];
-
-const OPTIONAL: &[(&str, &[&str])] = &[
-    ("APIService", &["spec", "status"]),
-    ("CSIDriver", &["metadata"]),
-    ("CSINode", &["metadata"]),
-    ("ControllerRevision", &["data"]),
-    ("DeploymentCondition", &["lastUpdateTime", "lastTransitionTime"]),
-    ("Endpoint", &["conditions"]),
-    ("FlowSchemaCondition", &["lastTransitionTime"]),
-    ("IngressServiceBackend", &["port"]),
-    ("LimitedPriorityLevelConfiguration", &["limitResponse"]),
-    ("PriorityLevelConfigurationCondition", &["lastTransitionTime"]),
-    ("SelfSubjectReview", &["status"]),
-    ("StatefulSetSpec", &["updateStrategy"]),
-    ("ValidatingAdmissionPolicy", &["spec"]),
-    ("ValidatingAdmissionPolicyBinding", &["spec"]),
 ];
 
 const DEFAULTS: &[(Fields, &str)] = &[
