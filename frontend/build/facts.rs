@@ -169,7 +169,6 @@ const NOT_REQUIRED: &[(&str, &str)] = &[
     ("DeploymentCondition", "lastUpdateTime"),
     ("StatefulSetSpec", "updateStrategy"),
     ("SelfSubjectReview", "status"),
-    ("EventSeries", "lastObservedTime"),
     ("Endpoint", "conditions"),
     ("FlowSchemaCondition", "lastTransitionTime"),
     ("PriorityLevelConfigurationCondition", "lastTransitionTime"),
@@ -181,7 +180,10 @@ const NOT_REQUIRED: &[(&str, &str)] = &[
     ("APIService", "status"),
 ];
 
-pub(crate) fn is_required(message: &str, field: &str, mark: char, doc: &crate::docs::Doc) -> bool {
+pub(crate) fn is_required(package: &str, message: &str, field: &str, mark: char, doc: &crate::docs::Doc) -> bool {
+    if (package, message) == ("api.core.v1", "EventSeries") {
+        return false;
+    }
     let optional = doc.has("optional") || doc.has("k8s:optional");
     let by_form = !optional && matches!(mark, '!' | '^') && !NOT_REQUIRED.contains(&(message, field));
     by_form || doc.has("required") || doc.has("k8s:required")

@@ -214,7 +214,7 @@ impl Builder<'_> {
                 '~' => "Omit",
                 _ => "Always",
             },
-            required: facts::is_required(owner, field.name(), mark, doc),
+            required: facts::is_required(message.package, owner, field.name(), mark, doc),
             doc: doc.clone(),
             embedded: embedded.to_owned(),
             go_type: facts::go_type(message.package, owner, field.name()),

@@ -3,15 +3,12 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::go_types::{element_type, field_type, struct_type};
+use super::json_kind::{describe, find_kind};
 use super::json_text::{Cursor, DEPTH_MAX, Token};
 use super::{DecodeError, Decoded, StrictError};
 use crate::schema::kinds::Schema;
 use crate::schema::object::Object;
-use crate::schema::scalar::{duration, quantity, time};
 use crate::schema::tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type};
 use crate::schema::value::{MapValue, Struct, Text, Value};
 
@@ -51,76 +48,22 @@ pub fn decode_json_as(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
     }
 }
 
-/// apiVersion and kind, which may stand anywhere; stops as soon as it has both.
-fn find_kind(bytes: &[u8]) -> Result<(String, String)> {
-    let mut cursor = Cursor::new(bytes);
-    let (mut api_version, mut kind) = (None, None);
-    let token = cursor.token()?;
-    if token != Token::Object {
-        cursor.skip(0)?;
-        cursor.end()?;
-        let what = describe(token);
-        let go_struct =
-            r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
-        return match token {
-            Token::Null => Ok((String::new(), String::new())),
-            _ => Err(DecodeError::Syntax(format!("json: cannot unmarshal {what} into Go value of type {go_struct}"))),
-        };
-    }
-    let mut more = cursor.open(b'}');
-    while more {
-        let key = cursor.key()?;
-        let target = match &*key {
-            "apiVersion" => Some(&mut api_version),
-            "kind" => Some(&mut kind),
-            _ => None,
-        };
-        match (target, cursor.token()?) {
-            (Some(target), Token::Str) => *target = Some(cursor.string()?.into_owned()),
-            (Some(_), token) if token != Token::Null => {
-                cursor.skip(0)?;
-                let what = describe(token);
-                return Err(DecodeError::Syntax(format!(
-                    "json: cannot unmarshal {what} into Go struct field .{key} of type string"
-                )));
-            }
-            _ => drop(cursor.skip(0)?),
-        }
-        if api_version.is_some() && kind.is_some() {
-            break;
-        }
-        more = cursor.more(b'}')?;
-    }
-    Ok((api_version.unwrap_or_default(), kind.unwrap_or_default()))
-}
-
-fn describe(token: Token) -> &'static str {
-    match token {
-        Token::Object => "object",
-        Token::Array => "array",
-        Token::Str => "string",
-        Token::Number => "number",
-        Token::Bool => "bool",
-        Token::Null => "null",
-    }
-}
-
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Field(&'a Field),
     Index(usize),
     Key(Cow<'a, str>),
 }
 
-struct Decoder<'a> {
-    cursor: Cursor<'a>,
-    path: Vec<Step<'a>>,
+pub(super) struct Decoder<'a> {
+    pub(super) cursor: Cursor<'a>,
+    pub(super) path: Vec<Step<'a>>,
     /// The struct whose field is being read.
     owner: &'a str,
     strict: Vec<StrictError>,
     /// Above zero inside types that decode themselves in Go: nothing strict is noted there.
     quiet: usize,
     /// The first; the pass goes on to find syntax errors.
-    type_error: Option<String>,
+    pub(super) type_error: Option<String>,
 }
 
 impl<'a> Decoder<'a> {
@@ -134,7 +77,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads an object's members into a struct. The cursor stands on the brace.
-    fn fields(&mut self, target: &mut Struct, def: &'a StructDef) -> Result<()> {
+    pub(super) fn fields(&mut self, target: &mut Struct, def: &'a StructDef) -> Result<()> {
         self.check_depth()?;
         let outer = std::mem::replace(&mut self.owner, &def.name);
         let slots = target.slots_mut();
@@ -309,134 +252,6 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    fn base64(&mut self) -> Result<Option<Value>> {
-        let text = self.cursor.string()?;
-        // Go skips line ends.
-        let clean: Cow<'_, str> =
-            if text.contains(['\n', '\r']) { Cow::Owned(text.replace(['\n', '\r'], "")) } else { text };
-        match STANDARD.decode(clean.as_bytes()) {
-            Ok(bytes) => Ok(Some(Value::Bytes(bytes.into()))),
-            Err(error) => {
-                let at = illegal_base64_at(&clean, &error);
-                self.type_error.get_or_insert(format!("illegal base64 data at input byte {at}"));
-                Ok(None)
-            }
-        }
-    }
-
-    /// []byte given as a list of numbers, which Go accepts.
-    fn byte_array(&mut self) -> Result<Option<Value>> {
-        let mut bytes = Vec::new();
-        let mut more = self.cursor.open(b']');
-        while more {
-            match self.cursor.token()? {
-                Token::Number => {
-                    let text = self.cursor.number()?;
-                    match text.parse::<u8>() {
-                        Ok(byte) => bytes.push(byte),
-                        Err(_) => self.type_error(&format!("number {text}"), "uint8"),
-                    }
-                }
-                token => self.refuse(token, "uint8")?,
-            }
-            more = self.cursor.more(b']')?;
-        }
-        Ok(Some(Value::Bytes(bytes.into())))
-    }
-
-    fn string_items(&mut self) -> Result<Value> {
-        let mut items = Vec::new();
-        let mut more = self.cursor.open(b']');
-        while more {
-            match self.cursor.token()? {
-                Token::Str => items.push(Value::Str(self.cursor.string()?.into_owned().into())),
-                Token::Null => {
-                    self.cursor.word()?;
-                    items.push(Value::from(""));
-                }
-                token => self.refuse(token, "string")?,
-            }
-            more = self.cursor.more(b']')?;
-        }
-        Ok(Value::List(items))
-    }
-
-    fn schema_union(
-        &mut self,
-        kind: &'a Kind,
-        def: &'a StructRef,
-        field: &'a Field,
-        token: Token,
-    ) -> Result<Option<Value>> {
-        match (kind, token) {
-            (_, Token::Object) => {
-                let mut schema = Struct::new(def);
-                self.fields(&mut schema, def)?;
-                Ok(Some(Value::Struct(schema)))
-            }
-            (Kind::SchemaOrBool(_), Token::Bool) => Ok(Some(Value::Bool(self.cursor.word()? == "true"))),
-            (Kind::SchemaOrBool(_), _) => Err(DecodeError::Malformed("boolean or JSON schema expected".to_owned())),
-            (_, Token::Array) => {
-                let mut items = Vec::new();
-                let mut more = self.cursor.open(b']');
-                while more {
-                    match (kind, self.cursor.token()?) {
-                        (Kind::SchemaOrArray(_), Token::Object) => {
-                            let mut schema = Struct::new(def);
-                            self.fields(&mut schema, def)?;
-                            items.push(Value::Struct(schema));
-                        }
-                        (Kind::SchemaOrStringArray(_), Token::Str) => {
-                            items.push(Value::Str(self.cursor.string()?.into_owned().into()));
-                        }
-                        (_, token) => self.refuse(token, &element_type(field))?,
-                    }
-                    more = self.cursor.more(b']')?;
-                }
-                Ok(Some(Value::List(items)))
-            }
-            _ => {
-                self.cursor.skip(self.path.len())?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Types that read themselves in Go: their errors end the decoding at once.
-    fn special(&mut self, kind: &Kind, token: Token) -> Result<Value> {
-        if *kind == Kind::Quantity {
-            let raw = self.cursor.skip(self.path.len())?;
-            let text = String::from_utf8_lossy(raw);
-            let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
-            let canonical = quantity::canonical(text.trim());
-            return canonical.map(Value::from).map_err(|error| DecodeError::Malformed(error.to_string()));
-        }
-        if *kind == Kind::IntOrString && token != Token::Str {
-            let raw = String::from_utf8_lossy(self.cursor.skip(self.path.len())?);
-            if let Ok(number) = raw.parse::<i32>() {
-                return Ok(Value::Int(number.into()));
-            }
-            let what = if token == Token::Number { format!("number {raw}") } else { describe(token).to_owned() };
-            return Err(DecodeError::Malformed(self.type_error_text(&what, "int32")));
-        }
-        if token != Token::Str {
-            return Err(DecodeError::Malformed(self.type_error_text(describe(token), "string")));
-        }
-        let text = self.cursor.string()?;
-        let canonical = match kind {
-            Kind::Time => {
-                time::parse_time(&text).map(|at| if at.is_zero() { String::new() } else { time::format_time(at) })
-            }
-            Kind::MicroTime => time::parse_micro_time(&text)
-                .map(|at| if at.is_zero() { String::new() } else { time::format_micro_time(at) }),
-            Kind::Duration => duration::parse(&text).map(duration::format),
-            _ => Ok(text.into_owned()),
-        };
-        let canonical = canonical.map_err(DecodeError::Malformed)?;
-        let is_time = matches!(kind, Kind::Time | Kind::MicroTime);
-        Ok(if is_time && canonical.is_empty() { Value::Null } else { Value::from(canonical) })
-    }
-
     /// A free tree.
     fn any(&mut self) -> Result<Value> {
         self.check_depth()?;
@@ -484,20 +299,20 @@ impl<'a> Decoder<'a> {
     }
 
     /// Steps over a value of the wrong type and notes it.
-    fn refuse(&mut self, token: Token, go_type: &str) -> Result<()> {
+    pub(super) fn refuse(&mut self, token: Token, go_type: &str) -> Result<()> {
         self.cursor.skip(self.path.len())?;
         self.type_error(describe(token), go_type);
         Ok(())
     }
 
-    fn type_error(&mut self, what: &str, go_type: &str) {
+    pub(super) fn type_error(&mut self, what: &str, go_type: &str) {
         if self.type_error.is_none() {
             self.type_error = Some(self.type_error_text(what, go_type));
         }
     }
 
     /// Go names the innermost struct and all fields on the way, embedded structs too, but no index and no map key.
-    fn type_error_text(&self, what: &str, go_type: &str) -> String {
+    pub(super) fn type_error_text(&self, what: &str, go_type: &str) -> String {
         let mut fields = String::new();
         for step in &self.path {
             if let Step::Field(field) = step {
@@ -569,13 +384,5 @@ fn zero(kind: &Kind) -> Value {
         Kind::Duration => Value::from("0s"),
         Kind::Struct(def) => Value::Struct(Struct::new(def)),
         _ => Value::Null,
-    }
-}
-
-/// The offset that Go's decoder names.
-fn illegal_base64_at(text: &str, error: &base64::DecodeError) -> usize {
-    match error {
-        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
-        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len() / 4 * 4,
     }
 }

@@ -4,6 +4,8 @@
 mod go_types;
 mod json_decode;
 mod json_encode;
+mod json_kind;
+mod json_special;
 mod json_text;
 mod proto_decode;
 mod proto_encode;

@@ -68,7 +68,10 @@ fn plans() -> HashMap<usize, Plan> {
             rule.at.strip_suffix(&*def.name).and_then(|rest| rest.strip_suffix('.')).is_some_and(|rest| rest == package)
         };
         let rules = rules::RULES.iter().filter(is_for).collect();
-        let resources = |field: &Field| field.kind == Kind::Quantity && field.go_type.ends_with("ResourceList");
+        // Groups without defaults of their own do not round.
+        let rounds = package == "core.v1";
+        let resources =
+            |field: &Field| rounds && field.kind == Kind::Quantity && field.go_type.ends_with("ResourceList");
         let round = (0..def.fields.len()).filter(|slot| resources(&def.fields[*slot])).collect();
         found.insert(*at, Plan { rules, round, visit: Vec::new() });
     }

@@ -70,6 +70,10 @@ fn pull_policy(image: &str) -> &'static str {
 
 /// Kubernetes finds no tag at all in a name it cannot parse.
 fn is_reference(name: &str) -> bool {
+    const LENGTH_MAX: usize = 255;
+    if name.len() > LENGTH_MAX {
+        return false;
+    }
     let mut parts: Vec<&str> = name.split('/').collect();
     let first = parts[0];
     let is_domain =
