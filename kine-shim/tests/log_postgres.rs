@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kine_shim::log::{Appended, Endpoint, FenceMode, Log, LogFault, Options, open};
+use kine_shim::log::{Appended, Endpoint, FenceMode, Identity, Log, LogFault, Options, open};
 use kine_shim::model::{Batch, Head, Position};
 use tests::pki::{self, Leaf};
 use tests::postgres::{Disk, Postgres, execute, shared};
@@ -303,4 +303,31 @@ async fn a_fence_can_ride_on_a_commit() {
     let first = batch(Head::default());
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
     assert_eq!(log.fence(Position(1)).await.expect("fence").head, first.head());
+}
+
+#[tokio::test]
+async fn only_the_trusted_server_is_written_to() {
+    let Some((_, direct)) = database("only_the_trusted_server_is_written_to").await else { return };
+    let pooled =
+        tests::pooler::shared("only_the_trusted_server_behind_a_pooler").map(|(_, pooler)| pooler.url(&direct));
+    let mut head = Head::default();
+    for url in [Some(direct), pooled].into_iter().flatten() {
+        let log = open_at(&url).await.expect("open");
+        let identity = log.fence(Position(0)).await.expect("fence").identity;
+        let other = Identity { timeline: identity.timeline + 1, ..identity.clone() };
+        let first = batch(head);
+        log.trust(&other);
+        let refused = log.append(&first).await;
+        assert!(matches!(&refused, Err(LogFault::NotApplied(text)) if text.contains("is trusted")), "{refused:?}");
+        assert!(log.trim(Position(1), &[]).await.is_err());
+        assert!(log.mark_expiring(&[(1, 0)]).await.is_err());
+        let fence = log.fence(head.position).await.expect("fence");
+        assert_eq!((fence.head, fence.trimmed), (head, Position(0)), "nothing happened");
+
+        log.trust(&identity);
+        assert_eq!(log.append(&first).await, Ok(Appended::Committed));
+        assert_eq!(log.mark_expiring(&[(first.position.0 as i64, 0)]).await, Ok(vec![true]));
+        head = first.head();
+        assert!(execute(&url, "SELECT kine_shim.must_be(1)").await.is_err(), "no server runs since 1970");
+    }
 }

@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::link::{Link, Session};
+use super::trust::{self, Trust};
 use super::{append_fault, as_i64};
 use crate::log::{Appended, LogFault, page};
 use crate::model::{Batch, Entry};
@@ -27,7 +28,8 @@ const BATCH_BYTES_MAX: usize = 512 << 20;
 
 /// See the function in the first migration. The comment is what [`FREE_POSITION`] finds waiting statements by.
 const APPEND: &str = "/* kine-shim append */ \
-    SELECT kine_shim.append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    SELECT kine_shim.append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+    WHERE kine_shim.must_be($19)";
 
 /// Asking lasts a second; whoever asks no longer says so, and a writer that is gone is forgotten by the clock.
 const ASK_TURN: &str = "INSERT INTO kine_shim.turn (writer, until) \
@@ -49,6 +51,7 @@ const FREE_POSITION: &str = "SELECT pg_terminate_backend(blocker.pid) \
 
 pub(super) struct Appender {
     link: Link,
+    trust: Arc<Trust>,
     chores: Arc<Link>,
     /// Held from the first poll until the statement is on its way: appends are sent in the order of their first poll, even
     /// while the connection comes back.
@@ -58,9 +61,10 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    pub(super) fn new(link: Link, chores: Arc<Link>) -> Self {
+    pub(super) fn new(link: Link, chores: Arc<Link>, trust: Trust) -> Self {
         Self {
             link,
+            trust: Arc::new(trust),
             chores,
             gate: Mutex::new(()),
             unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)),
@@ -107,9 +111,10 @@ impl Appender {
             Ok(Ok(permit)) => permit,
             _ => return Err(LogFault::OutcomeUnknown("earlier appends are not answered".into())),
         };
-        let batch = batch.clone();
+        let run = self.trust.run(&session).await?;
+        let (batch, trust) = (batch.clone(), self.trust.clone());
         let mut running: BoxFuture<'static, Result<i32, LogFault>> = Box::pin(async move {
-            let answer = execute(session, &batch).await;
+            let answer = execute(session, &batch, run, &trust).await;
             drop(permit);
             answer
         });
@@ -154,7 +159,7 @@ impl Appender {
     }
 }
 
-async fn execute(session: Session, batch: &Batch) -> Result<i32, LogFault> {
+async fn execute(session: Session, batch: &Batch, run: i64, trust: &Trust) -> Result<i32, LogFault> {
     use crate::model::EntryKind::Incarnation;
     let column = |of: fn(&Entry) -> i64| batch.entries.iter().map(|(_, entry)| of(entry)).collect::<Vec<i64>>();
     let small = |number: u32| i32::try_from(number).map_err(|_| LogFault::NotApplied("too many entries".into()));
@@ -190,9 +195,15 @@ async fn execute(session: Session, batch: &Batch) -> Result<i32, LogFault> {
                 (&column(|entry| entry.lease), Type::INT8_ARRAY),
                 (&keys, Type::BYTEA_ARRAY),
                 (&values, Type::BYTEA_ARRAY),
+                (&run, Type::INT8),
             ],
         )
         .await
+        .inspect_err(|error| {
+            if trust::is_refused(error) {
+                trust.doubt()
+            }
+        })
         .map_err(|error| append_fault(&error))?;
     if session.warnings.load(Ordering::SeqCst) != warnings {
         return Err(LogFault::OutcomeUnknown("the wait for a standby was cancelled".into()));

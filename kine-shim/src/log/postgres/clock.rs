@@ -23,7 +23,7 @@ const GET: &str = "SELECT id, renewals, expiring, \
 /// An absent row was never renewed: it is seen as 0 renewals. The rule is checked again on the row's newest version.
 const MARK: &str = "INSERT INTO kine_shim.lease_clock AS clock (id, renewals, expiring, at) \
     SELECT id, seen, true, clock_timestamp() FROM unnest($1::int8[], $2::int8[]) AS lease(id, seen) \
-    WHERE seen = 0 OR EXISTS (SELECT FROM kine_shim.lease_clock known WHERE known.id = lease.id) \
+    WHERE kine_shim.must_be($3) AND (seen = 0 OR EXISTS (SELECT FROM kine_shim.lease_clock known WHERE known.id = lease.id)) \
     ORDER BY id \
     ON CONFLICT (id) DO UPDATE SET expiring = true, at = CASE WHEN clock.expiring THEN clock.at ELSE excluded.at END \
         WHERE clock.renewals = excluded.renewals OR clock.expiring \
@@ -51,12 +51,13 @@ pub(super) async fn get(client: &Client, ids: &[LeaseId]) -> Result<Vec<LeaseClo
     Ok(ids.iter().map(|id| clocks.get(id).copied().unwrap_or_default()).collect())
 }
 
-pub(super) async fn mark_expiring(client: &Client, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+pub(super) async fn mark_expiring(client: &Client, run: i64, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
     // One statement may touch a row once.
     let each: BTreeMap<LeaseId, i64> = seen.iter().copied().collect();
     let ids: Vec<LeaseId> = each.keys().copied().collect();
     let renewals: Vec<i64> = each.values().copied().collect();
-    let parameters: [super::Parameter<'_>; 2] = [(&ids, Type::INT8_ARRAY), (&renewals, Type::INT8_ARRAY)];
+    let parameters: [super::Parameter<'_>; 3] =
+        [(&ids, Type::INT8_ARRAY), (&renewals, Type::INT8_ARRAY), (&run, Type::INT8)];
     let marked = ids_of(&query(client, MARK, &parameters).await?);
     Ok(seen.iter().map(|(id, _)| marked.contains(id)).collect())
 }

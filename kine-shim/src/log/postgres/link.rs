@@ -15,6 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Connector, schema};
 use crate::log::LogFault;
 
+/// Sessions so far.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long a call waits for a lost connection to come back before it says that nothing was sent.
@@ -26,6 +29,8 @@ pub(super) type OnNotify = Box<dyn Fn(Option<&str>) + Send + Sync>;
 /// A live connection's client.
 #[derive(Clone)]
 pub(super) struct Session {
+    /// Tells one session of this process from another.
+    pub(super) number: u64,
     pub(super) client: Arc<Client>,
     /// Counts warnings of the server. One beside a commit means that the wait for a synchronous standby was cancelled.
     pub(super) warnings: Arc<AtomicU64>,
@@ -100,7 +105,11 @@ async fn connect_once(
             client.batch_execute("LISTEN kine_shim").await.map_err(|e| super::unsent(&e))?;
             on_notify(None);
         }
-        publish.send_replace(Some(Session { client: Arc::new(client), warnings }));
+        publish.send_replace(Some(Session {
+            number: SESSIONS.fetch_add(1, Ordering::Relaxed),
+            client: Arc::new(client),
+            warnings,
+        }));
         // From here on only the connection's end matters.
         std::future::pending::<Result<(), LogFault>>().await
     };

@@ -9,6 +9,7 @@ mod link;
 mod read;
 mod schema;
 mod space;
+mod trust;
 mod url;
 
 use std::time::Duration;
@@ -22,8 +23,9 @@ use tokio_postgres::{Client, Row};
 use self::append::Appender;
 use self::hints::Hints;
 use self::link::Link;
+use self::trust::Trust;
 use self::url::Connector;
-use super::{Appended, Fence, LeaseClock, Log, LogFault, Options, Page, Size, page};
+use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Options, Page, Size, page};
 use crate::model::{Batch, LeaseId, Position};
 
 /// No read of ours takes this long on a server that is alive.
@@ -37,6 +39,8 @@ pub struct PostgresLog {
     /// Renewals, trimming, hints out, and freeing stuck positions.
     chores: std::sync::Arc<Link>,
     hints: Hints,
+    /// Of the chores; the appender has its own.
+    trust: Trust,
     fence: super::FenceMode,
 }
 
@@ -55,10 +59,11 @@ impl PostgresLog {
         drop((client, driver));
 
         let chores = std::sync::Arc::new(Link::open("chores", connector.clone()));
+        let trust = Trust::new();
         let hints = Hints::open(connector.clone(), chores.clone());
-        let appender = Appender::new(Link::open("append", connector.clone()), chores.clone());
+        let appender = Appender::new(Link::open("append", connector.clone()), chores.clone(), trust.shared());
         let reads = Link::open("read", connector);
-        Ok(Self { appender, reads, chores, hints, fence: options.fence })
+        Ok(Self { appender, reads, chores, hints, trust, fence: options.fence })
     }
 }
 
@@ -140,6 +145,10 @@ impl Log for PostgresLog {
         Ok(appended)
     }
 
+    fn trust(&self, identity: &Identity) {
+        self.trust.set(identity);
+    }
+
     async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
         let page = read::page(&self.reads.session().await?.client, after, max_bytes).await?;
         let batches = page::contiguous(after, page.trimmed, page.batches)?;
@@ -167,7 +176,9 @@ impl Log for PostgresLog {
     }
 
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
-        space::trim(&self.chores, floor, garbage).await
+        let trimmed = space::trim(&self.chores, &self.trust, floor, garbage).await;
+        // Whatever went wrong: the next try looks first who answers.
+        trimmed.inspect_err(|_| self.trust.doubt())
     }
 
     async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
@@ -179,7 +190,9 @@ impl Log for PostgresLog {
     }
 
     async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
-        clock::mark_expiring(&self.chores.session().await?.client, seen).await
+        let session = self.chores.session().await?;
+        let run = self.trust.run(&session).await?;
+        clock::mark_expiring(&session.client, run, seen).await.inspect_err(|_| self.trust.doubt())
     }
 
     async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {

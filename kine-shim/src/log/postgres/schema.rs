@@ -7,7 +7,10 @@ use super::describe;
 use crate::log::{LogFault, formats};
 
 /// In order; the n-th makes schema version n + 1.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/postgres/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/postgres/0001_log.sql"),
+    include_str!("../../../../migrations/postgres/0002_trust.sql"),
+];
 /// "kineshim".
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;
 const SERVER_VERSION_MIN: i32 = 130_000;

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::link::Link;
+use super::trust::Trust;
 use super::{ANSWER_WITHIN, as_i64, query, unsent};
 use crate::log::{LogFault, Size};
 use crate::model::Position;
@@ -16,7 +17,7 @@ const TRIM_ROWS: usize = 1000;
 
 const RAISE: &str = "UPDATE kine_shim.meta SET trimmed = $1 \
     FROM (SELECT trimmed FROM kine_shim.meta FOR UPDATE) before \
-    WHERE meta.trimmed < $1 RETURNING before.trimmed";
+    WHERE meta.trimmed < $1 AND kine_shim.must_be($2) RETURNING before.trimmed";
 
 const SIZE: &str = "SELECT coalesce(sum(total), 0)::int8, \
         coalesce(sum(total * live / greatest(live + dead, 1)), 0)::int8 \
@@ -24,22 +25,36 @@ const SIZE: &str = "SELECT coalesce(sum(total), 0)::int8, \
           FROM pg_stat_user_tables WHERE schemaname = 'kine_shim') tables";
 
 /// First `trimmed`, then the rows: whoever misses a row can know that it may be missing.
-pub(super) async fn trim(link: &Link, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
-    let client = link.session().await?.client;
-    let raised = query(&client, RAISE, &[(&as_i64(floor), Type::INT8)]).await?;
+pub(super) async fn trim(
+    link: &Link,
+    trust: &Trust,
+    floor: Position,
+    garbage: &[(Position, u32)],
+) -> Result<(), LogFault> {
+    let session = link.session().await?;
+    let run = trust.run(&session).await?;
+    let client = session.client;
+    let raised = query(&client, RAISE, &[(&as_i64(floor), Type::INT8), (&run, Type::INT8)]).await?;
     // A batch at the last floor may have been emptied then; it was kept because it was not below.
     let last_floor: Vec<i64> = raised.iter().map(|row| row.get(0)).collect();
     let (none, mut chunks) = (&[][..], garbage.chunks(TRIM_ROWS));
-    delete(&client, floor, chunks.next().unwrap_or(none), &last_floor).await?;
+    delete(&client, run, floor, chunks.next().unwrap_or(none), &last_floor).await?;
     for chunk in chunks {
-        delete(&link.session().await?.client, floor, chunk, &[]).await?;
+        let session = link.session().await?;
+        delete(&session.client, trust.run(&session).await?, floor, chunk, &[]).await?;
     }
     Ok(())
 }
 
 /// One transaction in one simple message (numbers only, so nothing to escape). The lock lets two trimming shims follow
 /// each other: the second sees which batches the first left empty.
-async fn delete(client: &Client, floor: Position, rows: &[(Position, u32)], more: &[i64]) -> Result<(), LogFault> {
+async fn delete(
+    client: &Client,
+    run: i64,
+    floor: Position,
+    rows: &[(Position, u32)],
+    more: &[i64],
+) -> Result<(), LogFault> {
     let list = |numbers: &mut dyn Iterator<Item = i64>| {
         let mut text = String::new();
         for number in numbers {
@@ -52,7 +67,7 @@ async fn delete(client: &Client, floor: Position, rows: &[(Position, u32)], more
     let subs = list(&mut rows.iter().map(|(_, sub)| i64::from(*sub)));
     let touched = list(&mut rows.iter().map(|(position, _)| as_i64(*position)).chain(more.iter().copied()));
     let statements = format!(
-        "SELECT FROM kine_shim.meta FOR UPDATE; \
+        "SELECT kine_shim.must_be({run}); SELECT FROM kine_shim.meta FOR UPDATE; \
          DELETE FROM kine_shim.log USING unnest('{{{positions}}}'::int8[], '{{{subs}}}'::int4[]) AS gone(position, sub) \
          WHERE log.position = gone.position AND log.sub = gone.sub; \
          DELETE FROM kine_shim.batch WHERE position = ANY ('{{{touched}}}'::int8[]) AND position < {} \
