@@ -182,6 +182,11 @@ impl Endpoint {
 
     pub(super) fn failed(&self, cause: &str) {
         let mut health = self.health.lock();
+        if health.rests_until.is_some_and(|until| until > Instant::now()) {
+            // Asked all the same, because all rest: that proves nothing new.
+            tracing::debug!(endpoint = %self.name, cause, "store endpoint still fails");
+            return;
+        }
         let rest = REST_MIN.saturating_mul(1 << health.failures.min(8)).min(REST_MAX);
         health.failures = health.failures.saturating_add(1);
         health.rests_until = Some(Instant::now() + rest);

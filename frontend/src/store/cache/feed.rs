@@ -157,7 +157,7 @@ impl Feed {
     async fn stream(&self) -> End {
         let (requests, mut responses) = match timeout(OPEN_LIMIT, self.open()).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(status)) => return End::Broken(status.to_string()),
+            Ok(Err(status)) => return End::Broken(status.message().to_owned()),
             Err(_) => {
                 self.channel.distrust_silent(OPEN_LIMIT);
                 return End::Broken("opening the watch took too long".into());
@@ -178,7 +178,7 @@ impl Feed {
                         }
                     }
                     Ok(None) => return End::Broken("the store closed the watch".into()),
-                    Err(status) => return End::Broken(status.to_string()),
+                    Err(status) => return End::Broken(status.message().to_owned()),
                 },
                 () = tokio::time::sleep_until(answer_by), if asked.is_some() => {
                     return End::Broken("a progress request was not answered".into());
