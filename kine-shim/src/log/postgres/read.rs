@@ -8,16 +8,10 @@ use super::{as_i64, as_position, query};
 use crate::log::{Fence, FenceMode, Identity, LogFault, Page};
 use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
 
-/// Cuts by the batches' recorded sizes, before any row is touched. The lateral join keeps the planner on the primary key,
-/// whatever it believes about the tables; the rows come unsorted, which costs nothing here and no sort of values there.
-const PAGE: &str = "SELECT meta.trimmed, batch.position, batch.id, batch.prev_id, batch.first_revision, \
-        batch.last_revision, batch.writer, batch.at_ms, \
-        log.sub, log.kind, log.revision, log.sub_revision, log.create_revision, log.version, log.lease, log.key, log.value \
-    FROM kine_shim.meta \
-    LEFT JOIN (SELECT sized.*, sum(bytes) OVER (ORDER BY position) - bytes AS before \
-               FROM (SELECT * FROM kine_shim.batch WHERE position > $1 ORDER BY position LIMIT 4096) sized) batch \
-        ON batch.before < $2 \
-    LEFT JOIN LATERAL (SELECT * FROM kine_shim.log WHERE log.position = batch.position OFFSET 0) log ON true";
+/// See the function in the first migration.
+const PAGE: &str = "SELECT trimmed, position, id, prev_id, first_revision, last_revision, writer, at_ms, \
+        sub, kind, revision, sub_revision, create_revision, version, lease, key, value \
+    FROM kine_shim.page_v1($1, $2)";
 
 const FENCE: &str = "SELECT head.position, head.id, head.last_revision, \
         (SELECT id FROM kine_shim.batch WHERE position = $1), meta.trimmed, meta.incarnation, pg_is_in_recovery(), \
