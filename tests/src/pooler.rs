@@ -20,13 +20,16 @@ use crate::{
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// As PostgreSQL's: ends what it started as soon as its own standard input ends.
+/// As PostgreSQL's: ends what it started, and removes its folder, as soon as its own standard input ends.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
+dir=$1; shift
 "$@" >/dev/null 2>&1 </dev/null &
 pooler=$!
 read -r _
 kill -KILL "$pooler" 2>/dev/null
+rm -rf "$dir"/*
+rmdir "$dir" 2>/dev/null
 "#;
 
 pub struct Pooler {
@@ -72,7 +75,13 @@ impl Pooler {
             chown(&config, Some(user.uid), Some(user.gid))?;
         }
         let mut command = as_user(user.as_ref(), Path::new("/bin/sh"));
-        command.args(["-c", WATCHDOG, "watchdog"]).arg(program).arg(&config).current_dir("/").process_group(0);
+        command
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(dir.path())
+            .arg(program)
+            .arg(&config)
+            .current_dir("/")
+            .process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let pooler = Self { watchdog: command.spawn().context("starting PgBouncer")?, port, dir };
         let deadline = Instant::now() + READY_WITHIN;
