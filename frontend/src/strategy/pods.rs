@@ -32,6 +32,11 @@ fn quality_of_service(object: &Object) -> &'static str {
         let text = container.at(&["resources", part, resource])?.as_str()?;
         (text != "0").then(|| text.to_owned())
     };
+    let whole = object.get(&["spec"]).filter(|spec| {
+        let any = |part: &str| spec.at(&["resources", part]).and_then(Value::as_map).is_some_and(|m| !m.is_empty());
+        any("requests") || any("limits")
+    });
+    let containers = whole.map_or(containers, |spec| vec![spec]);
     let mut asks = false;
     let mut guaranteed = !containers.is_empty();
     for container in containers {

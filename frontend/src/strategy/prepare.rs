@@ -29,6 +29,7 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
             object.set(&["status", "lastPhaseTransitionTime"], time_now(ctx));
         }
         ("batch", "jobs") => generate_selector(object),
+        ("apps", "daemonsets") => object.set_annotation(TEMPLATE_GENERATION, "1"),
         _ => {}
     }
 }
@@ -46,6 +47,7 @@ pub fn prepare_update(_ctx: &Context, target: &Target, object: &mut Object, old:
                 ("", "secrets") => fold_string_data(object),
                 ("", "pods") => pods::prepare_update(object, old),
                 ("", "namespaces") => namespaces::prepare_update(object, old),
+                ("apps", "daemonsets") => count_template(object, old),
                 _ => {}
             }
             count_generation(target, row, object, old);
@@ -66,6 +68,16 @@ pub fn prepare_update(_ctx: &Context, target: &Target, object: &mut Object, old:
     }
 }
 
+/// How often a DaemonSet's template has changed; the one workload that still shows it.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn count_template(object: &mut Object, old: &Object) {
+    let template = ["spec", "template"];
+    let before: i64 = old.annotation(TEMPLATE_GENERATION).and_then(|text| text.parse().ok()).unwrap_or(1);
+    let changed = !same(object.get(&template), old.get(&template));
+    object.set_annotation(TEMPLATE_GENERATION, &(before + i64::from(changed)).to_string());
+}
+
 fn count_generation(target: &Target, row: &rows::Row, object: &mut Object, old: &Object) {
     let changed = if target.resource.custom {
         object
@@ -78,7 +90,10 @@ fn count_generation(target: &Target, row: &rows::Row, object: &mut Object, old: 
                     && !same(object.get(&[&name]), old.get(&[&name]))
             })
     } else {
-        row.spec.iter().any(|field| !same(object.get(&[field]), old.get(&[field])))
+        row.spec.iter().any(|field| {
+            let path: Vec<&str> = field.split('.').collect();
+            !same(object.get(&path), old.get(&path))
+        })
     };
     if (row.counted || target.resource.custom) && changed {
         object.set_generation(old.generation() + 1);

@@ -50,7 +50,7 @@ static ROWS: &[Row] = &[
     row("batch", "cronjobs", SPEC, true, true),
     row("batch", "jobs", SPEC, true, true),
     row("certificates.k8s.io", "certificatesigningrequests", &[], false, true),
-    row("discovery.k8s.io", "endpointslices", &["endpoints", "ports", "addressType"], true, false),
+    row("discovery.k8s.io", "endpointslices", &["endpoints", "ports", "addressType", "metadata.labels"], true, false),
     row("flowcontrol.apiserver.k8s.io", "flowschemas", SPEC, true, true),
     row("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations", SPEC, true, true),
     row("networking.k8s.io", "ingressclasses", SPEC, true, false),
@@ -62,7 +62,6 @@ static ROWS: &[Row] = &[
     row("resource.k8s.io", "resourceclaims", &[], false, true),
     row("resource.k8s.io", "resourceslices", SPEC, true, false),
     row("scheduling.k8s.io", "priorityclasses", &[], true, false),
-    row("storage.k8s.io", "csidrivers", SPEC, true, false),
     row("storage.k8s.io", "volumeattachments", &[], false, true),
 ];
 

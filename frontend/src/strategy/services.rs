@@ -62,6 +62,7 @@ pub fn keep_claims(target: &Target, object: &mut Object, old: &Object) {
     if target.row() != ("", "services") || target.subresource.is_some() {
         return;
     }
+    drop_fields_of_other_types(object, old);
     if text(object, "type") == "ExternalName" {
         if text(old, "type") != "ExternalName" {
             for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
@@ -81,6 +82,26 @@ pub fn keep_claims(target: &Target, object: &mut Object, old: &Object) {
         }
     }
     settle_node_ports(object, old);
+}
+
+/// A Service that changes its type loses what only the old type has, unless the client set it anew.
+fn drop_fields_of_other_types(object: &mut Object, old: &Object) {
+    let outside = |s: &Object| matches!(text(s, "type"), "NodePort" | "LoadBalancer");
+    let mut fields: Vec<&str> = Vec::new();
+    if outside(old) && !outside(object) {
+        fields.extend(["externalTrafficPolicy", "healthCheckNodePort"]);
+    }
+    if text(old, "type") == "LoadBalancer" && text(object, "type") != "LoadBalancer" {
+        fields.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    if text(object, "type") == "ExternalName" && text(old, "type") != "ExternalName" {
+        fields.push("internalTrafficPolicy");
+    }
+    for field in fields {
+        if object.get(&["spec", field]) == old.get(&["spec", field]) {
+            object.remove(&["spec", field]);
+        }
+    }
 }
 
 /// Ports that stay keep their node port; a type without node ports drops those that it did not choose itself.
@@ -140,6 +161,12 @@ pub async fn claim(
     }
     if needs_node_ports(object) {
         choose_node_ports(ctx, target, object)?;
+    }
+    let checks_health = text(object, "type") == "LoadBalancer" && text(object, "externalTrafficPolicy") == "Local";
+    if checks_health && object.get_i64(&["spec", "healthCheckNodePort"]).unwrap_or(0) == 0 {
+        let own: Vec<(i64, i64)> = ports_of(object).into_iter().map(|p| (p.0, p.2)).collect();
+        let port = free_node_port(&node_ports_in_use(ctx, target, object), &own)?;
+        object.set(&["spec", "healthCheckNodePort"], port);
     }
     if let Some(old) = old.filter(|old| needs_address(old) && !dry_run)
         && text(old, "clusterIP") != text(object, "clusterIP")
@@ -297,7 +324,11 @@ fn node_ports_in_use(ctx: &Context, target: &Target, object: &Object) -> HashSet
     let Ok(snapshot) = ctx.store.cache().snapshot(&scope) else { return HashSet::new() };
     let others = snapshot.iter().filter(|e| e.name() != object.name() || e.namespace() != target.namespace);
     let services = others.filter_map(|entry| target.decode_any(&entry.stored()).ok());
-    services.flat_map(|service| ports_of(&service)).map(|(_, _, node)| node).filter(|node| *node != 0).collect()
+    let ports = |service: Object| {
+        let health = service.get_i64(&["spec", "healthCheckNodePort"]).unwrap_or(0);
+        ports_of(&service).into_iter().map(|(_, _, node)| node).chain([health])
+    };
+    services.flat_map(ports).filter(|node| *node != 0).collect()
 }
 
 /// Gives back what a removed object had taken.

@@ -1,7 +1,14 @@
 //! The rules of single kinds, chosen by the row of their resource.
 
-use super::names::{self, NameRule};
-use crate::{schema::Object, status::FieldError};
+use super::{meta::json, names, names::NameRule, pods, services, workloads};
+use crate::{
+    schema::{Object, Value},
+    status::FieldError,
+    strategy::same,
+};
+
+pub(super) const IMMUTABLE: &str = "field is immutable";
+const DATA_BYTES_MAX: usize = 1024 * 1024;
 
 /// The form of names.
 pub(super) fn name_rule(row: (&str, &str)) -> NameRule {
@@ -19,14 +26,240 @@ pub(super) fn replaces_metadata_check(row: (&str, &str)) -> bool {
     matches!(row, ("", "events") | ("events.k8s.io", "events"))
 }
 
-pub(super) fn validate(_row: (&str, &str), _object: &Object) -> Vec<FieldError> {
-    Vec::new()
+/// Finalizers of built-in kinds must be qualified, or one of the few that are old.
+pub(super) fn finalizers(object: &Object) -> Vec<FieldError> {
+    let known = ["kubernetes", "orphan", "foregroundDeletion"];
+    let odd = object.finalizers().enumerate().filter(|(_, f)| !f.contains('/') && !known.contains(f));
+    odd.map(|(at, finalizer)| {
+        let detail = "name is neither a standard finalizer name nor is it fully qualified";
+        FieldError::invalid(format!("metadata.finalizers[{at}]"), finalizer, detail)
+    })
+    .collect()
 }
 
-pub(super) fn validate_update(_row: (&str, &str), _object: &Object, _old: &Object) -> Vec<FieldError> {
-    Vec::new()
+pub(super) fn validate(row: (&str, &str), object: &Object) -> Vec<FieldError> {
+    match row {
+        ("", "configmaps") => config_map(object),
+        ("", "secrets") => secret(object),
+        ("", "pods") => pods::validate(object.get(&["spec"]), "spec"),
+        ("", "services") => services::validate(object),
+        ("", "events") => event(object),
+        ("", "replicationcontrollers") | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
+            workloads::validate(row, object)
+        }
+        ("batch", "jobs") => pods::validate_template(object.get(&["spec", "template"]), "spec.template"),
+        ("coordination.k8s.io", "leases") => lease(object),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_reference(object),
+        _ => Vec::new(),
+    }
 }
 
-pub(super) fn warnings(_row: (&str, &str), _object: &Object) -> Vec<String> {
-    Vec::new()
+pub(super) fn validate_update(row: (&str, &str), object: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = match row {
+        ("", "configmaps") => frozen(object, old, &["data", "binaryData"]),
+        ("", "secrets") => {
+            let mut errors = unchanged(object, old, &[&["type"]]);
+            errors.extend(frozen(object, old, &["data"]));
+            errors
+        }
+        ("", "services") => services::validate_update(object, old),
+        ("", "pods") => return pods::validate_update(object, old),
+        ("scheduling.k8s.io", "priorityclasses") => forbidden_change(object, old, "value"),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_change(object, old),
+        _ => Vec::new(),
+    };
+    errors.extend(validate(row, object));
+    match row {
+        ("apps", "deployments" | "replicasets" | "daemonsets") => {
+            errors.extend(unchanged(object, old, &[&["spec", "selector"]]));
+        }
+        ("apps", "statefulsets") => errors.extend(workloads::stateful_set_change(object, old)),
+        ("batch", "jobs") => {
+            errors.extend(unchanged(
+                object,
+                old,
+                &[&["spec", "completions"], &["spec", "selector"], &["spec", "template"]],
+            ));
+        }
+        ("storage.k8s.io", "storageclasses") => {
+            for field in ["parameters", "provisioner"] {
+                if !same(object.get(&[field]), old.get(&[field])) {
+                    errors.push(FieldError::forbidden(field, format!("updates to {field} are forbidden.")));
+                }
+            }
+            errors.extend(unchanged(object, old, &[&["reclaimPolicy"], &["volumeBindingMode"]]));
+        }
+        ("storage.k8s.io", "volumeattributesclasses") => {
+            for (field, label) in [("driverName", "driverName"), ("parameters", "parameters")] {
+                if !same(object.get(&[field]), old.get(&[field])) {
+                    errors.push(FieldError::forbidden(field, format!("updates to {label} are forbidden.")));
+                }
+            }
+        }
+        _ => {}
+    }
+    errors
+}
+
+/// Fields that never change.
+fn unchanged(object: &Object, old: &Object, paths: &[&[&str]]) -> Vec<FieldError> {
+    let changed = paths.iter().filter(|path| !same(object.get(path), old.get(path)));
+    changed
+        .map(|path| {
+            let printed = object.get(path).map_or("null".to_owned(), json);
+            FieldError::invalid_value(path.join("."), printed, IMMUTABLE)
+        })
+        .collect()
+}
+
+fn forbidden_change(object: &Object, old: &Object, field: &str) -> Vec<FieldError> {
+    let changed = !same(object.get(&[field]), old.get(&[field]));
+    changed.then(|| FieldError::forbidden(field, "may not be changed in an update.")).into_iter().collect()
+}
+
+/// Objects that were declared immutable, for good.
+fn frozen(object: &Object, old: &Object, fields: &[&str]) -> Vec<FieldError> {
+    const SET: &str = "field is immutable when `immutable` is set";
+    if old.get_bool(&["immutable"]) != Some(true) {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    if object.get_bool(&["immutable"]) != Some(true) {
+        errors.push(FieldError::forbidden("immutable", SET));
+    }
+    for field in fields {
+        if !same(object.get(&[field]), old.get(&[field])) {
+            errors.push(FieldError::forbidden(*field, SET));
+        }
+    }
+    errors
+}
+
+fn size_of(value: &Value) -> usize {
+    match value {
+        Value::Str(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
+/// The keys and the size of a map of data; `other` is where no key may stand too.
+fn data(object: &Object, field: &str, other: Option<&str>) -> (Vec<FieldError>, usize) {
+    let mut errors = Vec::new();
+    let mut size = 0;
+    let Some(map) = object.get_map(&[field]) else { return (errors, 0) };
+    for (key, value) in map.iter() {
+        let path = format!("{field}[{key}]");
+        errors.extend(names::config_key(key).into_iter().map(|c| FieldError::invalid(path.as_str(), key, c)));
+        let twice = other.is_some_and(|other| object.get(&[other, key]).is_some());
+        if twice {
+            let detail = format!("duplicate of key present in {}", other.unwrap_or_default());
+            errors.push(FieldError::invalid(path.as_str(), key, detail));
+        }
+        size += size_of(value);
+    }
+    (errors, size)
+}
+
+fn config_map(object: &Object) -> Vec<FieldError> {
+    let (mut errors, texts) = data(object, "data", Some("binaryData"));
+    let (more, bytes) = data(object, "binaryData", None);
+    errors.extend(more);
+    if texts + bytes > DATA_BYTES_MAX {
+        errors.push(FieldError::too_long("", DATA_BYTES_MAX));
+    }
+    errors
+}
+
+fn secret(object: &Object) -> Vec<FieldError> {
+    let (mut errors, size) = data(object, "data", None);
+    if size > DATA_BYTES_MAX {
+        errors.push(FieldError::too_long("data", DATA_BYTES_MAX));
+    }
+    let has = |key: &str| object.get(&["data", key]).is_some_and(|v| size_of(v) > 0);
+    let present = |key: &str| object.get(&["data", key]).is_some();
+    match object.get_str(&["type"]).unwrap_or_default() {
+        "kubernetes.io/service-account-token" => {
+            let name = "kubernetes.io/service-account.name";
+            if object.annotation(name).unwrap_or_default().is_empty() {
+                errors.push(FieldError::required(format!("metadata.annotations[{name}]"), ""));
+            }
+        }
+        "kubernetes.io/dockercfg" if !present(".dockercfg") => {
+            errors.push(FieldError::required("data[.dockercfg]", ""));
+        }
+        "kubernetes.io/dockerconfigjson" if !present(".dockerconfigjson") => {
+            errors.push(FieldError::required("data[.dockerconfigjson]", ""));
+        }
+        "kubernetes.io/basic-auth" if !present("username") && !present("password") => {
+            errors.push(FieldError::required("data[username]", ""));
+            errors.push(FieldError::required("data[password]", ""));
+        }
+        "kubernetes.io/ssh-auth" if !has("ssh-privatekey") => {
+            errors.push(FieldError::required("data[ssh-privatekey]", ""));
+        }
+        "kubernetes.io/tls" => {
+            for key in ["tls.crt", "tls.key"].into_iter().filter(|key| !present(key)) {
+                errors.push(FieldError::required(format!("data[{key}]"), ""));
+            }
+        }
+        _ => {}
+    }
+    errors
+}
+
+fn event(object: &Object) -> Vec<FieldError> {
+    let about = object.get_str(&["involvedObject", "namespace"]).unwrap_or_default();
+    let own = object.namespace();
+    let fits = own == about || (about.is_empty() && matches!(own, "" | "default" | "kube-system"));
+    let detail = "does not match event.namespace";
+    (!fits).then(|| FieldError::invalid("involvedObject.namespace", about, detail)).into_iter().collect()
+}
+
+fn lease(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if let Some(seconds) = object.get_i64(&["spec", "leaseDurationSeconds"]).filter(|s| *s <= 0) {
+        errors.push(FieldError::invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0"));
+    }
+    if let Some(count) = object.get_i64(&["spec", "leaseTransitions"]).filter(|c| *c < 0) {
+        let detail = "must be greater than or equal to 0";
+        errors.push(FieldError::invalid_value("spec.leaseTransitions", count, detail));
+    }
+    errors
+}
+
+fn role_reference(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let text = |field| object.get_str(&["roleRef", field]).unwrap_or_default();
+    if text("apiGroup") != "rbac.authorization.k8s.io" {
+        errors.push(FieldError::not_supported("roleRef.apiGroup", text("apiGroup"), &["rbac.authorization.k8s.io"]));
+    }
+    let cluster = object.gvk().kind == "ClusterRoleBinding";
+    let kinds: &[&str] = if cluster { &["ClusterRole"] } else { &["ClusterRole", "Role"] };
+    if !kinds.contains(&text("kind")) {
+        errors.push(FieldError::not_supported("roleRef.kind", text("kind"), kinds));
+    }
+    if text("name").is_empty() {
+        errors.push(FieldError::required("roleRef.name", ""));
+    }
+    errors
+}
+
+/// The value is printed with Go's names of its fields.
+fn role_change(object: &Object, old: &Object) -> Vec<FieldError> {
+    if same(object.get(&["roleRef"]), old.get(&["roleRef"])) {
+        return Vec::new();
+    }
+    let text = |field| crate::status::go_quote(object.get_str(&["roleRef", field]).unwrap_or_default());
+    let printed = format!("{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}", text("apiGroup"), text("kind"), text("name"));
+    vec![FieldError::invalid_value("roleRef", printed, "cannot change roleRef")]
+}
+
+pub(super) fn warnings(row: (&str, &str), _object: &Object) -> Vec<String> {
+    match row {
+        ("", "endpoints") => {
+            vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+        }
+        _ => Vec::new(),
+    }
 }

@@ -5,6 +5,9 @@
 mod kinds;
 mod meta;
 pub mod names;
+mod pods;
+mod services;
+mod workloads;
 
 use crate::{schema::Object, status::FieldError};
 
@@ -13,6 +16,9 @@ pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object) -> 
     let mut errors = kinds::replaces_metadata_check(row)
         .then(Vec::new)
         .unwrap_or_else(|| meta::validate(object, namespaced, kinds::name_rule(row)));
+    if !custom(object) {
+        errors.extend(kinds::finalizers(object));
+    }
     errors.extend(kinds::validate(row, object));
     if errors.is_empty() {
         errors = meta::validate(object, namespaced, names::path_segment_name);
@@ -41,4 +47,8 @@ pub fn validate_update(
 /// What the client is warned of.
 pub fn warnings(row: (&str, &str), object: &Object) -> Vec<String> {
     kinds::warnings(row, object)
+}
+
+fn custom(object: &Object) -> bool {
+    object.ty().custom
 }

@@ -50,7 +50,8 @@ impl Page {
 
 /// Reads what the options select.
 pub(super) async fn read(ctx: &Context, target: &Target, options: &ListOptions) -> Result<Page, ApiError> {
-    let revision = options.revision().map_err(ApiError::bad_request)?;
+    let revision =
+        options.revision().map_err(|error| ApiError::bad_request(format!("invalid resource version: {error}")))?;
     let scope = select::scope(ctx, target)?;
     let mut start_key = None;
     let at = if options.continue_token.is_empty() {

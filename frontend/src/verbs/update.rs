@@ -153,6 +153,7 @@ fn prepare_update(
     } else {
         object.set_generation(old.generation());
     }
+    object.set_self_link("");
     strategy::prepare_update(ctx, target, object, old);
     if object.uid().is_empty() {
         object.set_uid(old.uid());
