@@ -9,7 +9,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{authn::User, context::Context, pipeline::Warnings, registry::Resource, schema::Object, status::ApiError};
+use crate::{
+    authn::User,
+    context::Context,
+    pipeline::Warnings,
+    registry::Resource,
+    request_info::{RequestInfo, Verb},
+    schema::Object,
+    status::ApiError,
+};
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,5 +94,37 @@ impl Admission {
 
     pub fn is_empty(&self) -> bool {
         self.plugins.is_empty()
+    }
+}
+
+/// The namespaces that a cluster cannot be without.
+const IMMORTAL_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+/// Refusals that need no object, only its name: they come before the store is asked.
+pub fn refuse_by_name(info: &RequestInfo) -> Result<(), ApiError> {
+    let is_namespace = info.group.is_empty() && info.resource == "namespaces" && info.subresource.is_empty();
+    if info.verb == Verb::Delete && is_namespace && IMMORTAL_NAMESPACES.contains(&info.name.as_str()) {
+        return Err(ApiError::forbidden(&info.group_resource(), &info.name, "this namespace may not be deleted"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::request_info::Query;
+
+    #[test]
+    fn some_namespaces_may_not_be_deleted() {
+        let judge = |path: &'static str| {
+            let info = RequestInfo::parse(&Method::DELETE, &http::Uri::from_static(path), &Query::default()).unwrap();
+            refuse_by_name(&info)
+        };
+        let refusal = judge("/api/v1/namespaces/default").unwrap_err();
+        assert_eq!(refusal.message, "namespaces \"default\" is forbidden: this namespace may not be deleted");
+        assert!(judge("/api/v1/namespaces/kube-node-lease").is_ok());
+        assert!(judge("/api/v1/namespaces/default/pods/default").is_ok());
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Authorized, Server, is_read};
 use crate::{
+    admission,
     body::{self, Body},
     discovery, openapi,
     request_info::RequestInfo,
@@ -82,6 +83,7 @@ impl Server {
             if info.parts.len() > 3 && info.subresource != "proxy" {
                 return Err(ApiError::resource_not_found());
             }
+            admission::refuse_by_name(info)?;
             if let Some(text) = deprecation(info) {
                 authorized.request().warnings.add(text);
             }
