@@ -414,7 +414,9 @@ impl Inner {
             while stream.watchers.contains_key(&stream.next_id) {
                 stream.next_id += 1;
             }
-            stream.next_id
+            // Not given out again when its watcher ends: late messages of one must not pass for those of another.
+            stream.next_id += 1;
+            stream.next_id - 1
         });
         stream.control.push_back(WatchMessage::Created { id, header_revision });
         let start = request.start.unwrap_or(header_revision + 1);

@@ -129,6 +129,16 @@ async fn cancel_and_progress_are_answered_and_an_unknown_id_is_not() {
 }
 
 #[tokio::test]
+async fn an_id_that_the_server_chose_is_not_given_out_again() {
+    let served = serve().await;
+    let mut watching = Watching::open(&served).await;
+    assert_eq!(watching.create(all()).await.watch_id, 0);
+    watching.ask(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 0 })).await;
+    assert!(watching.next().await.canceled);
+    assert_eq!(watching.create(all()).await.watch_id, 1);
+}
+
+#[tokio::test]
 async fn a_large_response_comes_in_fragments_where_they_are_wished() {
     let mut served = serve_with(GrpcOptions { max_request_bytes: 4_000, ..GrpcOptions::default() }).await;
     for key in ["a", "b", "c", "d", "e", "f"] {
