@@ -32,6 +32,8 @@ pub(super) struct Client {
     revision: Revision,
     leases: Vec<(LeaseId, i64)>,
     count: usize,
+    /// Every other call is about a lease.
+    loves_leases: bool,
 }
 
 fn all_keys() -> KeyRange {
@@ -83,7 +85,17 @@ fn swap_of(key: &Key, expected: Revision, then: TxnOp) -> Op {
 impl Client {
     pub(super) fn new(id: usize, seed: u64, shims: Shims, history: Arc<History>) -> Self {
         let rng = StdRng::seed_from_u64(seed ^ (0xC11E47 + id as u64));
-        Self { id, rng, shims, history, seen: BTreeMap::new(), revision: 1, leases: Vec::new(), count: 0 }
+        Self {
+            id,
+            rng,
+            shims,
+            history,
+            seen: BTreeMap::new(),
+            revision: 1,
+            leases: Vec::new(),
+            count: 0,
+            loves_leases: seed.is_multiple_of(4),
+        }
     }
 
     pub(super) async fn run(mut self, calls: usize) {
@@ -116,7 +128,8 @@ impl Client {
             Some((id, _)) if self.rng.random_bool(0.3) => *id,
             _ => 0,
         };
-        match self.rng.random_range(0..100) {
+        let least = if self.loves_leases && self.rng.random_bool(0.5) { 91 } else { 0 };
+        match self.rng.random_range(least..100) {
             0..22 => Call::Put { key, value, lease },
             22..28 => Call::Delete { key },
             28..55 => Call::Swap { key, expected, value },

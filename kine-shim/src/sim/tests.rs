@@ -43,7 +43,7 @@ fn every_seed_keeps_every_invariant() {
     }
     let seeds = match from_env("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..from_env("SIM_SEEDS").unwrap_or(300),
+        None => 0..from_env("SIM_SEEDS").unwrap_or(600),
     };
     if let Some((seed, what)) = first_failure(seeds, |_| {}) {
         panic!("{what}\n{:?}\nreplay with: SIM_SEED={seed} cargo test -p kine-shim --lib sim::", Scenario::draw(seed));
