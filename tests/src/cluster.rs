@@ -15,6 +15,7 @@ use crate::{
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const WINDOW: u32 = 16 << 20;
 const POLL: Duration = Duration::from_millis(25);
 
 /// What to start. `endpoint` is the shims' `--endpoint`; `None` means a SQLite file in the cluster's own folder.
@@ -159,7 +160,10 @@ impl Cluster {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.pem("pki/ca.crt")?))
             .identity(Identity::from_pem(self.pem("pki/frontend.crt")?, self.pem("pki/frontend.key")?));
-        Ok(Endpoint::from_shared(self.shims[shim].url.clone())?.tls_config(tls)?.connect().await?)
+        // Wide windows: the h2 crate gives up a connection on which too many small frames wait to be read, and counts by window.
+        let endpoint = Endpoint::from_shared(self.shims[shim].url.clone())?.tls_config(tls)?;
+        let endpoint = endpoint.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
+        Ok(endpoint.connect().await?)
     }
 
     /// Waits until a shim answers a linearizable read.
