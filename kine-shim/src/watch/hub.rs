@@ -9,19 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::index::{Index, Slot};
+use super::ring::Ring;
 use super::{Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest};
 use crate::model::{KeyRange, RangeEnd, Revision, RevisionEvents};
 use crate::state::State;
 
-/// What the ring holds at most; older events come from the state's history.
-const RING_REVISIONS: usize = 16_384;
-const RING_BYTES: usize = 64 << 20;
 /// Commits that wait for their marks; more are forgotten and every watcher reads on from history.
 const INCOMING_REVISIONS: usize = 8_192;
-/// What one message carries at most (but at least one revision).
-pub(super) const MESSAGE_REVISIONS: usize = 1_000;
-pub(super) const MESSAGE_BYTES: usize = 2 << 20;
-
 pub(crate) struct Hub {
     incoming: Mutex<Incoming>,
     inner: Mutex<Inner>,
@@ -47,13 +41,6 @@ enum Events {
     },
     /// A new incarnation: nothing that was watched goes on.
     Reset,
-}
-
-/// Every event with `start <= revision <= watermark`, a revision an element, contiguous.
-struct Ring {
-    start: Revision,
-    revisions: VecDeque<(Arc<RevisionEvents>, usize)>,
-    bytes: usize,
 }
 
 struct Inner {
@@ -123,7 +110,7 @@ pub(super) enum Source {
 
 impl Hub {
     pub(crate) fn new(state: State) -> Self {
-        let ring = Ring { start: state.revision() + 1, revisions: VecDeque::new(), bytes: 0 };
+        let ring = Ring::new(state.revision() + 1);
         let inner = Inner {
             state,
             ring,
@@ -298,48 +285,6 @@ impl Incoming {
     }
 }
 
-impl Ring {
-    fn push(&mut self, events: Arc<RevisionEvents>) {
-        let bytes = size_of(&events);
-        self.bytes += bytes;
-        self.revisions.push_back((events, bytes));
-        while self.revisions.len() > RING_REVISIONS || self.bytes > RING_BYTES && self.revisions.len() > 1 {
-            if let Some((events, bytes)) = self.revisions.pop_front() {
-                self.bytes -= bytes;
-                self.start = events.revision + 1;
-            }
-        }
-    }
-
-    fn restart(&mut self, start: Revision) {
-        *self = Ring { start, revisions: VecDeque::new(), bytes: 0 };
-    }
-
-    /// The revisions from `from` to `upto` that fit into one message, and whether more follow.
-    fn piece(&self, from: Revision, upto: Revision) -> (Vec<Arc<RevisionEvents>>, bool) {
-        let at = usize::try_from(from - self.start).unwrap_or(0).min(self.revisions.len());
-        let mut piece = Vec::new();
-        let mut total = 0;
-        for (events, bytes) in self.revisions.range(at..) {
-            total += bytes;
-            let is_full = piece.len() == MESSAGE_REVISIONS || !piece.is_empty() && total > MESSAGE_BYTES;
-            if is_full || events.revision > upto {
-                return (piece, true);
-            }
-            piece.push(events.clone());
-        }
-        (piece, false)
-    }
-}
-
-pub(super) fn size_of(events: &RevisionEvents) -> usize {
-    let sizes = events.events.iter().map(|event| {
-        let prev = event.prev.as_ref().map_or(0, |prev| prev.value.len());
-        128 + event.kv.key.len() + event.kv.value.len() + prev
-    });
-    sizes.sum()
-}
-
 impl Inner {
     fn watermark(&self) -> Revision {
         self.state.revision()
@@ -363,7 +308,7 @@ impl Inner {
         match commit.events {
             Events::These(events) => events.into_iter().for_each(|events| self.mark_concerned(events)),
             Events::Forgotten { since } => {
-                self.ring.restart(self.watermark() + 1);
+                self.ring = Ring::new(self.watermark() + 1);
                 (0..self.watchers.len()).for_each(|slot| self.mark(slot, since));
             }
             Events::Reset => self.cancel_all(),
@@ -457,7 +402,7 @@ impl Inner {
 
     fn cancel_all(&mut self) {
         let (header_revision, compacted) = (self.watermark(), Some(self.state.compacted()));
-        self.ring.restart(header_revision + 1);
+        self.ring = Ring::new(header_revision + 1);
         for at in 0..self.streams.len() {
             let Some(stream) = &mut self.streams[at] else { continue };
             stream.dirty.clear();
@@ -533,7 +478,7 @@ impl Inner {
         watcher.quiet = false;
         let upto = stream.progress.unwrap_or(self.state.revision());
         let (id, range, filters) = (watcher.id, watcher.range.clone(), watcher.filters);
-        let source = if from < self.ring.start {
+        let source = if from < self.ring.start() {
             Source::History(Box::new(self.state.clone()))
         } else {
             let (piece, more) = self.ring.piece(from, upto);

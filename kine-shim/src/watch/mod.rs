@@ -4,6 +4,7 @@
 
 mod hub;
 mod index;
+mod ring;
 mod stream;
 
 use std::sync::Arc;

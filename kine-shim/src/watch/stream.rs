@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::hub::{Hub, MESSAGE_BYTES, MESSAGE_REVISIONS, Reading, Source, Step, size_of};
+use super::hub::{Hub, Reading, Source, Step};
+use super::ring::{MESSAGE_BYTES, MESSAGE_REVISIONS, size_of};
 use super::{Filters, WatchId, WatchMessage, WatchRequest};
 use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
 
