@@ -23,10 +23,15 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
         ("", "namespaces") => namespaces::prepare_create(object),
         ("", "pods") => pods::prepare_create(object),
         ("", "secrets") => fold_string_data(object),
-        ("", "persistentvolumeclaims") => drop(object.set(&["status", "phase"], "Pending")),
+        ("", "persistentvolumeclaims") => {
+            object.set(&["status", "phase"], "Pending");
+            protect(object, "kubernetes.io/pvc-protection");
+        }
+        ("storage.k8s.io", "volumeattributesclasses") => protect(object, "kubernetes.io/vac-protection"),
         ("", "persistentvolumes") => {
             object.set(&["status", "phase"], "Pending");
             object.set(&["status", "lastPhaseTransitionTime"], time_now(ctx));
+            protect(object, "kubernetes.io/pv-protection");
         }
         ("batch", "jobs") => generate_selector(object),
         ("apps", "daemonsets") => object.set_annotation(TEMPLATE_GENERATION, "1"),
@@ -122,6 +127,15 @@ fn keep_all_but_status(target: &Target, object: &mut Object, old: &Object) {
             object.set_resource_version(&version);
         }
         _ => {}
+    }
+}
+
+/// What is in use is not removed before its controller says so.
+fn protect(object: &mut Object, finalizer: &str) {
+    let mut finalizers: Vec<String> = object.finalizers().map(str::to_owned).collect();
+    if !finalizers.iter().any(|f| f == finalizer) {
+        finalizers.push(finalizer.to_owned());
+        object.set_finalizers(finalizers.iter().map(String::as_str));
     }
 }
 

@@ -289,6 +289,11 @@ fn choose_node_ports(ctx: &Context, target: &Target, object: &mut Object) -> Res
     let taken = node_ports_in_use(ctx, target, object);
     let mut own: Vec<(i64, i64)> = ports_of(object).into_iter().filter(|p| p.2 != 0).map(|p| (p.0, p.2)).collect();
     for (at, (_, _, node)) in ports_of(object).into_iter().enumerate() {
+        if node != 0 && !NODE_PORTS.contains(&node) {
+            let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
+            let error = FieldError::invalid_value(format!("spec.ports[{at}].nodePort"), node, detail);
+            return Err(ApiError::invalid("", "Service", object.name(), vec![error]));
+        }
         if node != 0 && taken.contains(&node) {
             let field = format!("spec.ports[{at}].nodePort");
             let error = FieldError::invalid_value(field, node, "provided port is already allocated");

@@ -47,7 +47,8 @@ pub(super) fn validate(row: (&str, &str), object: &Object) -> Vec<FieldError> {
         ("", "replicationcontrollers") | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
             workloads::validate(row, object)
         }
-        ("batch", "jobs") => pods::validate_template(object.get(&["spec", "template"]), "spec.template"),
+        ("batch", "jobs") => job(object),
+        ("batch", "cronjobs") => cron_job(object),
         ("coordination.k8s.io", "leases") => lease(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_reference(object),
         _ => Vec::new(),
@@ -205,6 +206,33 @@ fn secret(object: &Object) -> Vec<FieldError> {
         }
         _ => {}
     }
+    errors
+}
+
+fn job(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for field in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
+        if let Some(number) = object.get_i64(&["spec", field]).filter(|n| *n < 0) {
+            let detail = "must be greater than or equal to 0";
+            errors.push(FieldError::invalid_value(format!("spec.{field}"), number, detail));
+        }
+    }
+    errors.extend(pods::validate_template(object.get(&["spec", "template"]), "spec.template"));
+    let policy = object.get_str(&["spec", "template", "spec", "restartPolicy"]).unwrap_or_default();
+    if policy == "Always" {
+        let detail = "valid values: \"OnFailure\", \"Never\"";
+        errors.push(FieldError::required("spec.template.spec.restartPolicy", detail));
+    }
+    errors
+}
+
+fn cron_job(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if object.get_str(&["spec", "schedule"]).unwrap_or_default().is_empty() {
+        errors.push(FieldError::required("spec.schedule", ""));
+    }
+    let template = object.get(&["spec", "jobTemplate", "spec", "template"]);
+    errors.extend(pods::validate_template(template, "spec.jobTemplate.spec.template"));
     errors
 }
 
