@@ -19,6 +19,12 @@ need_build_tools() {
     need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 }
 
+# The server's programs for a throw-away database, and what runs them as somebody other than root.
+need_postgres() {
+    need postgresql bash -c 'command -v initdb || ls /usr/lib/postgresql/*/bin/initdb'
+    need util-linux command -v setpriv
+}
+
 # need_done PROGRAM: installs what is missing, or says how.
 need_done() {
     if [ ${#missing[@]} -gt 0 ]; then
