@@ -30,7 +30,10 @@ need_done() {
     if [ ${#missing[@]} -gt 0 ]; then
         if [ "$(id -u)" != 0 ]; then
             echo "Missing: ${missing[*]}. Run this, then start $1 again:" >&2
-            echo "    sudo apt-get update && sudo apt-get install -y ${missing[*]}" >&2
+            # A bare Debian has no sudo; without `-`, su keeps a PATH in which dpkg finds nothing.
+            local as_root="su - -c"
+            ! command -v sudo >/dev/null 2>&1 || as_root="sudo sh -c"
+            echo "    $as_root 'apt-get update && apt-get install -y ${missing[*]}'" >&2
             exit 1
         fi
         echo "==> installing ${missing[*]}"
