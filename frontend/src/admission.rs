@@ -5,6 +5,11 @@
 //! changed object, or a refusal. The chain is async and may run again on a newer state: a plugin must not keep anything
 //! of an earlier run. Not here: validation by the type itself.
 
+mod objects;
+mod priority;
+mod service_accounts;
+mod taints;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +21,7 @@ use crate::{
     registry::Resource,
     request_info::{RequestInfo, Verb},
     schema::Object,
-    status::ApiError,
+    status::{ApiError, GroupResource},
 };
 
 /// What is being done.
@@ -43,6 +48,18 @@ pub struct Attributes<'a> {
     pub old: Option<&'a Object>,
     pub dry_run: bool,
     pub warnings: &'a Warnings,
+}
+
+impl Attributes<'_> {
+    /// Whether this is about objects of a resource themselves, and not about a subresource.
+    fn is_for(&self, group: &str, plural: &str) -> bool {
+        self.subresource.is_empty() && (&*self.resource.group, &*self.resource.plural) == (group, plural)
+    }
+
+    fn forbidden(&self, why: impl std::fmt::Display) -> ApiError {
+        let resource = GroupResource::new(self.resource.group.clone(), self.resource.plural.clone());
+        ApiError::forbidden(&resource, self.name, why)
+    }
 }
 
 /// One plugin. The default of both halves is to let everything pass.
@@ -73,6 +90,18 @@ pub struct Admission {
 impl Admission {
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Admission {
         Admission { plugins }
+    }
+
+    /// The plugins of this server in their order, but for those that an operator turned off.
+    pub fn standard(disabled: &[String]) -> Admission {
+        let plugins: [Arc<dyn Plugin>; 4] = [
+            Arc::new(service_accounts::ServiceAccount),
+            Arc::new(taints::TaintNodesByCondition),
+            Arc::new(priority::Priority),
+            Arc::new(taints::DefaultTolerationSeconds),
+        ];
+        let enabled = plugins.into_iter().filter(|plugin| !disabled.iter().any(|name| name == plugin.name()));
+        Admission::new(enabled.collect())
     }
 
     /// The first half, before validation.

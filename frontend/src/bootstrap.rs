@@ -24,6 +24,19 @@ use crate::{
 
 const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
 
+const PRIORITY_CLASSES: [(&str, i64, &str); 2] = [
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+];
+
 /// A client of this server inside this server: it may do everything and speaks JSON.
 #[derive(Clone)]
 pub struct SelfClient {
@@ -82,6 +95,21 @@ pub async fn namespaces(client: &SelfClient) -> Result<(), ApiError> {
     for name in NAMESPACES {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         client.ensure("/api/v1/namespaces", &namespace).await?;
+    }
+    Ok(())
+}
+
+/// The priority classes of what a cluster cannot do without.
+pub async fn priority_classes(client: &SelfClient) -> Result<(), ApiError> {
+    for (name, value, description) in PRIORITY_CLASSES {
+        let class = json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+        });
+        client.ensure("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await?;
     }
     Ok(())
 }

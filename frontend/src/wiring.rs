@@ -124,6 +124,10 @@ impl Startup {
             pause.after("the system namespaces", &error).await;
         }
         self.readiness.namespaces.set(true);
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::priority_classes(&self.client).await {
+            pause.after("the system priority classes", &error).await;
+        }
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;
         }
@@ -201,7 +205,7 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
         store: Store::connect(store).await?,
         authentication: Arc::new(authentication),
         authorization: Arc::new(Authorization::builtin()),
-        admission: Admission::default(),
+        admission: Admission::standard(&config.disabled_admission),
         clock: Arc::new(SystemClock),
         settings: Settings {
             min_watch_timeout: config.min_watch_timeout,

@@ -239,7 +239,7 @@ pub(super) const SECTIONS: &[Section] = &[
             ignored("admission-control-config-file", Kind::Text),
             ignored("default-not-ready-toleration-seconds", Kind::Int),
             ignored("default-unreachable-toleration-seconds", Kind::Int),
-            ignored("disable-admission-plugins", Kind::Strings),
+            acts("disable-admission-plugins", Kind::Strings, "Admission plugins that do not run."),
             ignored("enable-admission-plugins", Kind::Strings),
         ],
     },

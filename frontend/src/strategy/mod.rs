@@ -3,7 +3,9 @@
 //! In: a target and its objects. Out: objects made ready for the store. Most resources are a row of [`rows`]; those with
 //! more to do have a file. Not here: validation, and the verbs.
 
+mod claims;
 mod deletion;
+mod endpoints;
 mod equality;
 mod namespaces;
 mod pods;

@@ -1,11 +1,27 @@
 //! Pods: the status they start with, and what an update leaves alone.
 
-use crate::schema::{Object, Value};
+use crate::schema::{Object, Value, codec};
 
-pub(super) fn prepare_create(object: &mut Object) {
+pub(super) fn prepare_create(object: &mut Object, now: &str) {
     object.set(&["status", "phase"], "Pending");
     let class = quality_of_service(object);
     object.set(&["status", "qosClass"], class);
+    if !object.get_list(&["spec", "schedulingGates"]).unwrap_or_default().is_empty() {
+        tell_of_gates(object, now);
+    }
+}
+
+/// A pod that waits behind gates says so.
+fn tell_of_gates(object: &mut Object, now: &str) {
+    let condition = serde_json::json!({"status": {"conditions": [{
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "SchedulingGated",
+        "message": "Scheduling is blocked due to non-empty scheduling gates",
+        "lastTransitionTime": now,
+    }]}});
+    let Ok(made) = codec::decode_json_as(object.ty(), condition.to_string().as_bytes()) else { return };
+    object.copy_from(&made.object, &["status", "conditions"]);
 }
 
 pub(super) fn prepare_update(object: &mut Object, old: &Object) {

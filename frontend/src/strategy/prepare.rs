@@ -1,6 +1,6 @@
 //! Objects made ready for validation and the store.
 
-use super::{namespaces, pods, rows, same};
+use super::{claims, endpoints, namespaces, pods, rows, same};
 use crate::{
     context::Context,
     schema::{Object, Value},
@@ -21,10 +21,11 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
     }
     match target.row() {
         ("", "namespaces") => namespaces::prepare_create(object),
-        ("", "pods") => pods::prepare_create(object),
+        ("", "pods") => pods::prepare_create(object, &time_now(ctx)),
         ("", "secrets") => fold_string_data(object),
         ("", "persistentvolumeclaims") => {
             object.set(&["status", "phase"], "Pending");
+            claims::settle_sources(object, None);
             protect(object, "kubernetes.io/pvc-protection");
         }
         ("storage.k8s.io", "volumeattributesclasses") => protect(object, "kubernetes.io/vac-protection"),
@@ -34,13 +35,14 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
             protect(object, "kubernetes.io/pv-protection");
         }
         ("batch", "jobs") => generate_selector(object),
+        ("discovery.k8s.io", "endpointslices") => endpoints::drop_topology(object, None),
         ("apps", "daemonsets") => object.set_annotation(TEMPLATE_GENERATION, "1"),
         _ => {}
     }
 }
 
 /// A changed object: the parts of other endpoints are as they were, the generation moves with the spec.
-pub fn prepare_update(_ctx: &Context, target: &Target, object: &mut Object, old: &Object) {
+pub fn prepare_update(ctx: &Context, target: &Target, object: &mut Object, old: &Object) {
     let row = rows::find(target.row());
     let has_status = row.status || (target.resource.custom && target.resource.has_status());
     match target.subresource.as_ref().map_or("", |s| s.name.as_ref()) {
@@ -52,12 +54,19 @@ pub fn prepare_update(_ctx: &Context, target: &Target, object: &mut Object, old:
                 ("", "secrets") => fold_string_data(object),
                 ("", "pods") => pods::prepare_update(object, old),
                 ("", "namespaces") => namespaces::prepare_update(object, old),
+                ("", "persistentvolumeclaims") => claims::settle_sources(object, Some(old)),
                 ("apps", "daemonsets") => count_template(object, old),
+                ("discovery.k8s.io", "endpointslices") => endpoints::drop_topology(object, Some(old)),
                 _ => {}
             }
             count_generation(target, row, object, old);
         }
-        "status" => keep_all_but_status(target, object, old),
+        "status" => {
+            keep_all_but_status(target, object, old);
+            if target.row() == ("", "persistentvolumes") {
+                claims::time_phase(object, old, &time_now(ctx));
+            }
+        }
         "finalize" => namespaces::prepare_finalize(object, old),
         "approval" => {
             let conditions = object.get(&["status", "conditions"]).cloned();

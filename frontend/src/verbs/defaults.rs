@@ -20,7 +20,7 @@ pub(crate) fn time_text(at: jiff::Timestamp) -> String {
 }
 
 /// A name that is most likely free, made of a generateName.
-pub(super) fn generate_name(base: &str) -> String {
+pub(crate) fn generate_name(base: &str) -> String {
     let mut cut = base.len().min(GENERATED_BASE_MAX);
     while !base.is_char_boundary(cut) {
         cut -= 1;

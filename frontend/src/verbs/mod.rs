@@ -32,6 +32,6 @@ mod watch;
 mod watch_frames;
 mod write;
 
-pub(crate) use defaults::time_text;
+pub(crate) use defaults::{generate_name, time_text};
 pub use dispatch::dispatch;
 pub use target::Target;
