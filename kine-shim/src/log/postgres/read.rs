@@ -13,14 +13,10 @@ const PAGE: &str = "SELECT trimmed, position, id, prev_id, first_revision, last_
         sub, kind, revision, sub_revision, create_revision, version, lease, key, value \
     FROM kine_shim.page_v1($1, $2)";
 
-const FENCE: &str = "SELECT head.position, head.id, head.last_revision, \
-        (SELECT id FROM kine_shim.batch WHERE position = $1), meta.trimmed, meta.incarnation, pg_is_in_recovery(), \
-        (SELECT system_identifier::text FROM pg_control_system()), \
-        CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint()) \
-             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int4 END, \
-        CASE WHEN $2 THEN pg_logical_emit_message(true, 'kine-shim', 'fence') END IS NULL \
-    FROM kine_shim.meta, \
-        LATERAL (SELECT position, id, last_revision FROM kine_shim.batch ORDER BY position DESC LIMIT 1) head";
+/// See the function in the third migration.
+const FENCE: &str = "SELECT head_position, head_id, head_revision, id_at_applied, trimmed, incarnation, in_recovery, \
+        system_identifier, timeline \
+    FROM kine_shim.fence_v1($1, $2)";
 
 pub(super) async fn fence(client: &Client, applied: Position, mode: FenceMode) -> Result<Fence, LogFault> {
     let (at, commit) = (as_i64(applied), mode == FenceMode::Commit);

@@ -10,6 +10,7 @@ use crate::log::{LogFault, formats};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/postgres/0001_log.sql"),
     include_str!("../../../../migrations/postgres/0002_trust.sql"),
+    include_str!("../../../../migrations/postgres/0003_fence.sql"),
 ];
 /// "kineshim".
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;
