@@ -7,6 +7,7 @@ pub mod grpc;
 pub mod http;
 mod leases;
 pub mod log;
+pub mod members;
 pub mod metrics;
 pub mod model;
 mod sequencer;

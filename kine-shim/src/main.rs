@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kine_shim::config::{Config, ConfigError, LogFormat};
-use kine_shim::grpc::{self, GrpcOptions};
+use kine_shim::grpc::{self, GrpcOptions, Quota};
 use kine_shim::http::{Bound, Front};
 use kine_shim::log::timed::TimedLog;
 use kine_shim::log::{self, Log, LogFault};
+use kine_shim::members::Members;
 use kine_shim::metrics::Metrics;
 use kine_shim::model::Position;
 use kine_shim::shim::{Shim, ShimConfig};
@@ -112,7 +113,11 @@ async fn serve(
     Listening { clients, pages, tls, stop }: Listening,
 ) -> Result<()> {
     let options = grpc_options(&config, &clients, cluster_id);
-    let quota_backend_bytes = config.quota_backend_bytes;
+    let (quota, members, own) = (options.quota.clone(), options.members.clone(), options.own_member());
+    // Before the first request: what is full is known to be full, and the first list has all shims.
+    quota.measure(&shim).await;
+    members.beat(&shim, &own).await;
+    let quota_backend_bytes = quota.shown();
     let routes = grpc::routes(shim.clone(), options).prepare();
     let front = Front { shim: shim.clone(), grpc: Some(routes), metrics, quota_backend_bytes };
     let serving = TaskTracker::new();
@@ -125,9 +130,13 @@ async fn serve(
     let _fresh = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_fresh())));
     let compactor = kine_shim::compactor::run(shim.clone(), config.compaction);
     let _compactor = AbortOnDropHandle::new(tokio::spawn(compactor));
+    let _quota = AbortOnDropHandle::new(tokio::spawn(quota.run(shim.clone())));
+    let beats = AbortOnDropHandle::new(tokio::spawn(members.run(shim.clone(), own.clone())));
 
     stop.cancelled().await;
     tracing::info!("stopping");
+    drop(beats);
+    Members::part(&shim, &own).await;
     // The listeners stop by the same token; what is under way ends first, then the watches, then the connections.
     shim.stop().await;
     serving.close();
@@ -182,7 +191,8 @@ fn grpc_options(config: &Config, clients: &[Bound], cluster_id: u64) -> GrpcOpti
         advertise_client_urls,
         max_txn_ops: config.max_txn_ops,
         max_request_bytes: config.max_request_bytes,
-        quota_backend_bytes: config.quota_backend_bytes,
+        quota: Quota::new(config.quota_backend_bytes),
+        members: Members::default(),
     }
 }
 

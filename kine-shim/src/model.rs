@@ -362,6 +362,8 @@ pub enum Refusal {
     LeaseExists,
     #[error("database space exceeded")]
     NoSpace,
+    #[error("corrupt cluster")]
+    Corrupt,
 }
 
 /// Something went wrong on our side; says what the caller may assume.

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::fence::{Carrier, Fences};
 use crate::leases::{Keeper, Leases};
-use crate::log::{Log, LogFault, Size};
+use crate::log::{Log, LogFault, Member, Size};
 use crate::model::{Error, Fault, Key, LeaseId, Op, Reply, Revision};
 use crate::sequencer::publication::Publication;
 use crate::sequencer::snapshots::Snapshots;
@@ -397,6 +397,15 @@ impl Shim {
 
     pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    /// Tells the other shims of this store of this one, and who they are.
+    pub async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {
+        self.0.log.meet(member).await
+    }
+
+    pub async fn part(&self, id: u64) -> Result<(), LogFault> {
+        self.0.log.part(id).await
     }
 
     pub async fn size(&self) -> Result<Size, LogFault> {

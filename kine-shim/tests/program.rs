@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use proto::etcdserverpb as pb;
+use proto::etcdserverpb::cluster_client::ClusterClient;
 use proto::etcdserverpb::kv_client::KvClient;
 use proto::etcdserverpb::watch_client::WatchClient;
 use tempfile::TempDir;
@@ -61,6 +62,12 @@ async fn put(channel: &Channel, key: &str, value: &str) -> Result<i64> {
     let request = pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
     let header = KvClient::new(channel.clone()).put(request).await?.into_inner().header;
     Ok(header.context("no header")?.revision)
+}
+
+/// Where clients are told to go.
+async fn members(channel: &Channel) -> Result<Vec<String>> {
+    let list = ClusterClient::new(channel.clone()).member_list(pb::MemberListRequest { linearizable: true }).await?;
+    Ok(list.into_inner().members.into_iter().flat_map(|member| member.client_ur_ls).collect())
 }
 
 async fn get(channel: &Channel, key: &str) -> Result<Option<String>> {
@@ -146,7 +153,23 @@ async fn two_programs_on_one_postgres_see_each_other() -> Result<()> {
     ensure!(get(&to_b, "a").await? == Some("1".into()));
     let revision = put(&to_b, "a", "2").await?;
     ensure!(revision == 3 && watched(&to_a, "a", revision).await? == "2");
+    eventually("each lists both", PATIENCE, || async {
+        for channel in [&to_a, &to_b] {
+            let mut urls = members(channel).await?;
+            urls.sort();
+            let mut expected = vec![format!("http://127.0.0.1:{}", a.port), format!("http://127.0.0.1:{}", b.port)];
+            expected.sort();
+            ensure!(urls == expected, "{urls:?}");
+        }
+        Ok(())
+    })
+    .await?;
     stopped_in_order(&mut a)?;
+    eventually("who has stopped is listed no more", PATIENCE, || async {
+        ensure!(members(&to_b).await? == [format!("http://127.0.0.1:{}", b.port)]);
+        Ok(())
+    })
+    .await?;
     stopped_in_order(&mut b)
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Flags {
     /// Most operations of one transaction
     #[arg(long, default_value_t = 128)]
     pub(super) max_txn_ops: usize,
-    /// Shown in the status; the database's own limits hold
+    /// Size of the store at which writes are refused and the alarm NOSPACE is raised; 0 sets no limit
     #[arg(long, default_value_t = 0)]
     pub(super) quota_backend_bytes: i64,
     /// How often watches that asked for progress hear of it

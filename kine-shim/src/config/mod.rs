@@ -269,9 +269,6 @@ fn warnings(flags: &Flags, listeners: &[Listener]) -> Vec<String> {
     if flags.cert_file.is_some() && listeners.iter().all(|listener| !listener.tls) {
         warnings.push("--cert-file has no effect: no https:// URL is listened on".into());
     }
-    if flags.quota_backend_bytes > 0 {
-        warnings.push("--quota-backend-bytes is shown to clients, not enforced: the database's own limits hold".into());
-    }
     warnings
 }
 

@@ -1,51 +1,103 @@
-//! The Cluster service: shims are equal and no consensus is between them, so each answers for itself.
+//! The Cluster service. Members are the shims that are alive; they come and go by being started and stopped, so there is nothing to
+//! reconfigure. The refusals are etcd's where etcd would refuse the same.
 
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::cluster_server::Cluster;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
-use super::Wire;
+use super::{Wire, errors};
+use crate::log::Member;
+use crate::shim::Consistency;
 
 #[tonic::async_trait]
 impl Cluster for Wire {
     /// clientv3's Sync dials what stands here: the URLs must be those that clients reach.
-    async fn member_list(&self, _: Request<pb::MemberListRequest>) -> Result<Response<pb::MemberListResponse>, Status> {
-        let member = pb::Member {
-            id: self.options.member_id,
-            name: self.options.name.clone(),
+    async fn member_list(
+        &self,
+        request: Request<pb::MemberListRequest>,
+    ) -> Result<Response<pb::MemberListResponse>, Status> {
+        if request.into_inner().linearizable {
+            self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+        }
+        let wire = |member: Member| pb::Member {
+            id: member.id,
+            name: member.name,
+            // Nothing runs between shims.
             peer_ur_ls: Vec::new(),
-            client_ur_ls: self.options.advertise_client_urls.clone(),
+            client_ur_ls: member.client_urls,
             is_learner: false,
         };
-        Ok(Response::new(pb::MemberListResponse { header: Some(self.current_header()), members: vec![member] }))
+        let members = self.members().into_iter().map(wire).collect();
+        // etcd's membership has no revision.
+        Ok(Response::new(pb::MemberListResponse { header: Some(self.header(0)), members }))
     }
 
-    async fn member_add(&self, _: Request<pb::MemberAddRequest>) -> Result<Response<pb::MemberAddResponse>, Status> {
-        Err(no_members())
+    async fn member_add(
+        &self,
+        request: Request<pb::MemberAddRequest>,
+    ) -> Result<Response<pb::MemberAddResponse>, Status> {
+        check_peer_urls(&request.into_inner().peer_ur_ls)?;
+        Err(by_starting())
     }
 
     async fn member_remove(
         &self,
-        _: Request<pb::MemberRemoveRequest>,
+        request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Response<pb::MemberRemoveResponse>, Status> {
-        Err(no_members())
+        self.check_member(request.into_inner().id)?;
+        // What etcd says when asked to remove the member it needs: every shim serves until it is stopped.
+        Err(Status::new(Code::Unknown, "etcdserver: re-configuration failed due to not enough started members"))
     }
 
     async fn member_update(
         &self,
-        _: Request<pb::MemberUpdateRequest>,
+        request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Response<pb::MemberUpdateResponse>, Status> {
-        Err(no_members())
+        let request = request.into_inner();
+        check_peer_urls(&request.peer_ur_ls)?;
+        self.check_member(request.id)?;
+        Err(by_starting())
     }
 
     async fn member_promote(
         &self,
-        _: Request<pb::MemberPromoteRequest>,
+        request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Response<pb::MemberPromoteResponse>, Status> {
-        Err(no_members())
+        self.check_member(request.into_inner().id)?;
+        Err(Status::failed_precondition("etcdserver: can only promote a learner member"))
     }
 }
 
-fn no_members() -> Status {
+impl Wire {
+    /// This one always, the others as they are known.
+    fn members(&self) -> Vec<Member> {
+        let mut members: Vec<Member> = self.options.members.known().to_vec();
+        if !members.iter().any(|member| member.id == self.options.member_id) {
+            members.push(self.options.own_member());
+        }
+        members
+    }
+
+    fn check_member(&self, id: u64) -> Result<(), Status> {
+        let is_known = self.members().iter().any(|member| member.id == id);
+        if is_known { Ok(()) } else { Err(Status::not_found("etcdserver: member not found")) }
+    }
+}
+
+fn check_peer_urls(urls: &[String]) -> Result<(), Status> {
+    let is_good = |url: &String| {
+        let uri = url.parse::<http::Uri>().ok();
+        uri.is_some_and(|uri| {
+            let has_scheme = matches!(uri.scheme_str(), Some("http" | "https" | "unix" | "unixs"));
+            has_scheme && uri.port().is_some() && matches!(uri.path(), "" | "/")
+        })
+    };
+    if !urls.is_empty() && urls.iter().all(is_good) {
+        return Ok(());
+    }
+    Err(Status::invalid_argument("etcdserver: given member URLs are invalid"))
+}
+
+fn by_starting() -> Status {
     Status::unimplemented("kine-shim: there is no membership to change; start or stop a shim on the same database")
 }

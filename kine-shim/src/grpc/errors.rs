@@ -47,20 +47,30 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::LeaseNotFound => (Code::NotFound, "etcdserver: requested lease not found"),
         Refusal::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
         Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+        Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
     };
     Status::new(code, text)
 }
 
 /// Clients never send a write again on Unavailable, and may send reads again.
 pub(super) fn faulted(fault: Fault) -> Status {
-    let (code, text) = match &fault {
+    let (code, text) = told(&fault);
+    tracing::warn!(%fault, answered = text, "a request failed on our side");
+    Status::new(code, text)
+}
+
+fn told(fault: &Fault) -> (Code, &'static str) {
+    match fault {
         Fault::NotApplied(_) => (Code::Unavailable, NO_LEADER),
         Fault::OutcomeUnknown(_) => (Code::Unavailable, "etcdserver: request timed out"),
         Fault::Overloaded => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Fault::Stopping => (Code::Unavailable, STOPPED),
-    };
-    tracing::warn!(%fault, answered = text, "a request failed on our side");
-    Status::new(code, text)
+    }
+}
+
+/// What a client is told of the fault.
+pub(crate) fn fault_text(fault: &Fault) -> &'static str {
+    told(fault).1
 }
 
 pub(super) fn failed(error: Error) -> Status {

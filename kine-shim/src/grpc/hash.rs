@@ -3,7 +3,8 @@
 use prost::Message;
 
 use super::replies;
-use crate::state::{Scrub, ScrubRecord};
+use crate::model::{ReadAt, Refusal};
+use crate::state::{Scrub, ScrubRecord, State};
 
 pub(super) fn of(scrub: &Scrub) -> u32 {
     let mut hash = Crc32c::new();
@@ -17,6 +18,21 @@ pub(super) fn of(scrub: &Scrub) -> u32 {
         hash.update(&replies::key_value(kv).encode_to_vec());
     }
     hash.finish()
+}
+
+/// Over all that the log says: the keys as above, leases, records.
+pub(super) fn of_all(state: &State) -> Result<u32, Refusal> {
+    let mut hash = Crc32c::new();
+    hash.update(&of(&state.scrub(ReadAt::Latest)?).to_be_bytes());
+    for lease in state.leases() {
+        hash.update(&lease.id.to_be_bytes());
+        hash.update(&lease.ttl.to_be_bytes());
+    }
+    for (name, value) in state.records() {
+        hash.update(&name);
+        hash.update(&value);
+    }
+    Ok(hash.finish())
 }
 
 /// A record's name in etcd's bucket: revision, '_', sub-revision, and 't' for a tombstone.

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::errors::{self, Invalid};
 use super::range_stream::{self, RangeStream};
-use super::{Wire, checks, replies, requests};
+use super::{Wire, checks, quota, replies, requests};
 use crate::model::{Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Revision};
 use crate::shim::Consistency;
 use crate::state::State;
@@ -43,6 +43,7 @@ impl Kv for Wire {
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
         let request = self.sized(request)?;
+        self.check_quota(quota::cost_of_put(&request)).await?;
         checks::put(&request)?;
         match self.write(Op::Put(requests::put(request))).await? {
             (_, Reply::Put(reply)) => Ok(Response::new(replies::put(self.header(reply.revision), reply))),
@@ -66,6 +67,7 @@ impl Kv for Wire {
 
     async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
         let request = self.sized(request)?;
+        self.check_quota(quota::cost_of_txn(&request)).await?;
         checks::txn(&request, self.options.max_txn_ops)?;
         let is_serializable = is_serializable(&request);
         let txn = requests::txn(request)?;

@@ -8,9 +8,9 @@ use proto::etcdserverpb::lease_server::Lease;
 use rand::RngExt;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Wire;
 use super::errors::{self, Invalid};
 use super::kv::unexpected;
+use super::{Wire, quota};
 use crate::model::{Error, LeaseId, Op, Refusal, Reply};
 use crate::shim::Consistency;
 
@@ -25,6 +25,7 @@ impl Lease for Wire {
         request: Request<pb::LeaseGrantRequest>,
     ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
         let request = request.into_inner();
+        self.check_quota(quota::LEASE_COST).await?;
         if request.ttl > TTL_MAX {
             return Err(Invalid::LeaseTtlTooLarge.into());
         }

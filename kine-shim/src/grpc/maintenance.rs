@@ -2,6 +2,7 @@
 
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::downgrade_request::DowngradeAction;
 use proto::etcdserverpb::maintenance_server::Maintenance;
 use tonic::{Request, Response, Status};
 
@@ -9,11 +10,12 @@ use super::{Wire, errors, hash};
 use crate::log::LogFault;
 use crate::model::{Fault, Key, Op, ReadAt};
 use crate::shim::Consistency;
-use crate::state::{NO_SPACE, alarm_key};
+use crate::state::{CORRUPT, NO_SPACE, alarm_key};
 
 /// The etcd whose API this is; kube-apiserver decides by it which features it may use.
 pub const ETCD_VERSION: &str = "3.6.16";
 const STORAGE_VERSION: &str = "3.6.0";
+const CLUSTER_VERSION: &str = "3.6";
 
 #[tonic::async_trait]
 impl Maintenance for Wire {
@@ -55,7 +57,7 @@ impl Maintenance for Wire {
             db_size_in_use: size.in_use_bytes,
             is_learner: false,
             storage_version: STORAGE_VERSION.to_owned(),
-            db_size_quota: self.options.quota_backend_bytes,
+            db_size_quota: self.options.quota.shown(),
             downgrade_info: Some(pb::DowngradeInfo::default()),
             header: Some(header),
         }))
@@ -63,11 +65,16 @@ impl Maintenance for Wire {
 
     async fn defragment(&self, _: Request<pb::DefragmentRequest>) -> Result<Response<pb::DefragmentResponse>, Status> {
         self.shim.reclaim().await.map_err(log_failed)?;
-        Ok(Response::new(pb::DefragmentResponse { header: Some(self.current_header()) }))
+        Ok(Response::new(pb::DefragmentResponse { header: None }))
     }
 
+    /// etcd hashes its file. Here it is whatever the log says: equal on all shims that have read equally far.
     async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
-        Err(Status::unimplemented("kine-shim: Hash covers etcd's own file format; HashKV covers what is stored"))
+        let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+        let header = self.header(state.revision());
+        let hashing = tokio::task::spawn_blocking(move || hash::of_all(&state));
+        let hash = hashing.await.map_err(|_| errors::stopped())?.map_err(errors::refused)?;
+        Ok(Response::new(pb::HashResponse { header: Some(header), hash }))
     }
 
     async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
@@ -91,12 +98,36 @@ impl Maintenance for Wire {
         Err(Status::unimplemented("kine-shim: a snapshot is etcd's own file; back up the database instead"))
     }
 
-    async fn move_leader(&self, _: Request<pb::MoveLeaderRequest>) -> Result<Response<pb::MoveLeaderResponse>, Status> {
-        Err(Status::unimplemented("kine-shim: there is no leader to move, every shim serves writes"))
+    /// Every shim serves writes and so leads for itself: leadership is where it is, and nobody else can take it.
+    async fn move_leader(
+        &self,
+        request: Request<pb::MoveLeaderRequest>,
+    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        if request.into_inner().target_id != self.options.member_id {
+            return Err(Status::failed_precondition("etcdserver: bad leader transferee"));
+        }
+        Ok(Response::new(pb::MoveLeaderResponse { header: None }))
     }
 
-    async fn downgrade(&self, _: Request<pb::DowngradeRequest>) -> Result<Response<pb::DowngradeResponse>, Status> {
-        Err(Status::unimplemented("kine-shim: there is no etcd storage to downgrade"))
+    /// The store is no etcd's, so no etcd version is one to go back to, and no downgrade is ever under way.
+    async fn downgrade(
+        &self,
+        request: Request<pb::DowngradeRequest>,
+    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        let request = request.into_inner();
+        match DowngradeAction::try_from(request.action) {
+            Ok(DowngradeAction::Validate | DowngradeAction::Enable) if is_version(&request.version) => {
+                Err(Status::invalid_argument("etcdserver: invalid downgrade target version"))
+            }
+            Ok(DowngradeAction::Validate | DowngradeAction::Enable) => {
+                Err(Status::invalid_argument("etcdserver: wrong downgrade target version format"))
+            }
+            Ok(DowngradeAction::Cancel) => {
+                let (header, version) = (Some(self.current_header()), CLUSTER_VERSION.to_owned());
+                Ok(Response::new(pb::DowngradeResponse { header, version }))
+            }
+            Err(_) => Err(Status::unknown("etcdserver: unknown method")),
+        }
     }
 }
 
@@ -117,7 +148,13 @@ impl Wire {
     }
 }
 
-const KINDS: [(pb::AlarmType, &str); 2] = [(pb::AlarmType::Nospace, NO_SPACE), (pb::AlarmType::Corrupt, "corrupt")];
+/// MAJOR.MINOR, perhaps with a patch level.
+fn is_version(text: &str) -> bool {
+    let parts: Vec<_> = text.trim_start_matches('v').split('.').collect();
+    matches!(parts.len(), 2 | 3) && parts.iter().all(|part| part.parse::<u32>().is_ok())
+}
+
+const KINDS: [(pb::AlarmType, &str); 2] = [(pb::AlarmType::Nospace, NO_SPACE), (pb::AlarmType::Corrupt, CORRUPT)];
 
 fn raised(state: &crate::state::State) -> Vec<pb::AlarmMember> {
     let alarms = state.alarms().into_iter();

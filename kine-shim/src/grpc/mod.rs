@@ -13,6 +13,7 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod quota;
 mod range_stream;
 mod replies;
 mod requests;
@@ -29,10 +30,14 @@ use proto::etcdserverpb as pb;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
+use crate::log::Member;
+use crate::members::Members;
 use crate::model::Revision;
 use crate::shim::Shim;
 
+pub(crate) use errors::fault_text;
 pub use maintenance::ETCD_VERSION;
+pub use quota::Quota;
 
 /// What gRPC adds around a request of the largest size, in etcd's reckoning.
 const OVERHEAD_BYTES: usize = 512 * 1024;
@@ -48,8 +53,9 @@ pub struct GrpcOptions {
     /// Operations of one Txn.
     pub max_txn_ops: usize,
     pub max_request_bytes: usize,
-    /// Shown in Status; 0 shows etcd's default.
-    pub quota_backend_bytes: i64,
+    pub quota: Quota,
+    /// The other shims of this store.
+    pub members: Members,
 }
 
 impl Default for GrpcOptions {
@@ -61,8 +67,16 @@ impl Default for GrpcOptions {
             advertise_client_urls: Vec::new(),
             max_txn_ops: 128,
             max_request_bytes: 3 << 19,
-            quota_backend_bytes: 2 << 30,
+            quota: Quota::default(),
+            members: Members::default(),
         }
+    }
+}
+
+impl GrpcOptions {
+    /// This shim, as the others know it.
+    pub fn own_member(&self) -> Member {
+        Member { id: self.member_id, name: self.name.clone(), client_urls: self.advertise_client_urls.clone() }
     }
 }
 

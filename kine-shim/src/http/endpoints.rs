@@ -7,8 +7,9 @@ use http::{Method, Request, Response, StatusCode};
 use tonic::body::Body;
 
 use super::Front;
-use crate::grpc::ETCD_VERSION;
+use crate::grpc::{self, ETCD_VERSION};
 use crate::shim::Consistency;
+use crate::state::CORRUPT;
 
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -92,19 +93,21 @@ impl Front {
     async fn read(&self, consistency: Consistency) -> Result<(), String> {
         match tokio::time::timeout(CHECK_WITHIN, self.shim.read(consistency)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(fault)) => Err(fault.to_string()),
-            Err(_) => Err("timed out".into()),
+            Ok(Err(fault)) => Err(grpc::fault_text(&fault).to_owned()),
+            // Of our own waiting; the shim is more patient.
+            Err(_) => Err("context deadline exceeded".into()),
         }
     }
 
     async fn health(&self, parameters: Option<&str>) -> Response<Body> {
         let excluded: Vec<_> = query(parameters, "exclude").collect();
         let alarms = self.shim.snapshot().alarms();
-        let alarm = alarms.iter().map(|(name, _)| name).find(|name| !excluded.contains(&name.as_str()));
+        let alarm = alarms.iter().map(|(name, _)| name.to_uppercase()).find(|name| !excluded.contains(&name.as_str()));
         let serializable = query(parameters, "serializable").any(|value| value == "true");
         let consistency = if serializable { Consistency::Serializable } else { Consistency::Linearizable };
         let outcome = match alarm {
             Some(alarm) => Err(format!("ALARM {alarm}")),
+            None if !serializable && !self.shim.health().is_serving => Err("RAFT NO LEADER".into()),
             None => self.read(consistency).await.map_err(|reason| format!("RANGE ERROR:{reason}")),
         };
         let health = |health: &str, reason: &str| serde_json::json!({"health": health, "reason": reason}).to_string();
@@ -125,12 +128,10 @@ impl Front {
         let (mut failed, mut report) = (false, String::new());
         for check in checks {
             let outcome = match check {
-                Check::DataCorruption => {
-                    match self.shim.snapshot().alarms().iter().any(|(name, _)| name == "CORRUPT") {
-                        true => Err("alarm activated: CORRUPT".to_owned()),
-                        false => Ok(()),
-                    }
-                }
+                Check::DataCorruption => match self.shim.snapshot().alarms().iter().any(|(name, _)| name == CORRUPT) {
+                    true => Err("alarm activated: CORRUPT".to_owned()),
+                    false => Ok(()),
+                },
                 Check::SerializableRead => self.read(Consistency::Serializable).await,
                 Check::LinearizableRead => self.read(Consistency::Linearizable).await,
                 // There are no learners here.

@@ -92,6 +92,14 @@ pub struct Size {
     pub in_use_bytes: i64,
 }
 
+/// A shim that is alive, as the others of its store should know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    pub id: u64,
+    pub name: String,
+    pub client_urls: Vec<String>,
+}
+
 /// Dropping the future of a read loses nothing; dropping that of an append leaves its outcome unknown.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
@@ -138,6 +146,16 @@ pub trait Log: Send + Sync + 'static {
     /// Whether, by the last append's answer, another writer asks for a turn. A log of one process has none.
     fn is_turn_asked(&self) -> bool {
         false
+    }
+
+    /// Says that a shim is alive; returns all that said so lately. A log of one process knows of one.
+    async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {
+        Ok(vec![member.clone()])
+    }
+
+    /// Says that it is no more, so that nobody waits for its silence. A hint.
+    async fn part(&self, _id: u64) -> Result<(), LogFault> {
+        Ok(())
     }
 
     async fn size(&self) -> Result<Size, LogFault>;

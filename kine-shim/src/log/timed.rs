@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size};
+use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Page, Size};
 use crate::metrics::{DatabaseTimes, Metrics};
 use crate::model::{Batch, LeaseId, Position};
 
@@ -92,6 +92,14 @@ impl Log for TimedLog {
 
     fn is_turn_asked(&self) -> bool {
         self.inner.is_turn_asked()
+    }
+
+    async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {
+        self.inner.meet(member).await
+    }
+
+    async fn part(&self, id: u64) -> Result<(), LogFault> {
+        self.inner.part(id).await
     }
 
     async fn size(&self) -> Result<Size, LogFault> {

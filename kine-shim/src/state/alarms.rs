@@ -1,4 +1,4 @@
-//! Alarms as records, and the one that the state itself obeys: without space nothing may grow. How an alarm looks on the wire is not
+//! Alarms as records, and how the state obeys them: without space nothing may grow, in a corrupt store nothing may change. How an alarm looks on the wire is not
 //! known here.
 
 use super::State;
@@ -8,6 +8,8 @@ use crate::model::{Key, Op, Refusal, TxnOp};
 pub const ALARMS: &str = "alarm/";
 /// Refuses puts and lease grants until it is disarmed.
 pub const NO_SPACE: &str = "nospace";
+/// Refuses whatever changes keys or leases until it is disarmed.
+pub const CORRUPT: &str = "corrupt";
 
 pub fn alarm_key(kind: &str, member: u64) -> Key {
     format!("{ALARMS}{kind}/{member:x}").into()
@@ -28,8 +30,13 @@ impl State {
     }
 
     /// Deletes, compactions and revokes stay possible without space: they give some back.
-    pub(super) fn check_space(&self, op: &Op) -> Result<(), Refusal> {
-        if self.records.live() == 0 || !self.alarms().iter().any(|(kind, _)| kind == NO_SPACE) {
+    pub(super) fn check_alarms(&self, op: &Op) -> Result<(), Refusal> {
+        let alarms = if self.records.live() == 0 { Vec::new() } else { self.alarms() };
+        let is_raised = |name: &str| alarms.iter().any(|(kind, _)| kind == name);
+        if is_raised(CORRUPT) && !matches!(op, Op::Record { .. }) {
+            return Err(Refusal::Corrupt);
+        }
+        if !is_raised(NO_SPACE) {
             return Ok(());
         }
         let grows = match op {

@@ -39,7 +39,7 @@ impl Draft {
 
     /// Judges one operation on the state after the ones before. A refusal leaves no trace.
     pub fn judge(&mut self, op: &Op) -> Result<Reply, Refusal> {
-        self.state.check_space(op)?;
+        self.state.check_alarms(op)?;
         self.write_revision = self.state.revision() + 1;
         self.changes = 0;
         let mark = self.entries.len();

@@ -27,7 +27,7 @@ use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
 use self::tree::Tree;
 use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
 
-pub use self::alarms::{ALARMS, NO_SPACE, alarm_key};
+pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
 pub use self::apply::Corrupt;
 pub use self::draft::Draft;
 pub use self::scrub::{Scrub, ScrubRecord};

@@ -6,6 +6,7 @@ mod append;
 mod clock;
 mod hints;
 mod link;
+mod members;
 mod read;
 mod schema;
 mod space;
@@ -25,7 +26,7 @@ use self::hints::Hints;
 use self::link::Link;
 use self::trust::Trust;
 use self::url::Connector;
-use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Options, Page, Size, page};
+use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Options, Page, Size, page};
 use crate::model::{Batch, LeaseId, Position};
 
 /// No read of ours takes this long on a server that is alive.
@@ -197,6 +198,14 @@ impl Log for PostgresLog {
 
     async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
         clock::forget(&self.chores.session().await?.client, ids).await
+    }
+
+    async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {
+        members::meet(&self.chores.session().await?.client, member).await
+    }
+
+    async fn part(&self, id: u64) -> Result<(), LogFault> {
+        members::part(&self.chores.session().await?.client, id).await
     }
 
     async fn size(&self) -> Result<Size, LogFault> {

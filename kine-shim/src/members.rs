@@ -1,0 +1,51 @@
+//! Who else serves this store. In go beats to the log, out comes a list of the shims that are alive, for MemberList. A hint for clients: no
+//! decision of ours rests on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::log::Member;
+use crate::shim::Shim;
+
+/// The log forgets who is silent three times as long.
+const BEAT: Duration = Duration::from_secs(5);
+const PART_WITHIN: Duration = Duration::from_secs(1);
+
+/// The list as last heard. While the database is silent it stays as it was.
+#[derive(Clone, Debug, Default)]
+pub struct Members(Arc<ArcSwap<Vec<Member>>>);
+
+impl Members {
+    /// By id; empty before the first beat.
+    pub fn known(&self) -> Arc<Vec<Member>> {
+        self.0.load_full()
+    }
+
+    /// Says that `own` is alive and hears of the others, once.
+    pub async fn beat(&self, shim: &Shim, own: &Member) {
+        match shim.meet(own).await {
+            Ok(mut alive) => {
+                alive.sort_by_key(|member| member.id);
+                self.0.store(Arc::new(alive));
+            }
+            Err(fault) => tracing::debug!(%fault, "the other shims were not told"),
+        }
+    }
+
+    /// Runs until dropped.
+    pub async fn run(self, shim: Shim, own: Member) {
+        loop {
+            self.beat(&shim, &own).await;
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    /// Says that `own` stops; whoever is not heard is forgotten a little later.
+    pub async fn part(shim: &Shim, own: &Member) {
+        if let Ok(Err(fault)) = tokio::time::timeout(PART_WITHIN, shim.part(own.id)).await {
+            tracing::debug!(%fault, "the other shims were not told of the end");
+        }
+    }
+}
