@@ -1,5 +1,6 @@
 //! kine-shim: the etcd v3 API on a SQL database. See ARCHITECTURE.md for the way of a write through these modules.
 
+pub mod auth;
 pub mod compactor;
 pub mod config;
 mod fence;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use kine_shim::auth::token::Tokens;
 use kine_shim::config::{Config, ConfigError, LogFormat};
 use kine_shim::grpc::{self, GrpcOptions, Quota};
 use kine_shim::http::{Bound, Front};
@@ -71,6 +72,8 @@ async fn run(config: Config) -> Result<()> {
     let _signals = AbortOnDropHandle::new(tokio::spawn(cancel_on_signal(stop.clone())?));
 
     let tls = config.tls.clone().map(Tls::load).transpose()?;
+    let tokens = Tokens::parse(&config.auth_token, config.auth_token_ttl);
+    let tokens = tokens.map_err(|reason| anyhow::anyhow!("--auth-token: {reason}"))?;
     let (mut clients, mut pages) = (Vec::new(), Vec::new());
     for (listeners, bound) in [(&config.listeners, &mut clients), (&config.metrics_listeners, &mut pages)] {
         for listener in listeners {
@@ -93,7 +96,7 @@ async fn run(config: Config) -> Result<()> {
         () = stop.cancelled() => return Ok(()),
         shim = Shim::start(log, shim_config) => shim.context("cannot load the log")?,
     };
-    let listening = Listening { clients, pages, tls, stop };
+    let listening = Listening { clients, pages, tls, tokens, stop };
     serve(config, shim, cluster_id, metrics, listening).await
 }
 
@@ -102,6 +105,7 @@ struct Listening {
     clients: Vec<Bound>,
     pages: Vec<Bound>,
     tls: Option<Arc<Tls>>,
+    tokens: Tokens,
     stop: CancellationToken,
 }
 
@@ -110,9 +114,9 @@ async fn serve(
     shim: Shim,
     cluster_id: u64,
     metrics: Arc<Metrics>,
-    Listening { clients, pages, tls, stop }: Listening,
+    Listening { clients, pages, tls, tokens, stop }: Listening,
 ) -> Result<()> {
-    let options = grpc_options(&config, &clients, cluster_id);
+    let options = GrpcOptions { tokens: Arc::new(tokens), ..grpc_options(&config, &clients, cluster_id) };
     let (quota, members, own) = (options.quota.clone(), options.members.clone(), options.own_member());
     // Before the first request: what is full is known to be full, and the first list has all shims.
     quota.measure(&shim).await;
@@ -193,6 +197,8 @@ fn grpc_options(config: &Config, clients: &[Bound], cluster_id: u64) -> GrpcOpti
         max_request_bytes: config.max_request_bytes,
         quota: Quota::new(config.quota_backend_bytes),
         members: Members::default(),
+        bcrypt_cost: config.bcrypt_cost,
+        ..GrpcOptions::default()
     }
 }
 

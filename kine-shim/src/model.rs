@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 
+use crate::auth::{AuthRefusal, Change};
+
 /// A key or a value: raw bytes, never interpreted (invariant 7).
 pub type Key = Bytes;
 
@@ -334,6 +336,8 @@ pub enum Op {
         key: Key,
         value: Bytes,
     },
+    /// Changes users, roles or permissions.
+    Auth(Change),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -345,6 +349,7 @@ pub enum Reply {
     LeaseGrant,
     LeaseRevoke,
     Record,
+    Auth,
 }
 
 /// An answer that is not the wished one; nothing was written. `grpc` gives each etcd's code and text.
@@ -364,6 +369,8 @@ pub enum Refusal {
     NoSpace,
     #[error("corrupt cluster")]
     Corrupt,
+    #[error(transparent)]
+    Auth(#[from] AuthRefusal),
 }
 
 /// Something went wrong on our side; says what the caller may assume.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Caller;
 use crate::fence::{Carrier, Fences};
 use crate::leases::{Keeper, Leases};
 use crate::log::{Log, LogFault, Member, Size};
@@ -259,14 +260,20 @@ impl Shim {
         Ok(shim)
     }
 
-    /// Judges an operation on the newest state and makes it durable. Returns the header's revision with the reply. Once the future was
-    /// polled to its end or to its first wait the operation goes its way, whether or not the caller waits.
+    /// An operation of the shim's own: nobody's permission is asked.
     pub async fn write(&self, op: Op) -> Result<(Revision, Reply), Error> {
+        self.write_as(op, Caller::Shim).await
+    }
+
+    /// Judges an operation on the newest state, the caller's permissions with it, and makes it durable. Returns the header's revision
+    /// with the reply. Once the future was polled to its end or to its first wait the operation goes its way, whether or not anybody
+    /// waits.
+    pub async fn write_as(&self, op: Op, caller: Caller) -> Result<(Revision, Reply), Error> {
         if let Op::LeaseGrant { id, .. } = op {
             self.forget_mark(id).await?;
         }
         let (reply, answer) = oneshot::channel();
-        let submission = Submission { op, reply, arrived: Instant::now() };
+        let submission = Submission { op, caller, reply, arrived: Instant::now() };
         self.0.mailbox.try_send(submission).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 Counters::add(&self.0.counters.overloaded, 1);

@@ -10,10 +10,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::TlsFiles;
+use crate::grpc::ClientName;
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -94,6 +96,15 @@ impl Tls {
     /// For one connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// What the client's certificate calls it, where such names mean users. Without a common name in it: nothing.
+    pub fn client_name(&self, connection: &ServerConnection) -> Option<ClientName> {
+        let certificate = connection.peer_certificates().filter(|_| self.files.client_cert_auth)?.first()?;
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        // The last one counts, as in Go.
+        let name = certificate.subject().iter_common_name().last().and_then(|name| name.as_str().ok());
+        Some(ClientName(name.unwrap_or_default().into()))
     }
 
     /// Takes changed files over, for ever. Bad or half-written ones are told once and leave the old ones in force.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `5s`, `1h30m`, `1.5h`, `300ms`, `0`; `None` for anything else.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

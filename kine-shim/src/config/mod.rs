@@ -1,7 +1,7 @@
 //! The one validated configuration. In goes the command line, out comes a [`Config`] whose parts fit together, or an error
 //! that names the flag. Nothing is opened here but for a look at which files are named.
 
-mod duration;
+pub(crate) mod duration;
 mod flags;
 mod listener;
 
@@ -14,6 +14,7 @@ use clap::Parser;
 
 use self::flags::Flags;
 pub use self::listener::{Address, Listener};
+use crate::auth::password;
 use crate::log::{Endpoint, FenceMode, Options};
 
 const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
@@ -32,6 +33,10 @@ pub struct Config {
     pub metrics_listeners: Vec<Listener>,
     pub advertise_client_urls: Vec<String>,
     pub tls: Option<TlsFiles>,
+    /// `--auth-token` as given; what it names is read when the services start.
+    pub auth_token: String,
+    pub auth_token_ttl: Duration,
+    pub bcrypt_cost: u32,
     pub max_request_bytes: usize,
     pub max_txn_ops: usize,
     pub quota_backend_bytes: i64,
@@ -49,6 +54,8 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
     pub trusted_ca: Option<PathBuf>,
+    /// A certificate names its client to the auth store.
+    pub client_cert_auth: bool,
 }
 
 /// History that compaction by itself leaves.
@@ -115,6 +122,9 @@ impl Config {
             listeners,
             metrics_listeners,
             tls,
+            bcrypt_cost: bcrypt_cost(&flags),
+            auth_token_ttl: Duration::from_secs(flags.auth_token_ttl.into()),
+            auth_token: flags.auth_token.clone(),
             max_request_bytes: flags.max_request_bytes,
             max_txn_ops: flags.max_txn_ops,
             quota_backend_bytes: flags.quota_backend_bytes,
@@ -138,9 +148,11 @@ impl fmt::Display for Config {
         if let Some(tls) = &self.tls {
             write!(f, " --cert-file={} --key-file={}", tls.cert.display(), tls.key.display())?;
             if let Some(ca) = &tls.trusted_ca {
-                write!(f, " --trusted-ca-file={} --client-cert-auth=true", ca.display())?;
+                write!(f, " --trusted-ca-file={} --client-cert-auth={}", ca.display(), tls.client_cert_auth)?;
             }
         }
+        write!(f, " --auth-token={} --auth-token-ttl={}", self.auth_token, self.auth_token_ttl.as_secs())?;
+        write!(f, " --bcrypt-cost={}", self.bcrypt_cost)?;
         let fence = if self.log.fence == FenceMode::Commit { "commit" } else { "read" };
         write!(f, " --fence={fence} --max-request-bytes={}", self.max_request_bytes)?;
         write!(f, " --max-txn-ops={} --quota-backend-bytes={}", self.max_txn_ops, self.quota_backend_bytes)?;
@@ -194,7 +206,8 @@ fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
     readable(&files)?;
     match (&flags.cert_file, &flags.key_file) {
         (Some(cert), Some(key)) => {
-            Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone(), trusted_ca: flags.trusted_ca_file.clone() }))
+            let (cert, key, trusted_ca) = (cert.clone(), key.clone(), flags.trusted_ca_file.clone());
+            Ok(Some(TlsFiles { cert, key, trusted_ca, client_cert_auth: flags.client_cert_auth }))
         }
         (None, None) if flags.trusted_ca_file.is_some() => {
             Err(wrong("trusted-ca-file", "needs --cert-file and --key-file"))
@@ -246,6 +259,10 @@ fn compaction(flags: &Flags) -> Result<Compaction, ConfigError> {
     }
 }
 
+fn bcrypt_cost(flags: &Flags) -> u32 {
+    if password::COSTS.contains(&flags.bcrypt_cost) { flags.bcrypt_cost } else { password::COST_DEFAULT }
+}
+
 fn log_level(flags: &Flags) -> &'static str {
     match flags.log_level.as_str() {
         _ if flags.debug => "debug",
@@ -265,6 +282,9 @@ fn warnings(flags: &Flags, listeners: &[Listener]) -> Vec<String> {
     let anywhere = |url: &String| url.contains("//0.0.0.0:") || url.contains("//[::]:");
     if flags.advertise_client_urls.is_empty() && listeners.iter().any(|listener| anywhere(&listener.to_string())) {
         warnings.push("clients are told an address that only this machine can use: set --advertise-client-urls".into());
+    }
+    if bcrypt_cost(flags) != flags.bcrypt_cost {
+        warnings.push(format!("--bcrypt-cost={} is out of range: {} is used", flags.bcrypt_cost, bcrypt_cost(flags)));
     }
     if flags.cert_file.is_some() && listeners.iter().all(|listener| !listener.tls) {
         warnings.push("--cert-file has no effect: no https:// URL is listened on".into());

@@ -16,9 +16,11 @@ impl Cluster for Wire {
         &self,
         request: Request<pb::MemberListRequest>,
     ) -> Result<Response<pb::MemberListResponse>, Status> {
-        if request.into_inner().linearizable {
+        let is_linearizable = request.get_ref().linearizable;
+        if is_linearizable {
             self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
         }
+        self.require_user(&request).await?;
         let wire = |member: Member| pb::Member {
             id: member.id,
             name: member.name,
@@ -36,7 +38,8 @@ impl Cluster for Wire {
         &self,
         request: Request<pb::MemberAddRequest>,
     ) -> Result<Response<pb::MemberAddResponse>, Status> {
-        check_peer_urls(&request.into_inner().peer_ur_ls)?;
+        check_peer_urls(&request.get_ref().peer_ur_ls)?;
+        self.require_admin(&request).await?;
         Err(by_starting())
     }
 
@@ -44,6 +47,7 @@ impl Cluster for Wire {
         &self,
         request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Response<pb::MemberRemoveResponse>, Status> {
+        self.require_admin(&request).await?;
         self.check_member(request.into_inner().id)?;
         // What etcd says when asked to remove the member it needs: every shim serves until it is stopped.
         Err(Status::new(Code::Unknown, "etcdserver: re-configuration failed due to not enough started members"))
@@ -53,6 +57,7 @@ impl Cluster for Wire {
         &self,
         request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Response<pb::MemberUpdateResponse>, Status> {
+        self.require_admin(&request).await?;
         let request = request.into_inner();
         check_peer_urls(&request.peer_ur_ls)?;
         self.check_member(request.id)?;
@@ -63,6 +68,7 @@ impl Cluster for Wire {
         &self,
         request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Response<pb::MemberPromoteResponse>, Status> {
+        self.require_admin(&request).await?;
         self.check_member(request.into_inner().id)?;
         Err(Status::failed_precondition("etcdserver: can only promote a learner member"))
     }

@@ -7,21 +7,21 @@ use proto::v3electionpb as pb;
 use proto::v3electionpb::election_server::Election;
 use tonic::{Request, Response, Status};
 
+use super::credentials::Credentials;
 use super::turns::{self, Turn};
 use super::{Wire, errors, replies};
 use crate::model::{Key, Revision, TxnReply};
-use crate::shim::Consistency;
 use crate::watch::{Filters, WatchMessage, WatchRequest, WatchStream};
 
 #[tonic::async_trait]
 impl Election for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn campaign(&self, request: Request<pb::CampaignRequest>) -> Result<Response<pb::CampaignResponse>, Status> {
-        let request = request.into_inner();
-        let (turn, own) = Turn::join(self, &request.name, request.lease, request.value.clone()).await?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let (turn, own) = Turn::join(self, &credentials, &request.name, request.lease, request.value.clone()).await?;
         if own.value != request.value {
             let proclaim = turns::put(&turn.key, request.value, turn.lease);
-            let reply = self.txn_of(turns::if_created(&turn.key, turn.create_revision, proclaim)).await?;
+            let reply = self.txn_of(&credentials, turns::if_created(&turn.key, turn.create_revision, proclaim)).await?;
             lead(&reply)?;
         }
         turn.come().await?.ok_or_else(not_leader)?;
@@ -32,17 +32,18 @@ impl Election for Wire {
     }
 
     async fn proclaim(&self, request: Request<pb::ProclaimRequest>) -> Result<Response<pb::ProclaimResponse>, Status> {
-        let request = request.into_inner();
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         let leader = request.leader.ok_or_else(no_key)?;
         let put = turns::put(&leader.key, request.value, leader.lease);
-        let reply = self.txn_of(turns::if_created(&leader.key, leader.rev, put)).await?;
+        let reply = self.txn_of(&credentials, turns::if_created(&leader.key, leader.rev, put)).await?;
         lead(&reply)?;
         Ok(Response::new(pb::ProclaimResponse { header: Some(self.header(reply.revision)) }))
     }
 
     async fn leader(&self, request: Request<pb::LeaderRequest>) -> Result<Response<pb::LeaderResponse>, Status> {
-        let prefix = turns::prefix_of(&request.into_inner().name);
-        let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let prefix = turns::prefix_of(&request.name);
+        let state = self.queue(&credentials, &prefix).await?;
         let leader = turns::holder(&state, &prefix)?.ok_or_else(|| Status::unknown("election: no leader"))?;
         let header = Some(self.header(state.revision()));
         Ok(Response::new(pb::LeaderResponse { header, kv: Some(replies::key_value(leader)) }))
@@ -51,7 +52,9 @@ impl Election for Wire {
     type ObserveStream = Pin<Box<dyn Stream<Item = Result<pb::LeaderResponse, Status>> + Send>>;
 
     async fn observe(&self, request: Request<pb::LeaderRequest>) -> Result<Response<Self::ObserveStream>, Status> {
-        let prefix = turns::prefix_of(&request.into_inner().name);
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let prefix = turns::prefix_of(&request.name);
+        self.queue(&credentials, &prefix).await?;
         let messages = self.shim.watch_stream();
         let request = WatchRequest {
             id: None,
@@ -61,21 +64,24 @@ impl Election for Wire {
             progress_notify: false,
         };
         messages.control().create(request).await;
-        let observer = Observer { wire: self.clone(), prefix, messages, told: None };
+        let observer = Observer { wire: self.clone(), credentials, prefix, messages, told: None };
         Ok(Response::new(Box::pin(futures::stream::try_unfold(observer, |mut observer| async move {
             Ok(observer.next().await?.map(|leader| (leader, observer)))
         }))))
     }
 
     async fn resign(&self, request: Request<pb::ResignRequest>) -> Result<Response<pb::ResignResponse>, Status> {
-        let leader = request.into_inner().leader.ok_or_else(no_key)?;
-        let reply = self.txn_of(turns::if_created(&leader.key, leader.rev, turns::delete(&leader.key))).await?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let leader = request.leader.ok_or_else(no_key)?;
+        let resign = turns::if_created(&leader.key, leader.rev, turns::delete(&leader.key));
+        let reply = self.txn_of(&credentials, resign).await?;
         Ok(Response::new(pb::ResignResponse { header: Some(self.header(reply.revision)) }))
     }
 }
 
 struct Observer {
     wire: Wire,
+    credentials: Credentials,
     prefix: Key,
     messages: WatchStream,
     /// Who led when last told, and since which proclamation.
@@ -93,7 +99,8 @@ impl Observer {
                 None => return Err(errors::stopped()),
             }
             // Not older than the events: both come from one watermark.
-            let state = self.wire.shim.snapshot();
+            let (state, caller) = self.wire.known(&self.credentials).await.map_err(errors::failed)?;
+            state.access(&caller).read(&turns::below(&self.prefix))?;
             let Some(leader) = turns::holder(&state, &self.prefix)? else { continue };
             let now = Some((leader.key.clone(), leader.mod_revision));
             if now != self.told {

@@ -3,6 +3,7 @@
 
 use tonic::{Code, Status};
 
+use crate::auth::AuthRefusal;
 use crate::model::{Error, Fault, Refusal};
 
 /// What is wrong with a request before anything is read or judged.
@@ -48,8 +49,45 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
         Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        Refusal::Auth(refusal) => return refusal.into(),
     };
     Status::new(code, text)
+}
+
+impl From<AuthRefusal> for Status {
+    fn from(refusal: AuthRefusal) -> Self {
+        let (code, text) = match refusal {
+            AuthRefusal::RootUserNotExist => (Code::FailedPrecondition, "etcdserver: root user does not exist"),
+            AuthRefusal::RootRoleNotExist => {
+                (Code::FailedPrecondition, "etcdserver: root user does not have root role")
+            }
+            AuthRefusal::UserAlreadyExist => (Code::FailedPrecondition, "etcdserver: user name already exists"),
+            AuthRefusal::UserEmpty => (Code::InvalidArgument, "etcdserver: user name is empty"),
+            AuthRefusal::UserNotFound => (Code::FailedPrecondition, "etcdserver: user name not found"),
+            AuthRefusal::RoleAlreadyExist => (Code::FailedPrecondition, "etcdserver: role name already exists"),
+            AuthRefusal::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
+            AuthRefusal::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
+            AuthRefusal::AuthFailed => {
+                (Code::InvalidArgument, "etcdserver: authentication failed, invalid user ID or password")
+            }
+            // etcd has no code for these two.
+            AuthRefusal::NoPasswordUser => {
+                (Code::Unknown, "auth: authentication failed, password was given for no password user")
+            }
+            AuthRefusal::VerifyOnly => (Code::Unknown, "auth: token signing attempted with verify-only key"),
+            AuthRefusal::PermissionNotGiven => (Code::InvalidArgument, "etcdserver: permission not given"),
+            AuthRefusal::PermissionDenied => (Code::PermissionDenied, "etcdserver: permission denied"),
+            AuthRefusal::RoleNotGranted => (Code::FailedPrecondition, "etcdserver: role is not granted to the user"),
+            AuthRefusal::PermissionNotGranted => {
+                (Code::FailedPrecondition, "etcdserver: permission is not granted to the role")
+            }
+            AuthRefusal::NotEnabled => (Code::FailedPrecondition, "etcdserver: authentication is not enabled"),
+            AuthRefusal::InvalidToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
+            AuthRefusal::InvalidManagement => (Code::InvalidArgument, "etcdserver: invalid auth management"),
+            AuthRefusal::OldRevision => (Code::InvalidArgument, "etcdserver: revision of auth store is old"),
+        };
+        Self::new(code, text)
+    }
 }
 
 /// Clients never send a write again on Unavailable, and may send reads again.
@@ -63,7 +101,7 @@ fn told(fault: &Fault) -> (Code, &'static str) {
     match fault {
         Fault::NotApplied(_) => (Code::Unavailable, NO_LEADER),
         Fault::OutcomeUnknown(_) => (Code::Unavailable, "etcdserver: request timed out"),
-        Fault::Overloaded => (Code::ResourceExhausted, "etcdserver: too many requests"),
+        Fault::Overloaded => (Code::ResourceExhausted, TOO_MANY),
         Fault::Stopping => (Code::Unavailable, STOPPED),
     }
 }
@@ -80,8 +118,31 @@ pub(super) fn failed(error: Error) -> Status {
     }
 }
 
+/// As Go prints a gRPC error.
+pub(super) fn in_go(status: &Status) -> String {
+    let code = match status.code() {
+        Code::InvalidArgument => "InvalidArgument",
+        Code::PermissionDenied => "PermissionDenied",
+        Code::Unauthenticated => "Unauthenticated",
+        _ => "Unknown",
+    };
+    format!("rpc error: code = {code} desc = {}", status.message())
+}
+
+/// What comes to etcd's Lock and Election through its own client library has lost its code.
+pub(super) fn through_client(status: Status) -> Status {
+    match status.code() {
+        Code::Unavailable | Code::ResourceExhausted | Code::Internal => status,
+        _ => Status::unknown(status.message()),
+    }
+}
+
 pub(super) fn no_leader() -> Status {
     Status::new(Code::Unavailable, NO_LEADER)
+}
+
+pub(super) fn too_many_requests() -> Status {
+    Status::new(Code::ResourceExhausted, TOO_MANY)
 }
 
 pub(super) fn stopped() -> Status {
@@ -93,5 +154,6 @@ pub(super) fn watch_canceled() -> Status {
 }
 
 pub(super) const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
+const TOO_MANY: &str = "etcdserver: too many requests";
 const NO_LEADER: &str = "etcdserver: no leader";
 const STOPPED: &str = "etcdserver: server stopped";

@@ -4,10 +4,11 @@ use proto::etcdserverpb as pb;
 use proto::etcdserverpb::kv_server::Kv;
 use tonic::{Request, Response, Status};
 
+use super::credentials::Credentials;
 use super::errors::{self, Invalid};
 use super::range_stream::{self, RangeStream};
 use super::{Wire, checks, quota, replies, requests};
-use crate::model::{Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Revision};
+use crate::model::{KeyRange, Op, Range, RangeEnd, RangeReply, ReadAt, Reply};
 use crate::shim::Consistency;
 use crate::state::State;
 
@@ -17,11 +18,11 @@ const INLINE_KEYS_MAX: usize = 1_000;
 #[tonic::async_trait]
 impl Kv for Wire {
     async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
-        let request = request.into_inner();
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         checks::range(&request)?;
         let consistency = consistency(request.serializable);
         let range = requests::range(request);
-        let state = self.shim.read(consistency).await.map_err(errors::faulted)?;
+        let state = self.readable(&credentials, consistency, &range.range).await?;
         let header = self.header(state.revision());
         let reply = self.answer(state, range).await?;
         Ok(Response::new(replies::range(header, reply)))
@@ -30,22 +31,22 @@ impl Kv for Wire {
     type RangeStreamStream = RangeStream;
 
     async fn range_stream(&self, request: Request<pb::RangeRequest>) -> Result<Response<RangeStream>, Status> {
-        let request = request.into_inner();
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         checks::range(&request)?;
         let consistency = consistency(request.serializable);
         let range = requests::range(request);
         range_stream::check(&range)?;
-        let state = self.shim.read(consistency).await.map_err(errors::faulted)?;
+        let state = self.readable(&credentials, consistency, &range.range).await?;
         let header = self.header(state.revision());
         let pinned = self.pinned(&state, range.at).unwrap_or(state);
         Ok(Response::new(range_stream::open(pinned, range, header)?))
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {
-        let request = self.sized(request)?;
+        let (credentials, request) = (Credentials::of(&request), self.sized(request)?);
         self.check_quota(quota::cost_of_put(&request)).await?;
         checks::put(&request)?;
-        match self.write(Op::Put(requests::put(request))).await? {
+        match self.write(&credentials, Op::Put(requests::put(request))).await? {
             (_, Reply::Put(reply)) => Ok(Response::new(replies::put(self.header(reply.revision), reply))),
             _ => Err(unexpected()),
         }
@@ -55,9 +56,9 @@ impl Kv for Wire {
         &self,
         request: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        let request = self.sized(request)?;
+        let (credentials, request) = (Credentials::of(&request), self.sized(request)?);
         checks::delete_range(&request)?;
-        match self.write(Op::DeleteRange(requests::delete_range(request))).await? {
+        match self.write(&credentials, Op::DeleteRange(requests::delete_range(request))).await? {
             (_, Reply::DeleteRange(reply)) => {
                 Ok(Response::new(replies::delete_range(self.header(reply.revision), reply)))
             }
@@ -66,16 +67,19 @@ impl Kv for Wire {
     }
 
     async fn txn(&self, request: Request<pb::TxnRequest>) -> Result<Response<pb::TxnResponse>, Status> {
-        let request = self.sized(request)?;
+        let (credentials, request) = (Credentials::of(&request), self.sized(request)?);
         self.check_quota(quota::cost_of_txn(&request)).await?;
         checks::txn(&request, self.options.max_txn_ops)?;
         let is_serializable = is_serializable(&request);
         let txn = requests::txn(request)?;
         let reply = if txn.is_read_only() {
-            let state = self.shim.read(consistency(is_serializable)).await.map_err(errors::faulted)?;
+            let reading = self.read(&credentials, consistency(is_serializable));
+            let (state, caller) = reading.await.map_err(errors::failed)?;
+            let access = state.access(&caller);
+            access.txn(&txn).and_then(|()| access.current())?;
             state.txn_read(&txn).map_err(errors::refused)?
         } else {
-            match self.write(Op::Txn(txn)).await? {
+            match self.write(&credentials, Op::Txn(txn)).await? {
                 (_, Reply::Txn(reply)) => reply,
                 _ => return Err(unexpected()),
             }
@@ -87,8 +91,8 @@ impl Kv for Wire {
         &self,
         request: Request<pb::CompactionRequest>,
     ) -> Result<Response<pb::CompactionResponse>, Status> {
-        let request = request.into_inner();
-        let (revision, _) = self.write(Op::Compact { revision: request.revision }).await?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let (revision, _) = self.write(&credentials, Op::Compact { revision: request.revision }).await?;
         if request.physical {
             self.shim.compact_physical().await.map_err(errors::faulted)?;
         }
@@ -97,8 +101,17 @@ impl Kv for Wire {
 }
 
 impl Wire {
-    pub(super) async fn write(&self, op: Op) -> Result<(Revision, Reply), Status> {
-        self.shim.write(op).await.map_err(errors::failed)
+    /// A state to read these keys from, for a sender who may.
+    pub(super) async fn readable(
+        &self,
+        credentials: &Credentials,
+        consistency: Consistency,
+        keys: &KeyRange,
+    ) -> Result<State, Status> {
+        let (state, caller) = self.read(credentials, consistency).await.map_err(errors::failed)?;
+        let access = state.access(&caller);
+        access.read(keys).and_then(|()| access.current())?;
+        Ok(state)
     }
 
     /// A write must fit the limit that etcd's log has for one.

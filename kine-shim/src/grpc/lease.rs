@@ -8,6 +8,7 @@ use proto::etcdserverpb::lease_server::Lease;
 use rand::RngExt;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::credentials::Credentials;
 use super::errors::{self, Invalid};
 use super::kv::unexpected;
 use super::{Wire, quota};
@@ -24,8 +25,9 @@ impl Lease for Wire {
         &self,
         request: Request<pb::LeaseGrantRequest>,
     ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
-        let request = request.into_inner();
         self.check_quota(quota::LEASE_COST).await?;
+        self.require_user(&request).await?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         if request.ttl > TTL_MAX {
             return Err(Invalid::LeaseTtlTooLarge.into());
         }
@@ -33,7 +35,7 @@ impl Lease for Wire {
         loop {
             let is_drawn = request.id == 0;
             let id = if is_drawn { draw() } else { request.id };
-            match self.shim.write(Op::LeaseGrant { id, ttl }).await {
+            match self.judged(&credentials, Op::LeaseGrant { id, ttl }).await {
                 Ok((revision, Reply::LeaseGrant)) => {
                     let header = Some(self.header(revision));
                     return Ok(Response::new(pb::LeaseGrantResponse { header, id, ttl, error: String::new() }));
@@ -49,7 +51,8 @@ impl Lease for Wire {
         &self,
         request: Request<pb::LeaseRevokeRequest>,
     ) -> Result<Response<pb::LeaseRevokeResponse>, Status> {
-        let (revision, _) = self.write(Op::LeaseRevoke { id: request.into_inner().id }).await?;
+        let (credentials, id) = (Credentials::of(&request), request.into_inner().id);
+        let (revision, _) = self.write(&credentials, Op::LeaseRevoke { id }).await?;
         Ok(Response::new(pb::LeaseRevokeResponse { header: Some(self.header(revision)) }))
     }
 
@@ -60,20 +63,27 @@ impl Lease for Wire {
         request: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         self.require_leader(&request)?;
-        let session = (self.clone(), request.into_inner());
-        Ok(Response::new(Box::pin(futures::stream::try_unfold(session, |(wire, mut requests)| async move {
+        let session = (self.clone(), Credentials::of(&request), request.into_inner());
+        let renewals = futures::stream::try_unfold(session, |(wire, credentials, mut requests)| async move {
             let Some(request) = requests.message().await? else { return Ok(None) };
-            let response = wire.keep_alive(request.id).await?;
-            Ok(Some((response, (wire, requests))))
-        }))))
+            let response = wire.keep_alive(&credentials, request.id).await?;
+            Ok(Some((response, (wire, credentials, requests))))
+        });
+        Ok(Response::new(Box::pin(renewals)))
     }
 
     async fn lease_time_to_live(
         &self,
         request: Request<pb::LeaseTimeToLiveRequest>,
     ) -> Result<Response<pb::LeaseTimeToLiveResponse>, Status> {
-        let request = request.into_inner();
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         let found = self.shim.lease_time_to_live(request.id, request.keys).await.map_err(errors::faulted)?;
+        // On a state no older than the one that was read.
+        let (state, caller) = self.known(&credentials).await.map_err(errors::failed)?;
+        state.access(&caller).known()?;
+        if let Some(lease) = found.as_ref().filter(|_| request.keys) {
+            state.access(&caller).lease_reads(&lease.keys)?;
+        }
         let header = Some(self.current_header());
         Ok(Response::new(match found {
             Some(lease) => pb::LeaseTimeToLiveResponse {
@@ -89,9 +99,15 @@ impl Lease for Wire {
 
     async fn lease_leases(
         &self,
-        _: Request<pb::LeaseLeasesRequest>,
+        request: Request<pb::LeaseLeasesRequest>,
     ) -> Result<Response<pb::LeaseLeasesResponse>, Status> {
-        let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+        let reading = Credentials::of(&request);
+        let (state, caller) = self.read(&reading, Consistency::Linearizable).await.map_err(errors::failed)?;
+        let access = state.access(&caller);
+        access.known()?;
+        if access.admin().is_err() {
+            state.leases().try_for_each(|lease| access.lease_reads(&state.lease_keys(lease.id)))?;
+        }
         let leases = state.leases().map(|lease| pb::LeaseStatus { id: lease.id }).collect();
         Ok(Response::new(pb::LeaseLeasesResponse { header: Some(self.header(state.revision())), leases }))
     }
@@ -99,7 +115,12 @@ impl Lease for Wire {
 
 impl Wire {
     /// The header is from before the renewal: a lease seen alive at a revision has not been revoked at or below it.
-    async fn keep_alive(&self, id: LeaseId) -> Result<pb::LeaseKeepAliveResponse, Status> {
+    async fn keep_alive(&self, credentials: &Credentials, id: LeaseId) -> Result<pb::LeaseKeepAliveResponse, Status> {
+        if self.shim.snapshot().auth().is_enabled() {
+            let (state, caller) = self.read(credentials, Consistency::Linearizable).await.map_err(errors::failed)?;
+            let access = state.access(&caller);
+            access.known().and_then(|()| access.lease_writes(id))?;
+        }
         let header = Some(self.current_header());
         let ttl = self.shim.lease_keep_alive(id).await.map_err(errors::faulted)?;
         Ok(pb::LeaseKeepAliveResponse { header, id, ttl })

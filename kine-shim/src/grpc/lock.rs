@@ -4,7 +4,8 @@ use proto::v3lockpb as pb;
 use proto::v3lockpb::lock_server::Lock;
 use tonic::{Request, Response, Status};
 
-use super::errors::Invalid;
+use super::credentials::Credentials;
+use super::errors::{self, Invalid};
 use super::kv::unexpected;
 use super::turns::Turn;
 use super::{Wire, requests};
@@ -14,20 +15,21 @@ use crate::model::{Op, Reply};
 impl Lock for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn lock(&self, request: Request<pb::LockRequest>) -> Result<Response<pb::LockResponse>, Status> {
-        let request = request.into_inner();
-        let (turn, _) = Turn::join(self, &request.name, request.lease, bytes::Bytes::new()).await?;
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
+        let (turn, _) = Turn::join(self, &credentials, &request.name, request.lease, bytes::Bytes::new()).await?;
         let revision = turn.come().await?.ok_or_else(|| Status::unknown("mutex: session is expired"))?;
         let (key, _, _) = turn.keep();
         Ok(Response::new(pb::LockResponse { header: Some(self.header(revision)), key }))
     }
 
     async fn unlock(&self, request: Request<pb::UnlockRequest>) -> Result<Response<pb::UnlockResponse>, Status> {
-        let key = request.into_inner().key;
+        let (credentials, key) = (Credentials::of(&request), request.into_inner().key);
         if key.is_empty() {
-            return Err(Invalid::EmptyKey.into());
+            return Err(errors::through_client(Invalid::EmptyKey.into()));
         }
         let delete = proto::etcdserverpb::DeleteRangeRequest { key, ..Default::default() };
-        match self.write(Op::DeleteRange(requests::delete_range(delete))).await? {
+        let deleted = self.write(&credentials, Op::DeleteRange(requests::delete_range(delete))).await;
+        match deleted.map_err(errors::through_client)? {
             (_, Reply::DeleteRange(reply)) => {
                 Ok(Response::new(pb::UnlockResponse { header: Some(self.header(reply.revision)) }))
             }

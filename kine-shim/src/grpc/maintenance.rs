@@ -6,6 +6,7 @@ use proto::etcdserverpb::downgrade_request::DowngradeAction;
 use proto::etcdserverpb::maintenance_server::Maintenance;
 use tonic::{Request, Response, Status};
 
+use super::credentials::Credentials;
 use super::{Wire, errors, hash};
 use crate::log::LogFault;
 use crate::model::{Fault, Key, Op, ReadAt};
@@ -20,7 +21,11 @@ const CLUSTER_VERSION: &str = "3.6";
 #[tonic::async_trait]
 impl Maintenance for Wire {
     async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
-        let request = request.into_inner();
+        match request.get_ref().action == AlarmAction::Get as i32 {
+            true => self.require_user(&request).await?,
+            false => self.require_admin(&request).await?,
+        }
+        let (credentials, request) = (Credentials::of(&request), request.into_inner());
         let kind = pb::AlarmType::try_from(request.alarm).unwrap_or(pb::AlarmType::None);
         let alarms = match AlarmAction::try_from(request.action) {
             Ok(AlarmAction::Get) => {
@@ -28,14 +33,15 @@ impl Maintenance for Wire {
                 let of_kind = |alarm: &pb::AlarmMember| kind == pb::AlarmType::None || alarm.alarm == kind as i32;
                 raised(&state).into_iter().filter(of_kind).collect()
             }
-            Ok(AlarmAction::Activate) => self.set_alarm(kind, request.member_id, b"raised").await?,
-            Ok(AlarmAction::Deactivate) => self.set_alarm(kind, request.member_id, b"").await?,
+            Ok(AlarmAction::Activate) => self.set_alarm(&credentials, kind, request.member_id, b"raised").await?,
+            Ok(AlarmAction::Deactivate) => self.set_alarm(&credentials, kind, request.member_id, b"").await?,
             Err(_) => Vec::new(),
         };
         Ok(Response::new(pb::AlarmResponse { header: Some(self.current_header()), alarms }))
     }
 
-    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        self.require_user(&request).await?;
         let size = self.shim.size().await.map_err(log_failed)?;
         let state = self.shim.snapshot();
         let header = self.header(state.revision());
@@ -63,13 +69,18 @@ impl Maintenance for Wire {
         }))
     }
 
-    async fn defragment(&self, _: Request<pb::DefragmentRequest>) -> Result<Response<pb::DefragmentResponse>, Status> {
+    async fn defragment(
+        &self,
+        request: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        self.require_admin(&request).await?;
         self.shim.reclaim().await.map_err(log_failed)?;
         Ok(Response::new(pb::DefragmentResponse { header: None }))
     }
 
     /// etcd hashes its file. Here it is whatever the log says: equal on all shims that have read equally far.
-    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+    async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        self.require_admin(&request).await?;
         let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
         let header = self.header(state.revision());
         let hashing = tokio::task::spawn_blocking(move || hash::of_all(&state));
@@ -78,6 +89,7 @@ impl Maintenance for Wire {
     }
 
     async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+        self.require_admin(&request).await?;
         let revision = request.into_inner().revision;
         let state = self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
         let header = self.header(state.revision());
@@ -94,7 +106,8 @@ impl Maintenance for Wire {
 
     type SnapshotStream = futures::stream::Empty<Result<pb::SnapshotResponse, Status>>;
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+    async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.require_admin(&request).await?;
         Err(Status::unimplemented("kine-shim: a snapshot is etcd's own file; back up the database instead"))
     }
 
@@ -103,6 +116,7 @@ impl Maintenance for Wire {
         &self,
         request: Request<pb::MoveLeaderRequest>,
     ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        self.require_admin(&request).await?;
         if request.into_inner().target_id != self.options.member_id {
             return Err(Status::failed_precondition("etcdserver: bad leader transferee"));
         }
@@ -114,6 +128,7 @@ impl Maintenance for Wire {
         &self,
         request: Request<pb::DowngradeRequest>,
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        self.require_admin(&request).await?;
         let request = request.into_inner();
         match DowngradeAction::try_from(request.action) {
             Ok(DowngradeAction::Validate | DowngradeAction::Enable) if is_version(&request.version) => {
@@ -133,13 +148,19 @@ impl Maintenance for Wire {
 
 impl Wire {
     /// Answers what changed, as etcd does.
-    async fn set_alarm(&self, kind: pb::AlarmType, member: u64, value: &[u8]) -> Result<Vec<pb::AlarmMember>, Status> {
+    async fn set_alarm(
+        &self,
+        credentials: &Credentials,
+        kind: pb::AlarmType,
+        member: u64,
+        value: &[u8],
+    ) -> Result<Vec<pb::AlarmMember>, Status> {
         let kinds: Vec<_> = KINDS.iter().filter(|(of, _)| *of == kind).collect();
         let mut changed = Vec::new();
         for (kind, name) in kinds {
             let key = alarm_key(name, member);
             let before = self.shim.snapshot().record(&key).unwrap_or_default();
-            self.write(Op::Record { key, value: Key::copy_from_slice(value) }).await?;
+            self.write(credentials, Op::Record { key, value: Key::copy_from_slice(value) }).await?;
             if before != value {
                 changed.push(pb::AlarmMember { member_id: member, alarm: *kind as i32 });
             }

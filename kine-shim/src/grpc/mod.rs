@@ -5,6 +5,7 @@
 mod auth;
 mod checks;
 mod cluster;
+mod credentials;
 mod election;
 mod errors;
 mod hash;
@@ -30,11 +31,14 @@ use proto::etcdserverpb as pb;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
+use crate::auth::password::{COST_DEFAULT, Passwords};
+use crate::auth::token::Tokens;
 use crate::log::Member;
 use crate::members::Members;
 use crate::model::Revision;
 use crate::shim::Shim;
 
+pub use credentials::ClientName;
 pub(crate) use errors::fault_text;
 pub use maintenance::ETCD_VERSION;
 pub use quota::Quota;
@@ -56,6 +60,8 @@ pub struct GrpcOptions {
     pub quota: Quota,
     /// The other shims of this store.
     pub members: Members,
+    pub tokens: Arc<Tokens>,
+    pub bcrypt_cost: u32,
 }
 
 impl Default for GrpcOptions {
@@ -69,6 +75,8 @@ impl Default for GrpcOptions {
             max_request_bytes: 3 << 19,
             quota: Quota::default(),
             members: Members::default(),
+            tokens: Arc::default(),
+            bcrypt_cost: COST_DEFAULT,
         }
     }
 }
@@ -85,12 +93,14 @@ impl GrpcOptions {
 struct Wire {
     shim: Shim,
     options: Arc<GrpcOptions>,
+    passwords: Passwords,
 }
 
 /// All services of the shim, with reflection and health.
 pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
     let max_bytes = options.max_request_bytes.saturating_add(OVERHEAD_BYTES);
-    let wire = Wire { shim, options: Arc::new(options) };
+    let passwords = Passwords::new(options.bcrypt_cost);
+    let wire = Wire { shim, options: Arc::new(options), passwords };
     let routes = Routes::default()
         .add_service(pb::kv_server::KvServer::new(wire.clone()).max_decoding_message_size(max_bytes))
         .add_service(pb::watch_server::WatchServer::new(wire.clone()).max_decoding_message_size(max_bytes))

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tonic::Status;
 
+use super::credentials::Credentials;
 use super::kv::unexpected;
 use super::{Wire, errors, lease};
 use crate::model::{
@@ -21,6 +22,7 @@ const SESSION_TTL: i64 = 60;
 /// A key waiting below a prefix. Dropped before it is kept, it leaves the queue: its client is gone.
 pub(super) struct Turn {
     wire: Wire,
+    credentials: Credentials,
     prefix: Key,
     pub(super) key: Key,
     pub(super) lease: LeaseId,
@@ -48,29 +50,34 @@ impl Turn {
     /// Joins the queue, or finds the place that this lease has in it already.
     pub(super) async fn join(
         wire: &Wire,
+        credentials: &Credentials,
         name: &[u8],
         lease: LeaseId,
         value: Bytes,
     ) -> Result<(Self, KeyValue), Status> {
-        let lease = if lease == 0 { wire.session().await? } else { lease };
+        let lease = if lease == 0 { wire.session(credentials).await? } else { lease };
         let prefix = prefix_of(name);
         let key = Bytes::from([prefix.as_ref(), format!("{lease:x}").as_bytes()].concat());
         let txn = if_created(&key, 0, put(&key, value, lease));
-        let txn = Txn { success: with_read(txn.success, &key), failure: with_read(Vec::new(), &key), ..txn };
-        let reply = wire.txn_of(txn).await?;
+        // Whoever may not see the others could not wait for them.
+        let see = || TxnOp::Range(Range { count_only: true, ..read(below(&prefix)) });
+        let with_read = |ops: Vec<TxnOp>| ops.into_iter().chain([TxnOp::Range(read(single(&key))), see()]).collect();
+        let txn = Txn { success: with_read(txn.success), failure: with_read(Vec::new()), ..txn };
+        let reply = wire.txn_of(credentials, txn).await?;
         let own = reply.replies.into_iter().find_map(|reply| match reply {
             TxnOpReply::Range(mut range) => range.kvs.pop(),
             _ => None,
         });
         let own = own.ok_or_else(unexpected)?;
         let (create_revision, revision) = (own.create_revision, reply.revision);
-        Ok((Self { wire: wire.clone(), prefix, key, lease, create_revision, revision, is_kept: false }, own))
+        let (wire, credentials) = (wire.clone(), credentials.clone());
+        Ok((Self { wire, credentials, prefix, key, lease, create_revision, revision, is_kept: false }, own))
     }
 
     /// Waits until every older key is gone. `None` when this one went first.
     pub(super) async fn come(&self) -> Result<Option<Revision>, Status> {
         loop {
-            let state = self.wire.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
+            let state = self.wire.queue(&self.credentials, &self.prefix).await?;
             if !self.is_queued(&state)? {
                 return Ok(None);
             }
@@ -97,14 +104,21 @@ impl Turn {
 }
 
 impl Wire {
-    async fn session(&self) -> Result<LeaseId, Status> {
+    async fn session(&self, credentials: &Credentials) -> Result<LeaseId, Status> {
         let id = lease::draw();
-        self.write(Op::LeaseGrant { id, ttl: SESSION_TTL }).await?;
+        let granted = self.write(credentials, Op::LeaseGrant { id, ttl: SESSION_TTL }).await;
+        granted.map_err(errors::through_client)?;
         Ok(id)
     }
 
-    pub(super) async fn txn_of(&self, txn: Txn) -> Result<TxnReply, Status> {
-        match self.write(Op::Txn(txn)).await? {
+    /// A state to look at a queue in, for somebody who may.
+    pub(super) async fn queue(&self, credentials: &Credentials, prefix: &Key) -> Result<State, Status> {
+        let state = self.readable(credentials, Consistency::Linearizable, &below(prefix)).await;
+        state.map_err(errors::through_client)
+    }
+
+    pub(super) async fn txn_of(&self, credentials: &Credentials, txn: Txn) -> Result<TxnReply, Status> {
+        match self.write(credentials, Op::Txn(txn)).await.map_err(errors::through_client)? {
             (_, Reply::Txn(reply)) => Ok(reply),
             _ => Err(unexpected()),
         }
@@ -166,11 +180,6 @@ fn read(range: KeyRange) -> Range {
         mod_revisions: (0, 0),
         create_revisions: (0, 0),
     }
-}
-
-fn with_read(mut ops: Vec<TxnOp>, key: &Key) -> Vec<TxnOp> {
-    ops.push(TxnOp::Range(read(single(key))));
-    ops
 }
 
 /// `then`, if the key was created at that revision; 0 means that it does not exist.

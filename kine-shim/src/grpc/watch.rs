@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
 use futures::Stream;
+use futures::future::BoxFuture;
 use prost::Message;
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::watch_create_request::FilterType;
@@ -12,8 +13,10 @@ use proto::etcdserverpb::watch_server::Watch;
 use proto::mvccpb;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::credentials::Credentials;
 use super::{Wire, errors, replies};
-use crate::model::{KeyRange, Revision};
+use crate::auth::AuthRefusal;
+use crate::model::{Error, KeyRange, Refusal, Revision};
 use crate::watch::{Filters, WatchControl, WatchId, WatchMessage, WatchRefusal, WatchRequest, WatchStream};
 
 /// The id of answers that belong to no watcher.
@@ -31,6 +34,7 @@ impl Watch for Wire {
         let messages = self.shim.watch_stream();
         let session = Session {
             wire: self.clone(),
+            credentials: Credentials::of(&request),
             requests: Some(request.into_inner()),
             control: messages.control(),
             messages,
@@ -58,12 +62,13 @@ struct Wishes {
 
 struct Session {
     wire: Wire,
+    credentials: Credentials,
     /// `None` once the client has said all it will.
     requests: Option<Streaming<pb::WatchRequest>>,
     control: WatchControl,
     messages: WatchStream,
-    /// Waits for room among the unread answers; no request is read meanwhile.
-    create: Option<WatchRequest>,
+    /// Waits for permission, and for room among the unread answers; no request is read meanwhile.
+    create: Option<BoxFuture<'static, ()>>,
     /// Of watchers whose answer has not come yet: answers come in the order of the requests.
     unanswered: VecDeque<Wishes>,
     wishes: HashMap<WatchId, Wishes>,
@@ -77,11 +82,14 @@ impl Session {
             if let Some(response) = self.outbox.pop_front() {
                 return Ok(response);
             }
-            let Self { requests, control, messages, create, .. } = self;
+            let is_creating = self.create.is_some();
+            let Self { requests, messages, create, .. } = self;
             tokio::select! {
                 biased;
-                () = created(control, create.as_ref()), if create.is_some() => *create = None,
-                request = requested(requests.as_mut()), if create.is_none() && requests.is_some() => match request {
+                () = async { match create { Some(create) => create.await, None => std::future::pending().await } } => {
+                    self.create = None;
+                }
+                request = requested(requests.as_mut()), if !is_creating && requests.is_some() => match request {
                     Ok(Some(request)) => self.request(request),
                     Ok(None) => *requests = None,
                     Err(status) if status.code() == tonic::Code::Cancelled => return Err(errors::watch_canceled()),
@@ -99,7 +107,9 @@ impl Session {
         match request.request_union {
             Some(RequestUnion::CreateRequest(create)) => {
                 self.unanswered.push_back(Wishes { prev_kv: create.prev_kv, fragment: create.fragment });
-                self.create = Some(watch_request(create));
+                let (wire, credentials) = (self.wire.clone(), self.credentials.clone());
+                let (control, request) = (self.control.clone(), watch_request(create));
+                self.create = Some(Box::pin(async move { wire.create(&credentials, &control, request).await }));
             }
             Some(RequestUnion::CancelRequest(cancel)) => self.control.cancel(cancel.watch_id),
             Some(RequestUnion::ProgressRequest(_)) => self.control.request_progress(),
@@ -117,7 +127,7 @@ impl Session {
             }
             WatchMessage::Refused { header_revision, reason } => {
                 self.unanswered.pop_front();
-                let cancel_reason = refusal(reason).to_owned();
+                let cancel_reason = refusal(reason);
                 let response = self.response(NO_WATCHER, header_revision);
                 pb::WatchResponse { created: true, canceled: true, cancel_reason, ..response }
             }
@@ -147,10 +157,23 @@ impl Session {
     }
 }
 
-/// Dropping the future loses nothing: the request is still there.
-async fn created(control: &WatchControl, create: Option<&WatchRequest>) {
-    if let Some(request) = create {
-        control.create(request.clone()).await;
+impl Wire {
+    /// Asks whether the sender may see these keys, then for the watcher; either way the stream answers.
+    async fn create(&self, credentials: &Credentials, control: &WatchControl, request: WatchRequest) {
+        // etcd tells first what is wrong with the revision.
+        if request.start.is_some_and(|start| start < 0) {
+            return control.create(request).await;
+        }
+        let may = match self.known(credentials).await {
+            Ok((state, caller)) => state.access(&caller).read(&request.range),
+            Err(Error::Refused(Refusal::Auth(refusal))) => Err(refusal),
+            // The database does not answer, so that nobody knows what the token may.
+            Err(_) => Err(AuthRefusal::PermissionDenied),
+        };
+        match may {
+            Ok(()) => control.create(request).await,
+            Err(refusal) => control.refuse(WatchRefusal::Denied(refusal)).await,
+        }
     }
 }
 
@@ -175,13 +198,24 @@ fn watch_request(create: pb::WatchCreateRequest) -> WatchRequest {
     }
 }
 
-fn refusal(reason: WatchRefusal) -> &'static str {
-    match reason {
+fn refusal(reason: WatchRefusal) -> String {
+    let text = match reason {
         WatchRefusal::DuplicateId => "mvcc: duplicate watch ID provided on the WatchStream",
         WatchRefusal::EmptyRange => "mvcc: watcher range is empty",
         // Odd, but etcd's.
         WatchRefusal::NegativeRevision => errors::COMPACTED,
-    }
+        WatchRefusal::Denied(refusal) => return denial(refusal),
+    };
+    text.to_owned()
+}
+
+/// A refused token is told as Go prints the error; whatever else is wrong, permission is denied.
+fn denial(refusal: AuthRefusal) -> String {
+    let refusal = match refusal {
+        AuthRefusal::InvalidToken | AuthRefusal::OldRevision | AuthRefusal::UserEmpty => refusal,
+        _ => AuthRefusal::PermissionDenied,
+    };
+    errors::in_go(&refusal.into())
 }
 
 /// Cuts a response that is too large into several; all but the last say that more follows.

@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 use self::observe::Observation;
 use crate::config::{Address, Listener};
-use crate::grpc::RESET_STREAMS_MAX;
+use crate::grpc::{ClientName, RESET_STREAMS_MAX};
 use crate::metrics::Metrics;
 use crate::shim::Shim;
 use crate::tls::Tls;
@@ -141,9 +141,12 @@ where
     let metrics = front.metrics.clone();
     metrics.connections.inc();
     match tls {
-        None => talk(stream, front, stop).await,
+        None => talk(stream, front, None, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, front, stop).await,
+            Ok(Ok(stream)) => {
+                let client = tls.client_name(stream.get_ref().1);
+                talk(stream, front, client, stop).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
@@ -152,7 +155,7 @@ where
 }
 
 /// HTTP/1.1 or HTTP/2, as the client begins.
-async fn talk<S>(stream: S, front: Front, stop: CancellationToken)
+async fn talk<S>(stream: S, front: Front, client: Option<ClientName>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -168,8 +171,11 @@ where
         .max_local_error_reset_streams(RESET_STREAMS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let answer = service_fn(move |request| {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
         let front = front.clone();
+        if let Some(client) = &client {
+            request.extensions_mut().insert(client.clone());
+        }
         async move { Ok::<_, Infallible>(front.answer(request).await) }
     });
     let mut serving = pin!(server.serve_connection(TokioIo::new(stream), answer));

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Watched;
+use crate::auth::Caller;
 use crate::log::{Log, LogFault};
 use crate::model::{Error, LeaseId, Op, Refusal};
 use crate::sequencer::publication::Publication;
@@ -123,7 +124,8 @@ impl Keeper {
         let mut answers = Vec::new();
         for id in marked {
             let (reply, answer) = oneshot::channel();
-            let submission = Submission { op: Op::LeaseRevoke { id }, reply, arrived: Instant::now() };
+            let (op, caller) = (Op::LeaseRevoke { id }, Caller::Shim);
+            let submission = Submission { op, caller, reply, arrived: Instant::now() };
             if self.mailbox.try_send(submission).is_ok() {
                 answers.push((id, answer));
             }

@@ -30,6 +30,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Caller;
 use crate::log::{Appended, Fence, Identity, Log, LogFault, Page};
 use crate::model::{Batch, Error, Head, Op, Position, Refusal, Reply, Revision, TxnOp};
 use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
@@ -52,6 +53,7 @@ pub(crate) type Answer = Result<(Revision, Reply), Error>;
 /// An operation and who waits for it.
 pub(crate) struct Submission {
     pub(crate) op: Op,
+    pub(crate) caller: Caller,
     pub(crate) reply: oneshot::Sender<Answer>,
     pub(crate) arrived: Instant,
 }
@@ -203,7 +205,7 @@ impl Sequencer {
                     self.backlog.push_front(submission);
                     break;
                 }
-                let verdict = draft.judge(&submission.op);
+                let verdict = draft.judge_as(&submission.op, &submission.caller);
                 let header = draft.revision();
                 if self.breaks(BrokenRule::ReleaseRefusalsEarly) && (verdict.is_err() || draft.is_empty()) {
                     self.release(vec![Judged { submission, header, verdict }]);
@@ -318,6 +320,6 @@ fn weight(op: &Op) -> usize {
         Op::Put(put) => put.key.len() + put.value.len(),
         Op::Txn(txn) => of_ops(&txn.success).max(of_ops(&txn.failure)),
         Op::Record { key, value } => key.len() + value.len(),
-        Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseGrant { .. } | Op::LeaseRevoke { .. } => 0,
+        Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseGrant { .. } | Op::LeaseRevoke { .. } | Op::Auth(_) => 0,
     }
 }

@@ -17,6 +17,7 @@ use super::publication::Publication;
 use super::snapshots::Snapshots;
 use super::trim::{Author, Trims};
 use super::{BACKOFF_MIN, PAGE_BYTES, Sequencer, Submission, identity_value, is_same_database};
+use crate::auth::Caller;
 use crate::log::{Log, LogFault};
 use crate::model::{BatchId, Op, Position};
 use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
@@ -90,7 +91,7 @@ impl Sequencer {
     fn record_identity(&mut self, value: bytes::Bytes) {
         let op = Op::Record { key: IDENTITY_RECORD.into(), value };
         let (reply, _) = oneshot::channel();
-        self.backlog.push_back(Submission { op, reply, arrived: Instant::now() });
+        self.backlog.push_back(Submission { op, caller: Caller::Shim, reply, arrived: Instant::now() });
     }
 }
 

@@ -33,7 +33,7 @@ impl State {
     pub(super) fn check_alarms(&self, op: &Op) -> Result<(), Refusal> {
         let alarms = if self.records.live() == 0 { Vec::new() } else { self.alarms() };
         let is_raised = |name: &str| alarms.iter().any(|(kind, _)| kind == name);
-        if is_raised(CORRUPT) && !matches!(op, Op::Record { .. }) {
+        if is_raised(CORRUPT) && !matches!(op, Op::Record { .. } | Op::Auth(_)) {
             return Err(Refusal::Corrupt);
         }
         if !is_raised(NO_SPACE) {
@@ -42,7 +42,7 @@ impl State {
         let grows = match op {
             Op::Put(_) | Op::LeaseGrant { .. } => true,
             Op::Txn(txn) => txn.success.iter().chain(&txn.failure).any(grows),
-            Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseRevoke { .. } | Op::Record { .. } => false,
+            Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseRevoke { .. } | Op::Record { .. } | Op::Auth(_) => false,
         };
         if grows { Err(Refusal::NoSpace) } else { Ok(()) }
     }

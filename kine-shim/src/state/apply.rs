@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded};
 use super::{Applied, State};
+use crate::auth;
 use crate::model::{Batch, Entry, EntryKind, Event, Position, Revision, RevisionEvents};
 
 /// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
@@ -170,6 +171,9 @@ impl State {
                 self.compact(entry.create_revision, gathered);
             }
             EntryKind::Record => {
+                if entry.key.starts_with(auth::PREFIX) {
+                    Arc::make_mut(&mut self.auth).apply(&entry.key, &entry.value);
+                }
                 let older = match entry.value.is_empty() {
                     true => self.records.remove(&entry.key),
                     false => self.records.insert(Named { name: entry.key.clone(), value: entry.value.clone(), place }),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::apply::Gathered;
 use super::{Applied, State};
+use crate::auth::{Caller, Change};
 use crate::model::{
     Batch, BatchId, DeleteRange, DeleteRangeReply, Entry, EntryKind, Key, LeaseId, Op, Put, PutReply, Refusal, Reply,
     Revision,
@@ -37,9 +38,15 @@ impl Draft {
         }
     }
 
-    /// Judges one operation on the state after the ones before. A refusal leaves no trace.
+    /// Judges one operation of the shim's own on the state after the ones before. A refusal leaves no trace.
     pub fn judge(&mut self, op: &Op) -> Result<Reply, Refusal> {
+        self.judge_as(op, &Caller::Shim)
+    }
+
+    /// The same on behalf of a caller, who must be permitted what it asks for.
+    pub fn judge_as(&mut self, op: &Op, caller: &Caller) -> Result<Reply, Refusal> {
         self.state.check_alarms(op)?;
+        self.state.access(caller).op(op)?;
         self.write_revision = self.state.revision() + 1;
         self.changes = 0;
         let mark = self.entries.len();
@@ -51,6 +58,7 @@ impl Draft {
             Op::LeaseGrant { id, ttl } => self.grant(*id, *ttl),
             Op::LeaseRevoke { id } => self.revoke(*id),
             Op::Record { key, value } => Ok(self.record(key, value)),
+            Op::Auth(change) => self.auth(change),
         };
         if judged.is_err() && self.entries.len() > mark {
             self.undo(mark);
@@ -165,6 +173,13 @@ impl Draft {
         }
         self.push(Entry { lease: id, ..plain(EntryKind::LeaseRevoke) });
         Ok(Reply::LeaseRevoke)
+    }
+
+    fn auth(&mut self, change: &Change) -> Result<Reply, Refusal> {
+        for (key, value) in self.state.auth().judge(change)? {
+            self.record(&key, &value);
+        }
+        Ok(Reply::Auth)
     }
 
     fn record(&mut self, key: &Key, value: &Bytes) -> Reply {

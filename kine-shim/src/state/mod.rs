@@ -25,6 +25,7 @@ use bytes::Bytes;
 
 use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
 use self::tree::Tree;
+use crate::auth::Auth;
 use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
 
 pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
@@ -69,6 +70,8 @@ pub struct State {
     attached: Tree<Attached>,
     leases: Tree<Lease>,
     records: Tree<Named>,
+    /// What the records below `auth/` say.
+    auth: Arc<Auth>,
     /// Rows to be named garbage by a later compaction.
     dead: Tree<Place>,
     compact_row: Option<Place>,
@@ -103,6 +106,7 @@ impl State {
             attached: Tree::default(),
             leases: Tree::default(),
             records: Tree::default(),
+            auth: Arc::default(),
             dead: Tree::default(),
             compact_row: None,
             incarnation_row: None,
@@ -156,6 +160,10 @@ impl State {
     pub fn lease_keys(&self, id: LeaseId) -> Vec<Key> {
         let of_lease = self.attached.ascend(&(id, Key::new())).take_while(|item| item.0.lease == id);
         of_lease.map(|item| item.0.key()).collect()
+    }
+
+    pub fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     pub fn record(&self, key: &[u8]) -> Option<Bytes> {

@@ -225,6 +225,16 @@ impl Hub {
         inner.create(stream, request);
     }
 
+    pub(super) fn refuse(&self, stream: usize, reason: WatchRefusal) {
+        let mut inner = self.inner.lock();
+        inner.mark_all(&self.incoming);
+        let header_revision = inner.watermark();
+        if let Some(stream) = &mut inner.streams[stream] {
+            stream.control.push_back(WatchMessage::Refused { header_revision, reason });
+            stream.wake.notify_one();
+        }
+    }
+
     pub(super) fn cancel(&self, stream: usize, id: WatchId) {
         let mut inner = self.inner.lock();
         inner.cancel(stream, id, None);

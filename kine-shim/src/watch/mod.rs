@@ -9,6 +9,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use crate::auth::AuthRefusal;
 use crate::model::{KeyRange, Revision, RevisionEvents};
 
 pub(crate) use hub::Hub;
@@ -43,6 +44,8 @@ pub enum WatchRefusal {
     DuplicateId,
     EmptyRange,
     NegativeRevision,
+    /// Whoever asks may not.
+    Denied(AuthRefusal),
 }
 
 /// In the order in which they must reach the client.

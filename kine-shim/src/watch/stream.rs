@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::hub::{Hub, Reading, Source, Step};
 use super::ring::{MESSAGE_BYTES, MESSAGE_REVISIONS, size_of};
-use super::{Filters, WatchId, WatchMessage, WatchRequest};
+use super::{Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest};
 use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
 
 /// Control messages that may wait for the client; then new requests wait.
@@ -44,10 +44,20 @@ impl WatchControl {
     /// Asks for a watcher; the answer is a message of the stream. Waits while too many answers are unread; dropping the future then
     /// leaves nothing behind.
     pub async fn create(&self, request: WatchRequest) {
+        self.room().await;
+        self.inner.hub.create(self.inner.at, request);
+    }
+
+    /// Answers a wish for a watcher with no, in its turn.
+    pub async fn refuse(&self, reason: WatchRefusal) {
+        self.room().await;
+        self.inner.hub.refuse(self.inner.at, reason);
+    }
+
+    async fn room(&self) {
         while self.inner.hub.control_len(self.inner.at) >= CONTROL_MAX {
             self.inner.room.notified().await;
         }
-        self.inner.hub.create(self.inner.at, request);
     }
 
     /// Ends a watcher; an unknown id is ignored, as in etcd.

@@ -90,6 +90,7 @@ impl Naive {
                 Reply::LeaseRevoke
             }
             Op::Record { .. } => Reply::Record,
+            Op::Auth(_) => Reply::Auth,
         };
         self.end(step);
         Ok(reply)
