@@ -1,6 +1,7 @@
 //! kine-shim: the etcd v3 API on a SQL database. See ARCHITECTURE.md for the way of a write through these modules.
 
 pub mod auth;
+pub mod bbolt;
 pub mod compactor;
 pub mod config;
 mod fence;
@@ -10,6 +11,7 @@ mod leases;
 pub mod log;
 pub mod members;
 pub mod metrics;
+pub mod migrate;
 pub mod model;
 mod sequencer;
 pub mod shim;

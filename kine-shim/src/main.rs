@@ -29,6 +29,9 @@ const DATABASE_WITHIN: Duration = Duration::from_secs(60);
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    if let Some(done) = kine_shim::migrate::run_from_args(std::env::args_os()) {
+        return done;
+    }
     let config = match Config::from_args(std::env::args_os()) {
         Ok(config) => config,
         // clap prints --help to stdout and its errors to stderr, each with the right exit code.

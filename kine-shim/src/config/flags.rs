@@ -11,7 +11,8 @@ use clap::{ArgAction, Parser};
 #[command(
     name = "kine-shim",
     version,
-    after_help = "Without flags: an embedded store under ./data, served on http://127.0.0.1:2379."
+    after_help = "Without flags: an embedded store under ./data, served on http://127.0.0.1:2379.\n\
+                  Moving in and out: kine-shim import --help, kine-shim export --help."
 )]
 pub(super) struct Flags {
     /// Where the data lives: postgres://…, sqlite://FILE or memory: [default: a SQLite file in --data-dir]

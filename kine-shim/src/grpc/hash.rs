@@ -2,20 +2,16 @@
 
 use prost::Message;
 
-use super::replies;
+use crate::migrate::schema;
 use crate::model::{ReadAt, Refusal};
-use crate::state::{Scrub, ScrubRecord, State};
+use crate::state::{Scrub, State};
 
-pub(super) fn of(scrub: &Scrub) -> u32 {
+pub(crate) fn of(scrub: &Scrub) -> u32 {
     let mut hash = Crc32c::new();
     hash.update(b"key");
     for record in &scrub.records {
-        hash.update(&place(record));
-        let mut kv = record.kv.clone();
-        if record.is_delete {
-            kv.mod_revision = 0;
-        }
-        hash.update(&replies::key_value(kv).encode_to_vec());
+        hash.update(&schema::place(record.revision, record.sub_revision, record.is_delete));
+        hash.update(&schema::stored(record).encode_to_vec());
     }
     hash.finish()
 }
@@ -33,17 +29,6 @@ pub(super) fn of_all(state: &State) -> Result<u32, Refusal> {
         hash.update(&value);
     }
     Ok(hash.finish())
-}
-
-/// A record's name in etcd's bucket: revision, '_', sub-revision, and 't' for a tombstone.
-fn place(record: &ScrubRecord) -> Vec<u8> {
-    let mut name = record.revision.to_be_bytes().to_vec();
-    name.push(b'_');
-    name.extend(i64::from(record.sub_revision).to_be_bytes());
-    if record.is_delete {
-        name.push(b't');
-    }
-    name
 }
 
 struct Crc32c(u32);

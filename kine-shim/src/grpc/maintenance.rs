@@ -104,11 +104,11 @@ impl Maintenance for Wire {
         }))
     }
 
-    type SnapshotStream = futures::stream::Empty<Result<pb::SnapshotResponse, Status>>;
+    type SnapshotStream = super::snapshot::Pieces;
 
     async fn snapshot(&self, request: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         self.require_admin(&request).await?;
-        Err(Status::unimplemented("kine-shim: a snapshot is etcd's own file; back up the database instead"))
+        Ok(Response::new(self.stream_snapshot().await?))
     }
 
     /// Every shim serves writes and so leads for itself: leadership is where it is, and nobody else can take it.

@@ -8,7 +8,7 @@ mod cluster;
 mod credentials;
 mod election;
 mod errors;
-mod hash;
+pub(crate) mod hash;
 mod health;
 mod kv;
 mod lease;
@@ -18,6 +18,7 @@ mod quota;
 mod range_stream;
 mod replies;
 mod requests;
+mod snapshot;
 mod turns;
 mod watch;
 

@@ -135,6 +135,9 @@ async fn load_once(log: &dyn Log, wanted: &[BatchId]) -> Result<Option<Loaded>, 
         // A large log must not keep other tasks of this thread from running.
         tokio::task::yield_now().await;
     }
+    if state.is_half_imported() {
+        return Err(LogFault::Unusable("an import into this store was begun and has not ended".into()));
+    }
     tracing::info!(rows, keys = state.len(), revision = state.revision(), "loaded the log");
     Ok(Some(Loaded { state, found, trimmed: trimmed.unwrap_or_default(), last_at_ms, garbage }))
 }

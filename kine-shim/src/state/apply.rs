@@ -111,6 +111,8 @@ impl State {
             EntryKind::Compact if entry.create_revision <= self.compacted => Err("it compacts the past"),
             EntryKind::Compact if entry.create_revision > self.revision => Err("it compacts the future"),
             EntryKind::Incarnation if entry.create_revision <= self.revision => Err("the revision goes back"),
+            // Its records have the revisions they had elsewhere: only a load takes them, and only a whole import is worth it.
+            EntryKind::Record if entry.key == super::IMPORT => Err("an import begins"),
             EntryKind::LeaseGrant
             | EntryKind::LeaseRevoke
             | EntryKind::Compact

@@ -9,6 +9,7 @@ mod alarms;
 mod apply;
 mod draft;
 mod history;
+mod kept;
 mod range;
 mod record;
 mod scrub;
@@ -31,7 +32,11 @@ use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
 pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
 pub use self::apply::Corrupt;
 pub use self::draft::Draft;
+pub use self::kept::{Kept, KeptPlace};
 pub use self::scrub::{Scrub, ScrubRecord};
+
+/// The record that says that an import into this store was begun; its end removes it. Until then the log is not for serving.
+pub const IMPORT: &[u8] = b"kine-shim/import";
 
 /// What applying a batch brought about, for those who act on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +133,11 @@ impl State {
         self.compacted.max(0)
     }
 
+    /// `None` while nothing was compacted, which is not the same as compacted at 0.
+    pub fn compacted_at(&self) -> Option<Revision> {
+        (self.compacted >= 0).then_some(self.compacted)
+    }
+
     /// How many incarnations were declared.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
@@ -164,6 +174,11 @@ impl State {
 
     pub fn auth(&self) -> &Auth {
         &self.auth
+    }
+
+    /// An import was begun and has not ended.
+    pub fn is_half_imported(&self) -> bool {
+        self.record(IMPORT).is_some()
     }
 
     pub fn record(&self, key: &[u8]) -> Option<Bytes> {

@@ -37,12 +37,18 @@ impl State {
         let old = of_all_keys(if is_empty { self.compacted } else { at });
         records.extend(old.filter(|record| !record.is_delete && record.revision <= self.compacted));
         records.sort_by_key(|record| (record.revision, record.sub_revision));
-        let records = records.into_iter().map(|record| ScrubRecord {
+        let records = records.into_iter().map(ScrubRecord::of).collect();
+        Ok(Scrub { compacted: self.compacted, revision: at, records })
+    }
+}
+
+impl ScrubRecord {
+    pub(super) fn of(record: &Arc<Record>) -> Self {
+        Self {
             revision: record.revision,
             sub_revision: record.sub_revision,
             is_delete: record.is_delete,
             kv: record.key_value(),
-        });
-        Ok(Scrub { compacted: self.compacted, revision: at, records: records.collect() })
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod kv;
 mod lease;
 mod operator;
+mod snapshot;
 mod turns;
 mod txn_checks;
 mod watch;

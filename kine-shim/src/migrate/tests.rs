@@ -1,0 +1,241 @@
+//! What is imported is what was written, wherever an import is interrupted, and a shim serves nothing less.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::import::{self, Imported};
+use super::read::{EtcdFile, HashCheck};
+use super::source::Feed;
+use super::write::{Member, Snapshot};
+use super::{export, load, progress::Progress};
+use crate::grpc::hash;
+use crate::log::memory::MemoryLog;
+use crate::log::{Appended, Log};
+use crate::model::{Batch, KeyRange, Op, Position, Put, RangeEnd, ReadAt};
+use crate::shim::{Shim, ShimConfig};
+use crate::state::State;
+
+const NOBODY: uuid::Uuid = uuid::Uuid::nil();
+
+fn member() -> Member {
+    Member { id: 0xABC, name: "default".into(), client_urls: vec!["http://127.0.0.1:2379".into()] }
+}
+
+/// A store with some history: puts, deletions, leases, perhaps compactions, records of users.
+fn some_state(seed: u64) -> State {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut state = State::new();
+    for number in 1..200_u128 {
+        let mut draft = state.draft();
+        for _ in 0..rng.random_range(1..5) {
+            let _ = draft.judge(&some_op(&mut rng, draft.revision()));
+        }
+        if !draft.is_empty() {
+            let id = uuid::Uuid::from_u128(number);
+            state = draft.finish(id, NOBODY, 0).1;
+        }
+    }
+    state
+}
+
+fn some_op(rng: &mut StdRng, revision: i64) -> Op {
+    let key = Bytes::from(format!("/registry/{}", rng.random_range(0..60)));
+    match rng.random_range(0..100) {
+        0..60 => Op::Put(Put {
+            key,
+            value: Bytes::from(vec![rng.random(); if rng.random_range(0..40) == 0 { 9_000 } else { 40 }]),
+            lease: if rng.random_range(0..4) == 0 { rng.random_range(1..4) } else { 0 },
+            prev_kv: false,
+            ignore_value: false,
+            ignore_lease: false,
+        }),
+        60..85 => Op::DeleteRange(crate::model::DeleteRange {
+            range: KeyRange { start: key, end: RangeEnd::Single },
+            prev_kv: false,
+        }),
+        85..93 => Op::LeaseGrant { id: rng.random_range(1..4), ttl: rng.random_range(5..5_000) },
+        93..95 => Op::LeaseRevoke { id: rng.random_range(1..4) },
+        95..98 => Op::Record { key: format!("auth/user/{}", rng.random_range(0..3)).into(), value: "\n\x01u".into() },
+        _ => Op::Compact { revision: rng.random_range(0..=revision) },
+    }
+}
+
+fn save(state: &State, path: &Path) {
+    let mut snapshot = Snapshot::of(state, &member());
+    let mut file = Vec::new();
+    loop {
+        let piece = snapshot.next(32 << 10);
+        if piece.is_empty() {
+            break;
+        }
+        file.extend(piece);
+    }
+    assert_eq!(file.len() as u64, snapshot.bytes());
+    file.extend(snapshot.hash());
+    std::fs::write(path, file).unwrap();
+}
+
+async fn import_file(path: &Path, log: Arc<dyn Log>) -> anyhow::Result<Imported> {
+    super::from_file(log, EtcdFile::open(path, HashCheck::Required)?).await
+}
+
+async fn loaded(log: &dyn Log) -> State {
+    load::state(log, &mut Progress::of("test")).await.unwrap()
+}
+
+/// Everything that a client can see of the two is the same.
+fn assert_same(found: &State, expected: &State, seed: u64) {
+    assert_eq!((found.revision(), found.compacted_at()), (expected.revision(), expected.compacted_at()), "seed {seed}");
+    for revision in
+        (expected.compacted().max(1)..=expected.revision()).rev().step_by(17).chain([expected.compacted().max(1)])
+    {
+        let hash = |state: &State| hash::of(&state.scrub(ReadAt::Revision(revision)).unwrap());
+        assert_eq!(hash(found), hash(expected), "seed {seed}: HashKV at {revision}");
+    }
+    let leases = |state: &State| state.leases().map(|lease| (lease, state.lease_keys(lease.id))).collect::<Vec<_>>();
+    assert_eq!(leases(found), leases(expected), "seed {seed}");
+    let users = |state: &State| {
+        let records = state.records().into_iter();
+        records.filter(|(key, _)| key.starts_with(b"auth/user/")).collect::<Vec<_>>()
+    };
+    assert_eq!(users(found), users(expected), "seed {seed}");
+}
+
+#[tokio::test]
+async fn a_store_survives_snapshot_and_import() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshot.db");
+    for seed in 0..12 {
+        let state = some_state(seed);
+        save(&state, &path);
+        let log = Arc::new(MemoryLog::new());
+        let imported = import_file(&path, log.clone()).await.unwrap();
+        assert_eq!((imported.revision, imported.keys), (state.revision(), state.len()), "seed {seed}");
+        assert_same(&loaded(&*log).await, &state, seed);
+
+        let back = dir.path().join("back.db");
+        let exported = export::run(&*log, &back).await.unwrap();
+        assert_eq!(exported.hash, imported.hash, "seed {seed}");
+        let again = Arc::new(MemoryLog::new());
+        assert_eq!(import_file(&back, again).await.unwrap(), imported, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_shim_goes_on_from_what_was_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshot.db");
+    let state = some_state(3);
+    save(&state, &path);
+    let log = Arc::new(MemoryLog::new());
+    import_file(&path, log.clone()).await.unwrap();
+    let shim = Shim::start(log.clone(), ShimConfig::default()).await.unwrap();
+    let put = Put {
+        key: "/registry/new".into(),
+        value: "x".into(),
+        lease: 0,
+        prev_kv: false,
+        ignore_value: false,
+        ignore_lease: false,
+    };
+    let (revision, _) = shim.write(Op::Put(put)).await.unwrap();
+    assert_eq!(revision, state.revision() + 1);
+    shim.stop().await;
+    let error = import_file(&path, log).await.unwrap_err();
+    assert!(format!("{error:#}").contains("the target was written to"), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_store_in_use_is_not_imported_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshot.db");
+    save(&some_state(1), &path);
+    let log = Arc::new(MemoryLog::new());
+    let shim = Shim::start(log.clone(), ShimConfig::default()).await.unwrap();
+    shim.write(Op::LeaseGrant { id: 1, ttl: 60 }).await.unwrap();
+    let error = import_file(&path, log).await.unwrap_err();
+    assert!(format!("{error:#}").contains("the target is not empty"), "{error:#}");
+}
+
+async fn batches(log: &dyn Log) -> Vec<Batch> {
+    let mut all: Vec<Batch> = Vec::new();
+    loop {
+        let page = log.load(all.last().map_or(Position(0), |batch| batch.position), 1 << 20).await.unwrap();
+        if page.batches.is_empty() {
+            return all;
+        }
+        all.extend(page.batches);
+    }
+}
+
+#[tokio::test]
+async fn an_import_goes_on_wherever_it_was_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("snapshot.db"), dir.path().join("other.db"));
+    let state = some_state(5);
+    save(&state, &path);
+    save(&some_state(6), &other);
+    let whole = Arc::new(MemoryLog::new());
+    let imported = import_file(&path, whole.clone()).await.unwrap();
+    let batches = batches(&*whole).await;
+    assert!(batches.len() > 2);
+    for killed_after in 1..=batches.len() {
+        let log = Arc::new(MemoryLog::new());
+        for batch in &batches[..killed_after] {
+            assert_eq!(log.append(batch).await, Ok(Appended::Committed));
+        }
+        if killed_after < batches.len() {
+            let refused = Shim::start(log.clone(), ShimConfig::default()).await.err().unwrap();
+            assert!(refused.to_string().contains("an import into this store"), "{refused}");
+            let error = import_file(&other, log.clone()).await.unwrap_err();
+            assert!(format!("{error:#}").contains("import"), "{error:#}");
+        }
+        assert_eq!(import_file(&path, log.clone()).await.unwrap(), imported, "killed after {killed_after}");
+        assert_same(&loaded(&*log).await, &state, 5);
+    }
+}
+
+/// A shim that was there a moment before the import sees it begin, and serves nothing of it before its end.
+#[tokio::test]
+async fn an_import_that_begins_under_a_shim_is_no_news_to_its_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshot.db");
+    save(&some_state(8), &path);
+    let whole = Arc::new(MemoryLog::new());
+    import_file(&path, whole.clone()).await.unwrap();
+    let batches = batches(&*whole).await;
+    let mut state = State::new();
+    assert!(state.apply(&batches[0]).is_err(), "what a running shim applies");
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_never_gets_far() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("snapshot.db");
+    save(&some_state(2), &path);
+    let sound = std::fs::read(&path).unwrap();
+    for seed in 0..60 {
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut damaged = sound.clone();
+        let at = rng.random_range(0..sound.len());
+        damaged[at] ^= 1 << rng.random_range(0..8);
+        if rng.random_range(0..4) == 0 {
+            damaged.truncate(at);
+        }
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(import_file(&path, Arc::new(MemoryLog::new())).await.is_err(), "the hash tells");
+        // Without the hash: an error or a store, never a panic.
+        if let Ok(file) = EtcdFile::open(&path, HashCheck::Skipped) {
+            let log = Arc::new(MemoryLog::new());
+            let (feed, steps) = Feed::new();
+            let reading = tokio::task::spawn_blocking(move || file.run(feed));
+            let _ = import::run(log, "damaged", steps).await;
+            reading.await.unwrap();
+        }
+    }
+}
