@@ -5,6 +5,7 @@ mod content;
 mod export;
 mod fetch;
 mod import;
+mod kine;
 mod load;
 mod progress;
 mod read;
@@ -39,7 +40,7 @@ struct Commands {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Takes over an etcd, with its revisions, into an empty store that no shim serves yet. Killed midway, it goes on
+    /// Takes over an etcd or a kine, with its revisions, into an empty store that no shim serves yet. Killed midway, it goes on
     /// when started again with the same source
     Import(ImportFlags),
     /// Writes a snapshot file that etcdutl restores. Of an embedded store that a shim has open, use `etcdctl snapshot save`
@@ -87,6 +88,9 @@ struct Sources {
     /// A running etcd: URLs, comma separated, of which one is enough. Stop its clients before
     #[arg(long, value_name = "URLS", value_delimiter = ',')]
     from_etcd: Vec<String>,
+    /// kine's table: postgres://… or sqlite://FILE. Stop kine's clients before
+    #[arg(long, value_name = "URL")]
+    from_kine: Option<Endpoint>,
 }
 
 #[derive(Args, Debug)]
@@ -143,22 +147,28 @@ fn tell(what: &str, moved: &Imported) {
 impl Store {
     async fn open(&self) -> Result<Arc<dyn Log>> {
         ensure!(self.endpoint != Endpoint::Memory, "--endpoint memory: would be gone at once");
-        let options = Options {
+        log::open(&self.endpoint, &self.options()).await.with_context(|| format!("--endpoint {}", self.endpoint))
+    }
+
+    fn options(&self) -> Options {
+        Options {
             ca_file: self.ca_file.clone(),
             cert_file: self.datastore_certfile.clone(),
             key_file: self.datastore_keyfile.clone(),
             ..Options::default()
-        };
-        log::open(&self.endpoint, &options).await.with_context(|| format!("--endpoint {}", self.endpoint))
+        }
     }
 }
 
 async fn import(flags: ImportFlags) -> Result<Imported> {
     let log = flags.target.open().await?;
-    let Sources { from_snapshot, from_etcd } = flags.source;
+    let Sources { from_snapshot, from_etcd, from_kine } = flags.source;
     if let Some(file) = from_snapshot {
         let check = if flags.skip_hash_check { HashCheck::Skipped } else { HashCheck::Required };
         return from_file(log, EtcdFile::open(&file, check)?).await;
+    }
+    if let Some(kine) = from_kine {
+        return kine::import(log, &kine, &flags.target.options()).await;
     }
     let remote = Remote::connect(&from_etcd, &flags.client).await?;
     let file = flags.snapshot_file;

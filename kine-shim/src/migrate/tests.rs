@@ -239,3 +239,94 @@ async fn a_damaged_snapshot_never_gets_far() {
         }
     }
 }
+
+/// A table as kine leaves it: (id, name, created, deleted, create_revision, prev_revision, lease, value).
+type KineRow = (i64, &'static str, i64, i64, i64, i64, i64, &'static str);
+
+fn kine_file(path: &Path, rows: &[KineRow]) {
+    let _ = std::fs::remove_file(path);
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let table = "CREATE TABLE kine (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, created INTEGER, deleted INTEGER, \
+                 create_revision INTEGER, prev_revision INTEGER, lease INTEGER, value BLOB, old_value BLOB)";
+    connection.execute_batch(table).unwrap();
+    for (id, name, created, deleted, create, prev, lease, value) in rows {
+        let row = rusqlite::params![id, name, created, deleted, create, prev, lease, value.as_bytes()];
+        connection.execute("INSERT INTO kine VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)", row).unwrap();
+    }
+}
+
+/// Compacted at 7.
+const KINE: [KineRow; 12] = [
+    (1, "compact_rev_key", 1, 0, 0, 7, 0, ""),
+    (3, "/registry/kept", 0, 0, 2, 2, 0, "kept since 2"),
+    // Superseded and deleted before 7, and yet there.
+    (4, "/registry/old", 1, 0, 0, 0, 0, "old"),
+    (5, "/registry/old", 0, 0, 4, 4, 0, "new"),
+    (6, "/registry/gone", 1, 0, 0, 0, 0, "gone"),
+    (7, "/registry/gone", 0, 1, 6, 6, 0, "gone"),
+    (8, "gap-8", 0, 1, 0, 0, 0, ""),
+    (9, "/registry/kept", 0, 0, 2, 3, 0, "kept, again"),
+    (10, "/registry/event", 1, 0, 0, 0, 3600, "event"),
+    (11, "compact_rev_key_apiserver", 1, 0, 0, 0, 0, "5|1234"),
+    (12, "/registry/old", 0, 1, 4, 5, 0, "new"),
+    (13, "gap-13", 0, 1, 0, 0, 0, ""),
+];
+
+#[tokio::test]
+async fn kines_table_becomes_the_store_that_its_clients_saw() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    kine_file(&path, &KINE);
+    let log = Arc::new(MemoryLog::new());
+    let endpoint = format!("sqlite://{}?_journal=WAL", path.display()).parse().unwrap();
+    let imported = super::kine::import(log.clone(), &endpoint, &Default::default()).await.unwrap();
+    assert_eq!((imported.revision, imported.compacted, imported.keys, imported.leases), (13, Some(7), 3, 1));
+    let state = loaded(&*log).await;
+    let at = |at| {
+        let range = crate::model::Range {
+            range: KeyRange { start: "\0".into(), end: RangeEnd::Unbounded },
+            at,
+            limit: 0,
+            sort_target: Default::default(),
+            sort_order: Default::default(),
+            keys_only: false,
+            count_only: false,
+            mod_revisions: (0, 0),
+            create_revisions: (0, 0),
+        };
+        let found = state.range(&range).unwrap().kvs.into_iter();
+        let found = found.map(|kv| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (text(&kv.key), text(&kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease > 0)
+        });
+        found.collect::<Vec<_>>()
+    };
+    let row = |key: &str, value: &str, create, changed, version, leased| {
+        (key.to_owned(), value.to_owned(), create, changed, version, leased)
+    };
+    let expected = [
+        row("/registry/event", "event", 10, 10, 1, true),
+        row("/registry/kept", "kept, again", 2, 9, 3, false),
+        row("compact_rev_key", "1234", 11, 11, 5, false),
+    ];
+    assert_eq!(at(ReadAt::Latest), expected);
+    let expected = [row("/registry/kept", "kept since 2", 2, 3, 2, false), row("/registry/old", "new", 4, 5, 2, false)];
+    assert_eq!(at(ReadAt::Revision(7)), expected);
+    let lease = state.leases().next().unwrap();
+    assert_eq!((lease.ttl, state.lease_keys(lease.id)), (3600, vec![Bytes::from("/registry/event")]));
+
+    // Again, after a change: what is there is of another table.
+    kine_file(&path, &KINE[..11]);
+    let error = super::kine::import(log, &endpoint, &Default::default()).await.unwrap_err();
+    assert!(format!("{error:#}").contains("another source"), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_file_without_kines_table_is_no_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
+    let endpoint = format!("sqlite://{}", path.display()).parse().unwrap();
+    let error = super::kine::import(Arc::new(MemoryLog::new()), &endpoint, &Default::default()).await.unwrap_err();
+    assert!(format!("{error:#}").contains("cannot read the table kine"), "{error:#}");
+}

@@ -68,6 +68,17 @@ impl PostgresLog {
     }
 }
 
+/// A connection to a database that is not ours, for an import from it: nothing is checked or created there.
+pub(crate) async fn connect_elsewhere(url: &str, options: &Options) -> Result<(Client, Driver), LogFault> {
+    let connector = Connector::new(url, options)?;
+    let connecting = connector.config.connect(connector.tls.clone());
+    let (client, connection) = connecting.await.map_err(|error| refused_connection(&error))?;
+    Ok((client, tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection))))
+}
+
+/// Works for a client as long as it is held.
+pub(crate) type Driver = tokio_util::task::AbortOnDropHandle<Result<(), Error>>;
+
 /// An error with its cause: tokio-postgres' own text is only "db error".
 fn describe(error: &Error) -> String {
     let mut text = match error.as_db_error() {
