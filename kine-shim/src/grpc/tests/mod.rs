@@ -1,5 +1,6 @@
 //! The services through a real client, over a loopback port, on the log in memory.
 
+mod auth;
 mod kv;
 mod lease;
 mod operator;
@@ -29,9 +30,13 @@ pub(super) async fn serve() -> Served {
     serve_with(GrpcOptions::default()).await
 }
 
-/// The server lives as long as the test's runtime.
 pub(super) async fn serve_with(options: GrpcOptions) -> Served {
-    let shim = Shim::start(Arc::new(MemoryLog::new()), ShimConfig::default()).await.unwrap();
+    serve_on(Arc::new(MemoryLog::new()), options).await
+}
+
+/// The server lives as long as the test's runtime.
+pub(super) async fn serve_on(log: Arc<MemoryLog>, options: GrpcOptions) -> Served {
+    let shim = Shim::start(log, ShimConfig::default()).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = server().add_routes(routes(shim.clone(), options));
