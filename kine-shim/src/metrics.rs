@@ -77,6 +77,7 @@ struct Scraped {
     watchers: Gauge,
     watch_streams: Gauge,
     leases: Gauge,
+    garbage_rows: Gauge,
     resident_memory: Gauge,
     since_contact: Gauge<f64, AtomicU64>,
     last_size: (AtomicI64, AtomicI64),
@@ -149,6 +150,7 @@ impl Metrics {
             ("etcd_debugging_mvcc_watcher", "Watchers", &self.scraped.watchers),
             ("etcd_debugging_mvcc_watch_stream", "Watch streams", &self.scraped.watch_streams),
             ("kine_shim_leases", "Leases granted and not ended", &self.scraped.leases),
+            ("kine_shim_garbage_rows", "Compacted rows that are not deleted yet", &self.scraped.garbage_rows),
             ("kine_shim_connections", "Open client connections", &self.connections),
             ("process_resident_memory_bytes", "Resident memory", &self.scraped.resident_memory),
         ];
@@ -191,7 +193,8 @@ impl Metrics {
         now.keys.set(as_i64(state.len()));
         now.watchers.set(as_i64(health.watchers));
         now.watch_streams.set(as_i64(health.watch_streams));
-        now.leases.set(as_i64(state.leases().count()));
+        now.leases.set(as_i64(state.lease_count()));
+        now.garbage_rows.set(i64::try_from(shim.garbage_rows()).unwrap_or(i64::MAX));
         now.resident_memory.set(resident_memory());
         now.since_contact.set(health.since_contact.as_secs_f64());
     }
@@ -216,6 +219,7 @@ fn append_counters(page: &mut String, shim: &Shim) {
         ("kine_shim_reloads", "Times the log was loaded anew", &counts.reloads),
         ("kine_shim_compactions", "Compactions applied", &counts.compactions),
         ("kine_shim_rows_trimmed", "Rows deleted after compactions", &counts.rows_trimmed),
+        ("kine_shim_trims_failed", "Tries to delete compacted rows that failed", &counts.trims_failed),
     ];
     if page.ends_with("# EOF\n") {
         page.truncate(page.len() - "# EOF\n".len());

@@ -1,6 +1,8 @@
 //! The nouns every other module speaks: positions, revisions, entries, batches, operations and their replies.
 //! Wire types are not here (see `grpc`), neither is SQL (see `log`).
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 
 use crate::auth::{AuthRefusal, Change};
@@ -120,7 +122,34 @@ pub struct Event {
     pub kv: KeyValue,
     /// The value just before; `None` when the key did not exist.
     pub prev: Option<KeyValue>,
+    pub shown: Shown,
 }
+
+/// An event as clients are shown it.
+#[derive(Debug)]
+pub struct Encoded {
+    pub bytes: Bytes,
+    /// So many of the bytes are the event without its `prev`, which stands last.
+    pub without_prev: usize,
+}
+
+/// Encoded by the first who shows the event, for all who have a clone of it (see `grpc`). No part of what an event is.
+#[derive(Clone, Debug, Default)]
+pub struct Shown(Arc<OnceLock<Encoded>>);
+
+impl Shown {
+    pub fn get_or_encode(&self, encode: impl FnOnce() -> Encoded) -> &Encoded {
+        self.0.get_or_init(encode)
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Shown {}
 
 /// All events of one revision, in sub-revision order; shared by all watchers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -139,6 +139,8 @@ pub struct Counters {
     pub leases_expired: AtomicU64,
     pub compactions: AtomicU64,
     pub rows_trimmed: AtomicU64,
+    /// Tries to delete compacted rows that failed; each is repeated.
+    pub trims_failed: AtomicU64,
     /// Milliseconds after the start at which the database answered last.
     pub(crate) last_contact_ms: AtomicI64,
 }
@@ -334,11 +336,11 @@ impl Shim {
         if self.snapshot().lease(id).is_none() && self.read(Consistency::Linearizable).await?.lease(id).is_none() {
             return Ok(0);
         }
-        let renew = tokio::time::timeout(self.0.config.patience, self.0.leases.renew(id));
-        let (state, renewed) = tokio::join!(self.read(Consistency::Linearizable), renew);
+        let renewed = tokio::time::timeout(self.0.config.patience, self.0.leases.renew(id)).await;
         let renewed =
             renewed.unwrap_or_else(|_| Err(Fault::OutcomeUnknown("the renewal was not confirmed in time".into())))?;
-        let Some(lease) = state?.lease(id) else {
+        // Not at the same time: a renewal may come so late that the lease's mark is already forgotten, and counts then for nothing.
+        let Some(lease) = self.read(Consistency::Linearizable).await?.lease(id) else {
             // A renewal that came after the end left a row that nobody needs; if it stays, it only takes its space.
             let _ = self.0.log.forget_leases(&[id]).await;
             return Ok(0);
@@ -357,11 +359,9 @@ impl Shim {
     pub async fn lease_time_to_live(&self, id: LeaseId, keys: bool) -> Result<Option<LeaseTtl>, Fault> {
         let state = self.read(Consistency::Linearizable).await?;
         let Some(lease) = state.lease(id) else { return Ok(None) };
-        let clocks = tokio::time::timeout(self.0.config.patience, self.0.log.lease_clocks(&[id])).await;
-        let clocks = clocks.map_err(|_| Fault::NotApplied("the database did not answer in time".into()))?;
-        let clocks = clocks.map_err(|fault| Fault::NotApplied(fault.to_string()))?;
-        let age =
-            clocks.first().and_then(|clock| clock.age).or_else(|| self.0.leases.unrenewed_for(id)).unwrap_or_default();
+        let clock = tokio::time::timeout(self.0.config.patience, self.0.leases.clock(id)).await;
+        let clock = clock.map_err(|_| Fault::NotApplied("the database did not answer in time".into()))??;
+        let age = clock.age.or_else(|| self.0.leases.unrenewed_for(id)).unwrap_or_default();
         let left = Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0)).saturating_sub(age);
         let remaining = i64::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(lease.ttl);
         let keys = if keys { state.lease_keys(id) } else { Vec::new() };
@@ -374,23 +374,34 @@ impl Shim {
             return Ok(());
         }
         let cleanup = async {
-            let clocks = self.0.log.lease_clocks(&[id]).await?;
-            let is_marked = clocks.first().is_some_and(|clock| clock.expiring);
+            let is_marked = self.0.leases.clock(id).await?.expiring;
             if is_marked && self.0.fences.pass().await.is_ok_and(|state| state.lease(id).is_none()) {
-                self.0.log.forget_leases(&[id]).await?;
+                self.0.log.forget_leases(&[id]).await.map_err(|fault| Fault::NotApplied(fault.to_string()))?;
             }
-            Ok::<_, LogFault>(())
+            Ok(())
         };
         tokio::time::timeout(self.0.config.patience, cleanup)
             .await
             .map_err(|_| Fault::NotApplied("the database did not answer in time".into()))?
-            .map_err(|fault| Fault::NotApplied(fault.to_string()))
     }
 
-    /// Waits until the rows that earlier compactions of this shim made useless are deleted.
+    /// All leases of the state, the one that would end first coming first.
+    pub fn leases_by_expiry(&self, state: &State) -> Vec<LeaseId> {
+        self.0.leases.by_expiry(state)
+    }
+
+    /// Waits until what earlier compactions made useless is out of memory and its rows are deleted. Dropping the future loses nothing.
     pub async fn compact_physical(&self) -> Result<(), Fault> {
-        self.0.trims.settled().await;
-        Ok(())
+        let settled = async {
+            self.0.published.wait_for(|published| !published.state.is_sweeping()).await;
+            self.0.trims.settled().await;
+        };
+        self.0.stop.run_until_cancelled(settled).await.ok_or(Fault::Stopping)
+    }
+
+    /// Rows of the log that compactions made useless and that are still there.
+    pub fn garbage_rows(&self) -> u64 {
+        self.0.trims.rows()
     }
 
     pub fn health(&self) -> Health {

@@ -228,7 +228,11 @@ async fn a_lease_expires_only_if_nobody_renewed_it(log: Arc<dyn Log>) {
     // Stale sightings mark nothing; an absent row was renewed 0 times.
     assert_eq!(log.mark_expiring(&[(1, 1), (2, 5), (3, 0)]).await, Ok(vec![false, false, true]));
     assert_eq!(log.mark_expiring(&[(1, 0)]).await, Ok(vec![false]));
-    assert_eq!(log.mark_expiring(&[(1, 2), (3, 9)]).await, Ok(vec![true, true]), "marked ones stay so");
+    assert_eq!(
+        log.mark_expiring(&[(1, 2), (3, 9)]).await,
+        Ok(vec![true, false]),
+        "one marks it, the others are told no"
+    );
     assert_eq!(log.renew(&[3, 1, 2]).await, Ok(vec![false, false, true]));
     assert_eq!(clocks(&[1, 2, 3]).await, [(2, true, true), (1, false, true), (0, true, true)]);
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::lease_server::Lease;
 use rand::RngExt;
@@ -18,6 +18,8 @@ use crate::shim::Consistency;
 /// A default etcd's: one and a half election timeouts, in whole seconds.
 const TTL_MIN: i64 = 2;
 const TTL_MAX: i64 = 9_000_000_000;
+/// Keep-alives of one stream that are under way; their answers keep the order of the requests.
+const KEEP_ALIVES_AT_ONCE: usize = 256;
 
 #[tonic::async_trait]
 impl Lease for Wire {
@@ -63,13 +65,12 @@ impl Lease for Wire {
         request: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         self.require_leader(&request)?;
-        let session = (self.clone(), Credentials::of(&request), request.into_inner());
-        let renewals = futures::stream::try_unfold(session, |(wire, credentials, mut requests)| async move {
-            let Some(request) = requests.message().await? else { return Ok(None) };
-            let response = wire.keep_alive(&credentials, request.id).await?;
-            Ok(Some((response, (wire, credentials, requests))))
+        let (wire, credentials) = (self.clone(), Credentials::of(&request));
+        let answers = request.into_inner().map(move |request| {
+            let (wire, credentials) = (wire.clone(), credentials.clone());
+            async move { wire.keep_alive(&credentials, request?.id).await }
         });
-        Ok(Response::new(Box::pin(renewals)))
+        Ok(Response::new(Box::pin(answers.buffered(KEEP_ALIVES_AT_ONCE))))
     }
 
     async fn lease_time_to_live(
@@ -108,7 +109,7 @@ impl Lease for Wire {
         if access.admin().is_err() {
             state.leases().try_for_each(|lease| access.lease_reads(&state.lease_keys(lease.id)))?;
         }
-        let leases = state.leases().map(|lease| pb::LeaseStatus { id: lease.id }).collect();
+        let leases = self.shim.leases_by_expiry(&state).into_iter().map(|id| pb::LeaseStatus { id }).collect();
         Ok(Response::new(pb::LeaseLeasesResponse { header: Some(self.header(state.revision())), leases }))
     }
 }

@@ -8,6 +8,7 @@ mod cluster;
 mod credentials;
 mod election;
 mod errors;
+mod frames;
 pub(crate) mod hash;
 mod health;
 mod kv;
@@ -104,7 +105,7 @@ pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
     let wire = Wire { shim, options: Arc::new(options), passwords };
     let routes = Routes::default()
         .add_service(pb::kv_server::KvServer::new(wire.clone()).max_decoding_message_size(max_bytes))
-        .add_service(pb::watch_server::WatchServer::new(wire.clone()).max_decoding_message_size(max_bytes))
+        .add_service(frames::WatchService { wire: wire.clone(), max_request_bytes: max_bytes })
         .add_service(pb::lease_server::LeaseServer::new(wire.clone()))
         .add_service(pb::cluster_server::ClusterServer::new(wire.clone()))
         .add_service(pb::maintenance_server::MaintenanceServer::new(wire.clone()))

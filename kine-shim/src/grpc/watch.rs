@@ -1,35 +1,32 @@
 //! The Watch service: requests go to the stream's control, messages of its one queue become responses in the same order (invariant 4).
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 
+use bytes::Bytes;
 use futures::Stream;
 use futures::future::BoxFuture;
 use prost::Message;
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::watch_create_request::FilterType;
 use proto::etcdserverpb::watch_request::RequestUnion;
-use proto::etcdserverpb::watch_server::Watch;
-use proto::mvccpb;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::credentials::Credentials;
+use super::frames::{Outgoing, event_bytes};
 use super::{Wire, errors, replies};
 use crate::auth::AuthRefusal;
-use crate::model::{Error, KeyRange, Refusal, Revision};
+use crate::model::{Encoded, Error, Event, KeyRange, Refusal, Revision};
 use crate::watch::{Filters, WatchControl, WatchId, WatchMessage, WatchRefusal, WatchRequest, WatchStream};
 
 /// The id of answers that belong to no watcher.
 const NO_WATCHER: WatchId = -1;
 
-#[tonic::async_trait]
-impl Watch for Wire {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
-
-    async fn watch(
+impl Wire {
+    /// The one call of the service. What it answers becomes bytes in `frames`.
+    pub(super) async fn watch(
         &self,
         request: Request<Streaming<pb::WatchRequest>>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    ) -> Result<impl Stream<Item = Result<Outgoing, Status>> + Send + use<>, Status> {
         self.require_leader(&request)?;
         let messages = self.shim.watch_stream();
         let session = Session {
@@ -43,13 +40,13 @@ impl Watch for Wire {
             wishes: HashMap::new(),
             outbox: VecDeque::new(),
         };
-        Ok(Response::new(Box::pin(futures::stream::unfold(Some(session), |session| async move {
+        Ok(futures::stream::unfold(Some(session), |session| async move {
             let mut session = session?;
             match session.next().await {
                 Ok(response) => Some((Ok(response), Some(session))),
                 Err(status) => Some((Err(status), None)),
             }
-        }))))
+        }))
     }
 }
 
@@ -73,11 +70,11 @@ struct Session {
     unanswered: VecDeque<Wishes>,
     wishes: HashMap<WatchId, Wishes>,
     /// Fragments of a response on its way.
-    outbox: VecDeque<pb::WatchResponse>,
+    outbox: VecDeque<Outgoing>,
 }
 
 impl Session {
-    async fn next(&mut self) -> Result<pb::WatchResponse, Status> {
+    async fn next(&mut self) -> Result<Outgoing, Status> {
         loop {
             if let Some(response) = self.outbox.pop_front() {
                 return Ok(response);
@@ -134,13 +131,14 @@ impl Session {
             WatchMessage::Events { id, header_revision, revisions } => {
                 let wishes = self.wishes.get(&id).copied().unwrap_or_default();
                 let events = revisions.iter().flat_map(|revision| &revision.events);
-                let events = events.map(|event| replies::event(event, wishes.prev_kv)).collect();
-                let whole = pb::WatchResponse { events, ..self.response(id, header_revision) };
+                let events = events.map(|event| encoded(event, wishes.prev_kv)).collect();
+                let whole = Outgoing { head: self.response(id, header_revision), events };
                 if wishes.fragment {
                     self.outbox.extend(fragments(whole, self.wire.options.max_request_bytes));
-                    return;
+                } else {
+                    self.outbox.push_back(whole);
                 }
-                whole
+                return;
             }
             WatchMessage::Progress { id, revision } => self.response(id.unwrap_or(NO_WATCHER), revision),
             WatchMessage::Canceled { id, header_revision, compacted } => {
@@ -149,7 +147,7 @@ impl Session {
                 pb::WatchResponse { canceled: true, compact_revision, ..self.response(id, header_revision) }
             }
         };
-        self.outbox.push_back(response);
+        self.outbox.push_back(response.into());
     }
 
     fn response(&self, watch_id: WatchId, revision: Revision) -> pb::WatchResponse {
@@ -218,20 +216,31 @@ fn denial(refusal: AuthRefusal) -> String {
     errors::in_go(&refusal.into())
 }
 
+/// The event as it goes to every watcher: encoded by the first of them. `prev_kv` stands last in it, so that both variants are one.
+fn encoded(event: &Event, prev_kv: bool) -> Bytes {
+    let Encoded { bytes, without_prev } = event.shown.get_or_encode(|| {
+        let whole = replies::event(event, true);
+        let without_prev = replies::event(event, false).encoded_len();
+        Encoded { bytes: Bytes::from(whole.encode_to_vec()), without_prev }
+    });
+    if prev_kv { bytes.clone() } else { bytes.slice(..*without_prev) }
+}
+
 /// Cuts a response that is too large into several; all but the last say that more follows.
-fn fragments(whole: pb::WatchResponse, max_bytes: usize) -> Vec<pb::WatchResponse> {
-    if whole.events.len() < 2 || whole.encoded_len() < max_bytes {
+fn fragments(whole: Outgoing, max_bytes: usize) -> Vec<Outgoing> {
+    let bytes = whole.head.encoded_len() + whole.events.iter().map(event_bytes).sum::<usize>();
+    if whole.events.len() < 2 || bytes < max_bytes {
         return vec![whole];
     }
-    let frame = pb::WatchResponse { events: Vec::new(), fragment: true, ..whole.clone() };
-    let frame_bytes = frame.encoded_len();
-    let mut pieces = vec![frame.clone()];
-    let mut bytes = frame_bytes;
+    let head = pb::WatchResponse { fragment: true, ..whole.head };
+    let head_bytes = head.encoded_len();
+    let mut pieces = vec![Outgoing::from(head.clone())];
+    let mut bytes = head_bytes;
     for event in whole.events {
         let size = event_bytes(&event);
         if bytes + size >= max_bytes && pieces.last().is_some_and(|piece| !piece.events.is_empty()) {
-            pieces.push(frame.clone());
-            bytes = frame_bytes;
+            pieces.push(head.clone().into());
+            bytes = head_bytes;
         }
         bytes += size;
         if let Some(piece) = pieces.last_mut() {
@@ -239,12 +248,28 @@ fn fragments(whole: pb::WatchResponse, max_bytes: usize) -> Vec<pb::WatchRespons
         }
     }
     if let Some(last) = pieces.last_mut() {
-        last.fragment = false;
+        last.head.fragment = false;
     }
     pieces
 }
 
-fn event_bytes(event: &mvccpb::Event) -> usize {
-    let bytes = event.encoded_len();
-    bytes + 1 + prost::length_delimiter_len(bytes)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::KeyValue;
+
+    /// A decoder finds in both variants what an encoder would have put there, and the second watcher gets the first one's bytes.
+    #[test]
+    fn an_event_is_encoded_once_for_both_variants() {
+        let kv =
+            |value: &'static str| KeyValue { value: value.into(), mod_revision: 9, lease: 5, ..Default::default() };
+        for (is_delete, prev) in [(false, None), (false, Some(kv("before"))), (true, Some(kv("")))] {
+            let event = Event { is_delete, kv: kv("now"), prev, shown: Default::default() };
+            for prev_kv in [true, false] {
+                let bytes = encoded(&event, prev_kv);
+                assert_eq!(bytes, replies::event(&event, prev_kv).encode_to_vec());
+                assert_eq!(bytes.as_ptr(), encoded(&event.clone(), !prev_kv).as_ptr());
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! monotonic time without interruption; then the database marks it, which conflicts with renewals, and only then is it revoked. Every
 //! shim keeps every lease; a mark whose maker died is finished by any other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,18 @@ use tokio::time::Instant;
 
 use super::Watched;
 use crate::auth::Caller;
-use crate::log::{Log, LogFault};
+use crate::log::{LeaseClock, Log, LogFault};
 use crate::model::{Error, LeaseId, Op, Refusal};
 use crate::sequencer::publication::Publication;
 use crate::sequencer::{BrokenRule, Submission};
 use crate::shim::{Counters, ShimConfig};
+use crate::state::LeaseSet;
 
 const TICK: Duration = Duration::from_millis(500);
 /// A keeper that slept for longer cannot know whether clients were able to renew meanwhile.
 const INTERRUPTED_AFTER: Duration = Duration::from_secs(3);
+/// When a lease that another shim marked should be gone; then its maker died.
+const ABANDONED_AFTER: Duration = Duration::from_secs(3);
 const LEASES_AT_ONCE: usize = 1_000;
 
 pub(crate) struct Keeper {
@@ -36,82 +39,110 @@ pub(crate) struct Keeper {
 #[derive(Clone)]
 pub(crate) struct WatchedLeases(pub(super) Arc<Mutex<HashMap<LeaseId, Watched>>>);
 
+/// What the keeper knows besides: a tick costs what has changed and what is due, however many leases there are.
+#[derive(Default)]
+struct Schedule {
+    /// The leases that `watched` follows.
+    known: LeaseSet,
+    /// Every one of them, by its next check.
+    due: BTreeSet<(Instant, LeaseId)>,
+    epoch: u64,
+}
+
 impl Keeper {
     /// Works until the future is dropped; a lease that it marked but had not revoked is then finished by another keeper, or the next.
     pub(crate) async fn run(self) {
-        let mut epoch = 0;
+        let mut schedule = Schedule::default();
         let mut last = Instant::now();
         loop {
             tokio::time::sleep(TICK).await;
             let now = Instant::now();
             if now.duration_since(last) > INTERRUPTED_AFTER {
-                self.restart();
+                self.restart(&mut schedule);
             }
             last = now;
-            let (leases, current) = {
-                let published = self.published.get();
-                let leases: HashMap<LeaseId, i64> = published.state.leases().map(|info| (info.id, info.ttl)).collect();
-                (leases, published.epoch)
-            };
-            if current != epoch {
-                // After a failover every lease gets its full TTL again.
-                self.restart();
-                epoch = current;
-            }
-            if let Err(fault) = self.tick(&leases, now, epoch).await {
+            if let Err(fault) = self.tick(&mut schedule, now).await {
                 tracing::debug!(%fault, "lease clocks cannot be read; every lease gets its full time again");
-                self.restart();
+                self.restart(&mut schedule);
             }
         }
     }
 
-    fn restart(&self) {
+    fn restart(&self, schedule: &mut Schedule) {
         self.watched.0.lock().clear();
+        *schedule = Schedule { epoch: schedule.epoch, ..Schedule::default() };
     }
 
-    async fn tick(&self, leases: &HashMap<LeaseId, i64>, now: Instant, epoch: u64) -> Result<(), LogFault> {
-        let mut checks: Vec<LeaseId> = {
-            let mut watched = self.watched.0.lock();
-            watched.retain(|id, _| leases.contains_key(id));
-            for (id, ttl) in leases {
-                watched.entry(*id).or_insert(Watched { renewals: 0, since: now, next_check: now + period(*ttl) });
-            }
-            watched.iter().filter(|(_, lease)| lease.next_check <= now).map(|(id, _)| *id).collect()
+    async fn tick(&self, schedule: &mut Schedule, now: Instant) -> Result<(), LogFault> {
+        let (leases, epoch) = {
+            let published = self.published.get();
+            (published.state.lease_set(), published.epoch)
         };
-        // The map's order is random; what the database sees is not.
-        checks.sort_unstable();
-        for ids in checks.chunks(LEASES_AT_ONCE) {
-            self.check(ids, leases, epoch).await?;
+        if epoch != schedule.epoch {
+            // After a failover every lease gets its full TTL again.
+            self.restart(schedule);
+            schedule.epoch = epoch;
         }
-        Ok(())
+        self.follow(schedule, leases, now);
+        loop {
+            let mut ids: Vec<LeaseId> = Vec::new();
+            while ids.len() < LEASES_AT_ONCE
+                && let Some((at, id)) = schedule.due.first().copied().filter(|(at, _)| *at <= now)
+            {
+                schedule.due.remove(&(at, id));
+                ids.push(id);
+            }
+            if ids.is_empty() {
+                return Ok(());
+            }
+            ids.sort_unstable();
+            self.check(schedule, &ids).await?;
+        }
     }
 
-    async fn check(&self, ids: &[LeaseId], leases: &HashMap<LeaseId, i64>, epoch: u64) -> Result<(), LogFault> {
+    /// Takes in which leases came and went.
+    fn follow(&self, schedule: &mut Schedule, leases: LeaseSet, now: Instant) {
+        let mut watched = self.watched.0.lock();
+        for (id, lease) in leases.changes_since(&schedule.known) {
+            if let Some(ended) = watched.remove(&id) {
+                schedule.due.remove(&(ended.next_check, id));
+            }
+            if let Some(lease) = lease {
+                let next_check = now + period(lease.ttl);
+                schedule.due.insert((next_check, id));
+                watched.insert(id, Watched { ttl: lease.ttl, renewals: 0, since: now, marked: None, next_check });
+            }
+        }
+        schedule.known = leases;
+    }
+
+    /// Leases that are not in `due` now; they are put there again.
+    async fn check(&self, schedule: &mut Schedule, ids: &[LeaseId]) -> Result<(), LogFault> {
         let asked = Instant::now();
         let clocks = self.log.lease_clocks(ids).await?;
         let answered = Instant::now();
-        let (mut over, mut marked) = (Vec::new(), Vec::new());
+        let (mut over, mut abandoned) = (Vec::new(), Vec::new());
         {
             let mut watched = self.watched.0.lock();
             for (id, clock) in ids.iter().zip(clocks) {
-                let (Some(lease), Some(ttl)) = (watched.get_mut(id), leases.get(id)) else { continue };
-                if clock.expiring {
-                    marked.push(*id);
-                } else if clock.renewals != lease.renewals {
-                    *lease = Watched { renewals: clock.renewals, since: answered, next_check: answered };
-                } else if asked.duration_since(lease.since) >= seconds(*ttl) {
-                    over.push((*id, clock.renewals));
+                let Some(lease) = watched.get_mut(id) else { continue };
+                match lease.look(clock, asked, answered) {
+                    Verdict::Lives => {}
+                    Verdict::IsOver => over.push((*id, clock.renewals)),
+                    Verdict::Abandoned => abandoned.push(*id),
                 }
-                lease.next_check = (asked + period(*ttl)).min((lease.since + seconds(*ttl)).max(asked + TICK));
+                schedule.due.insert((lease.next_check, *id));
             }
         }
-        if self.published.epoch() != epoch {
+        if self.published.epoch() != schedule.epoch {
             // What stood still there may have moved before the new database took over.
             return Ok(());
         }
+        let mut marked = abandoned;
         if !over.is_empty() {
             let ended = match self.config.breaks(BrokenRule::ExpireWithoutMark) {
                 true => vec![true; over.len()],
+                // Of all shims one is told yes and revokes; whoever hears no looks again.
                 false => self.log.mark_expiring(&over).await?,
             };
             marked.extend(over.iter().zip(ended).filter(|(_, ended)| *ended).map(|((id, _), _)| *id));
@@ -142,6 +173,33 @@ impl Keeper {
             }
         }
         if gone.is_empty() { Ok(()) } else { self.log.forget_leases(&gone).await }
+    }
+}
+
+/// What a look at a lease's clock came to.
+enum Verdict {
+    Lives,
+    /// Its renewals stood still for its full TTL.
+    IsOver,
+    /// Somebody marked it and did not revoke it.
+    Abandoned,
+}
+
+impl Watched {
+    /// Takes in a clock that was asked for and told at these times, and says when to look again.
+    fn look(&mut self, clock: LeaseClock, asked: Instant, answered: Instant) -> Verdict {
+        if clock.expiring {
+            let marked = *self.marked.get_or_insert(answered);
+            self.next_check = asked + ABANDONED_AFTER;
+            let is_abandoned = asked.duration_since(marked) >= ABANDONED_AFTER;
+            return if is_abandoned { Verdict::Abandoned } else { Verdict::Lives };
+        }
+        if clock.renewals != self.renewals {
+            (self.renewals, self.since) = (clock.renewals, answered);
+        }
+        let end = self.since + seconds(self.ttl);
+        self.next_check = (asked + period(self.ttl)).min(end.max(asked + TICK));
+        if asked >= end { Verdict::IsOver } else { Verdict::Lives }
     }
 }
 

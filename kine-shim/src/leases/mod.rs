@@ -7,51 +7,51 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::log::{Log, LogFault};
+use crate::log::{LeaseClock, Log, LogFault};
 use crate::model::{Fault, LeaseId};
+use crate::state::State;
 
 pub(crate) use keeper::{Keeper, WatchedLeases};
 
-/// Renewals that may wait for their turn; more are refused.
-const RENEWALS_MAX: usize = 65_536;
-const RENEWALS_AT_ONCE: usize = 4_096;
+/// Questions of one kind that may wait for their turn; more are refused.
+const WAITING_MAX: usize = 65_536;
+const ASKED_AT_ONCE: usize = 4_096;
 
 /// What this shim has seen of a lease's renewals.
 #[derive(Clone, Copy, Debug)]
 struct Watched {
+    /// Seconds.
+    ttl: i64,
     renewals: i64,
     /// When `renewals` was seen for the first time, or the lease itself.
     since: Instant,
+    /// When it was first seen to be marked as expiring.
+    marked: Option<Instant>,
     next_check: Instant,
 }
-
-type Renewal = (LeaseId, oneshot::Sender<Result<bool, Fault>>);
 
 /// The handle; clones share one.
 #[derive(Clone, Default)]
 pub(crate) struct Leases {
-    waiting: Arc<Mutex<Vec<Renewal>>>,
-    arrived: Arc<Notify>,
+    renewals: Questions<bool>,
+    clocks: Questions<LeaseClock>,
     watched: Arc<Mutex<HashMap<LeaseId, Watched>>>,
 }
 
 impl Leases {
     /// Counts one renewal; false when the lease is about to expire. Dropping the future leaves open whether it was counted.
     pub(crate) async fn renew(&self, id: LeaseId) -> Result<bool, Fault> {
-        let (reply, renewed) = oneshot::channel();
-        {
-            let mut waiting = self.waiting.lock();
-            if waiting.len() >= RENEWALS_MAX {
-                return Err(Fault::Overloaded);
-            }
-            waiting.push((id, reply));
-        }
-        self.arrived.notify_one();
-        renewed.await.map_err(|_| Fault::Stopping)?
+        self.renewals.ask(id).await
+    }
+
+    /// What the log knows of the lease's renewals. Dropping the future loses nothing.
+    pub(crate) async fn clock(&self, id: LeaseId) -> Result<LeaseClock, Fault> {
+        self.clocks.ask(id).await
     }
 
     /// For how long this shim has seen no renewal.
@@ -59,43 +59,106 @@ impl Leases {
         self.watched.lock().get(&id).map(|watched| watched.since.elapsed())
     }
 
-    /// What the keeper writes and [`Leases::unrenewed_for`] reads.
+    /// The state's leases, the one that would end first coming first, as far as this shim has seen their renewals.
+    pub(crate) fn by_expiry(&self, state: &State) -> Vec<LeaseId> {
+        let (watched, now) = (self.watched.lock(), Instant::now());
+        let end = |id: LeaseId, ttl: i64| {
+            let since = watched.get(&id).map_or(now, |watched| watched.since);
+            since + Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
+        };
+        let mut leases: Vec<_> =
+            state.leases().map(|lease| (end(lease.id, lease.ttl), lease.granted, lease.id)).collect();
+        drop(watched);
+        leases.sort_unstable();
+        leases.into_iter().map(|(.., id)| id).collect()
+    }
+
+    /// What the keeper writes, and what is read of it here.
     pub(crate) fn watched(&self) -> WatchedLeases {
         WatchedLeases(self.watched.clone())
     }
 
-    /// Sends renewals until the future is dropped; whatever waits while one batch is on its way makes up the next.
+    /// Carries questions to the log until the future is dropped.
     pub(crate) async fn run(self, log: Arc<dyn Log>) {
+        tokio::join!(self.renewals.carry(&*log, renew), self.clocks.carry(&*log, look));
+    }
+}
+
+type Ask<A> = for<'a> fn(&'a dyn Log, &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<A>, LogFault>>;
+
+fn renew<'a>(log: &'a dyn Log, ids: &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<bool>, LogFault>> {
+    log.renew(ids)
+}
+
+fn look<'a>(log: &'a dyn Log, ids: &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<LeaseClock>, LogFault>> {
+    log.lease_clocks(ids)
+}
+
+type Question<A> = (LeaseId, oneshot::Sender<Result<A, Fault>>);
+
+/// Questions about one lease each, which go to the log together: what waits while one batch is on its way makes up the next.
+struct Questions<A> {
+    waiting: Arc<Mutex<Vec<Question<A>>>>,
+    arrived: Arc<Notify>,
+}
+
+impl<A> Clone for Questions<A> {
+    fn clone(&self) -> Self {
+        Self { waiting: self.waiting.clone(), arrived: self.arrived.clone() }
+    }
+}
+
+impl<A> Default for Questions<A> {
+    fn default() -> Self {
+        Self { waiting: Arc::default(), arrived: Arc::default() }
+    }
+}
+
+impl<A: Copy + Default> Questions<A> {
+    async fn ask(&self, id: LeaseId) -> Result<A, Fault> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.len() >= WAITING_MAX {
+                return Err(Fault::Overloaded);
+            }
+            waiting.push((id, reply));
+        }
+        self.arrived.notify_one();
+        answer.await.map_err(|_| Fault::Stopping)?
+    }
+
+    /// `ask` gets ids in ascending order, each once, and answers each.
+    async fn carry(&self, log: &dyn Log, ask: Ask<A>) {
         loop {
             self.arrived.notified().await;
             loop {
-                let batch: Vec<Renewal> = {
+                let mut batch: Vec<Question<A>> = {
                     let mut waiting = self.waiting.lock();
-                    let count = waiting.len().min(RENEWALS_AT_ONCE);
+                    let count = waiting.len().min(ASKED_AT_ONCE);
                     waiting.drain(..count).collect()
                 };
                 if batch.is_empty() {
                     break;
                 }
-                send(&*log, batch).await;
+                batch.retain(|(_, reply)| !reply.is_closed());
+                let mut ids: Vec<LeaseId> = batch.iter().map(|(id, _)| *id).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                let answers = ask(log, &ids).await;
+                for (id, reply) in batch {
+                    // Whoever no longer waits does not need the answer.
+                    let _ = reply.send(answer_to(id, &ids, &answers));
+                }
             }
         }
     }
 }
 
-async fn send(log: &dyn Log, mut batch: Vec<Renewal>) {
-    batch.retain(|(_, reply)| !reply.is_closed());
-    let mut ids: Vec<LeaseId> = batch.iter().map(|(id, _)| *id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let renewed = log.renew(&ids).await;
-    for (id, reply) in batch {
-        let answer = match &renewed {
-            Ok(renewed) => Ok(ids.binary_search(&id).is_ok_and(|at| renewed.get(at).copied().unwrap_or(false))),
-            Err(LogFault::NotApplied(reason)) => Err(Fault::NotApplied(reason.clone())),
-            Err(fault) => Err(Fault::OutcomeUnknown(fault.to_string())),
-        };
-        // Whoever no longer waits does not need the answer.
-        let _ = reply.send(answer);
+fn answer_to<A: Copy + Default>(id: LeaseId, ids: &[LeaseId], answers: &Result<Vec<A>, LogFault>) -> Result<A, Fault> {
+    match answers {
+        Ok(answers) => Ok(ids.binary_search(&id).ok().and_then(|at| answers.get(at)).copied().unwrap_or_default()),
+        Err(LogFault::NotApplied(reason)) => Err(Fault::NotApplied(reason.clone())),
+        Err(fault) => Err(Fault::OutcomeUnknown(fault.to_string())),
     }
 }

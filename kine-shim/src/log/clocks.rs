@@ -43,8 +43,7 @@ impl Clocks {
     pub(super) fn mark_expiring(&mut self, seen: &[(LeaseId, i64)]) -> Vec<bool> {
         let now = Instant::now();
         let mut mark = |id: LeaseId, seen: i64| match self.0.get_mut(&id) {
-            Some(clock) if clock.expiring => true,
-            Some(clock) if clock.renewals == seen => {
+            Some(clock) if !clock.expiring && clock.renewals == seen => {
                 clock.expiring = true;
                 clock.at = now;
                 true

@@ -133,7 +133,8 @@ pub trait Log: Send + Sync + 'static {
     /// Counts one renewal of each lease; false for one that is expiring.
     async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault>;
     async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault>;
-    /// Marks each lease expiring if its renewals are still as given (or it is marked already); true where it is marked now.
+    /// Marks each lease expiring if its renewals are still as given; true where this call marked it, so that of many who try one is told to
+    /// act. A lease that was marked before stays so.
     async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault>;
     /// Drops the rows of revoked leases.
     async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault>;

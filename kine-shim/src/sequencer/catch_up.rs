@@ -127,7 +127,10 @@ impl Sequencer {
     pub(super) fn advance(&mut self, state: State, applied: Applied, author: Author) {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
         self.committed = state;
-        self.trims.add(applied.garbage, author);
+        if applied.compacted.is_some() {
+            self.compacted_by = author;
+        }
+        self.trims.add(applied.garbage, self.compacted_by);
         Counters::add(&self.counters.leases_granted, applied.granted.len());
         Counters::add(&self.counters.compactions, usize::from(applied.compacted.is_some()));
         if is_new_incarnation {

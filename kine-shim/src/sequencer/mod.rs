@@ -38,7 +38,7 @@ use crate::state::{Applied, State};
 use crate::watch::Hub;
 use publication::Publication;
 use snapshots::Snapshots;
-use trim::Trims;
+use trim::{Author, Trims};
 use turn::Turn;
 
 /// How much of the log one read brings.
@@ -138,6 +138,8 @@ pub(crate) struct Sequencer {
     hub: Arc<Hub>,
     snapshots: Arc<Mutex<Snapshots>>,
     trims: Trims,
+    /// Of the last compaction.
+    compacted_by: Author,
     turn: Turn,
     /// The database that appends may go to, by the value of its record.
     trusted: Bytes,
@@ -184,6 +186,7 @@ impl Sequencer {
                     self.saw(view).await;
                 }
                 () = tokio::time::sleep_until(glance_at), if may_look && leaves_room => self.glance(),
+                () = tokio::task::yield_now(), if is_idle && self.committed.is_sweeping() => self.sweep_on(),
                 () = self.hints.suspicious.notified(), if may_look => self.look_at_fence(),
                 () = self.hints.behind.notified(), if may_look => self.look_at_log(),
                 () = tokio::time::sleep_until(self.next_look), if may_look => self.look_at_fence(),
@@ -243,6 +246,14 @@ impl Sequencer {
         let log = self.log.clone();
         self.outcomes.push_back(Box::pin(async move { Outcome::Fence(log.fence(head.position).await) }));
         self.flights.push_back(Flight::Check { head, judged });
+    }
+
+    /// Goes on with a compaction that was too large for the batch that brought it.
+    fn sweep_on(&mut self) {
+        let mut state = self.committed.clone();
+        let applied = state.sweep_on();
+        self.tip = state.clone();
+        self.advance(state, applied, self.compacted_by);
     }
 
     fn look_at_log(&mut self) {

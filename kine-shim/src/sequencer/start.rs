@@ -69,6 +69,7 @@ impl Sequencer {
             hub: Arc::new(Hub::new(state.clone())),
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
+            compacted_by: Author::Us,
             turn: Default::default(),
             trusted: bytes::Bytes::new(),
             config,

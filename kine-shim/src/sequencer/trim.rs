@@ -17,7 +17,9 @@ use crate::model::Position;
 use crate::shim::Counters;
 
 const ROWS_AT_ONCE: usize = 1_000;
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After a fault; twice as long after each in a row.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 /// When the rows of another shim's compaction should be gone.
 const AFTER_OTHERS: Duration = Duration::from_secs(120);
 
@@ -38,11 +40,18 @@ pub(crate) struct Trims {
     generation: Arc<AtomicU64>,
     /// Number of jobs added and done.
     progress: Arc<watch::Sender<(u64, u64)>>,
+    /// Of all jobs, still to be deleted.
+    rows: Arc<AtomicU64>,
 }
 
 impl Trims {
     pub(crate) fn new() -> Self {
-        Self { jobs: Arc::default(), generation: Arc::default(), progress: Arc::new(watch::Sender::new((0, 0))) }
+        Self {
+            jobs: Arc::default(),
+            generation: Arc::default(),
+            progress: Arc::new(watch::Sender::new((0, 0))),
+            rows: Arc::default(),
+        }
     }
 
     pub(crate) fn add(&self, rows: Rows, author: Author) {
@@ -53,6 +62,7 @@ impl Trims {
             Author::Us => Duration::ZERO,
             Author::Another => AFTER_OTHERS,
         };
+        self.rows.fetch_add(rows.len() as u64, Ordering::Relaxed);
         self.jobs.lock().push_back((Instant::now() + delay, rows));
         self.progress.send_modify(|(added, _)| *added += 1);
     }
@@ -60,8 +70,18 @@ impl Trims {
     /// The database was replaced: a compaction that it lost makes no garbage. What is left is found by the next load.
     pub(crate) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        let dropped = std::mem::take(&mut *self.jobs.lock()).len() as u64;
-        self.progress.send_modify(|(_, done)| *done += dropped);
+        let dropped = std::mem::take(&mut *self.jobs.lock());
+        dropped.iter().for_each(|(_, rows)| self.deleted(rows.len()));
+        self.progress.send_modify(|(_, done)| *done += dropped.len() as u64);
+    }
+
+    /// Rows that are known to be useless and still there.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    fn deleted(&self, rows: usize) {
+        self.rows.fetch_sub(rows as u64, Ordering::Relaxed);
     }
 
     /// Has everything added so far done at once, and waits for it.
@@ -100,20 +120,29 @@ impl Trims {
         }
     }
 
+    /// Tries until the rows are gone, or the database is. What fails is told and counted: space that is not given back fills a disk.
     async fn delete(&self, log: &dyn Log, counters: &Counters, rows: &[(Position, u32)], generation: u64) {
+        let (mut left, mut wait) = (rows.len(), RETRY_MIN);
         for piece in rows.chunks(ROWS_AT_ONCE) {
             let Some(floor) = piece.iter().map(|(position, _)| *position).max() else { continue };
-            loop {
-                if self.generation.load(Ordering::SeqCst) != generation {
-                    return;
-                }
-                match log.trim(floor, piece).await {
-                    Ok(()) => break,
-                    Err(fault) => tracing::debug!(%fault, "cannot delete compacted rows yet"),
-                }
-                tokio::time::sleep(RETRY_AFTER).await;
+            while self.generation.load(Ordering::SeqCst) == generation
+                && let Err(fault) = log.trim(floor, piece).await
+            {
+                Counters::add(&counters.trims_failed, 1);
+                let waiting = self.rows();
+                tracing::warn!(%fault, waiting, retry_after = ?wait, "compacted rows cannot be deleted yet");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY_MAX);
             }
+            if self.generation.load(Ordering::SeqCst) != generation {
+                break;
+            }
+            wait = RETRY_MIN;
+            left -= piece.len();
+            self.deleted(piece.len());
             Counters::add(&counters.rows_trimmed, piece.len());
         }
+        // What a replaced database made of them is found by the load that follows.
+        self.deleted(left);
     }
 }

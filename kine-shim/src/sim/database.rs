@@ -478,8 +478,9 @@ impl Log for SimLog {
         let mark = move |world: &mut World| {
             let marks = seen.iter().map(|(id, renewals)| {
                 let clock = world.server.clocks.entry(*id).or_default();
-                clock.expiring |= clock.renewals == *renewals;
-                clock.expiring
+                let marks = !clock.expiring && clock.renewals == *renewals;
+                clock.expiring |= marks;
+                marks
             });
             marks.collect()
         };

@@ -91,7 +91,7 @@ impl Lineage {
                 return Err(format!("revision {}: deletes {:?}, which is not there", entry.revision, entry.key));
             }
             let kv = KeyValue { key: entry.key.clone(), mod_revision: entry.revision, ..KeyValue::default() };
-            self.events.push((entry.revision, Event { is_delete, kv, prev }));
+            self.events.push((entry.revision, Event { is_delete, kv, prev, shown: Default::default() }));
         } else {
             let version = prev.as_ref().map_or(1, |prev| prev.version + 1);
             let created = prev.as_ref().map_or(entry.revision, |prev| prev.create_revision);
@@ -103,7 +103,7 @@ impl Lineage {
             }
             let value = String::from_utf8_lossy(&entry.value).into_owned();
             self.values.entry(value).or_default().push(entry.revision);
-            self.events.push((entry.revision, Event { is_delete, kv: kv.clone(), prev }));
+            self.events.push((entry.revision, Event { is_delete, kv: kv.clone(), prev, shown: Default::default() }));
         }
         self.keys.entry(entry.key.clone()).or_default().push((entry.revision, (!is_delete).then_some(kv)));
         Ok(())

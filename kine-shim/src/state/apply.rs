@@ -197,10 +197,7 @@ impl State {
         self.changes.insert(Change(record.clone()));
         let older = self.newest.insert(Newest(record.clone())).map(|newest| newest.0);
         let prev = older.as_ref().filter(|older| !older.is_delete);
-        gathered.event(
-            record.revision,
-            Event { is_delete: record.is_delete, kv: record.key_value(), prev: prev.map(|prev| prev.key_value()) },
-        );
+        gathered.event(record.revision, record.event(prev));
         if let Some(leased) = prev.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
             self.attached.remove(&(leased.lease, leased.key()));
         }
@@ -218,6 +215,18 @@ impl State {
         // Rows behind the compacted revision are not named yet: readers that lag a little would have to load anew.
         let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.place().0);
         self.reach = self.reach.max(reach);
+    }
+
+    /// Whether a compaction has not dropped all that it is to drop.
+    pub fn is_sweeping(&self) -> bool {
+        self.reach.is_some()
+    }
+
+    /// Goes on with it. Nothing that can be read changes.
+    pub fn sweep_on(&mut self) -> Applied {
+        let mut gathered = Gathered::default();
+        self.sweep(self.sweep_max, &mut gathered);
+        gathered.finish()
     }
 
     /// Drops what nobody may read any more, at most `limit` changes of it. A change *at* the compacted revision stays, and so does the
@@ -242,7 +251,7 @@ impl State {
     }
 
     /// Drops a change from the history, with what it superseded, and itself if it is a tombstone.
-    fn forget(&mut self, record: &Record, gathered: &mut Gathered) {
+    fn forget(&mut self, record: &Arc<Record>, gathered: &mut Gathered) {
         let id = (record.key(), record.revision, record.sub_revision);
         self.changes.remove(&(record.revision, record.sub_revision));
         while let Some(older) = self.superseded.descend(Some(&id)).next().map(|older| older.0.clone())

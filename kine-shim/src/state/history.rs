@@ -33,8 +33,8 @@ impl State {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
-    fn event(&self, record: &Record) -> Event {
+    fn event(&self, record: &Arc<Record>) -> Event {
         let prev = self.before(&(record.key(), record.revision, record.sub_revision)).filter(|prev| !prev.is_delete);
-        Event { is_delete: record.is_delete, kv: record.key_value(), prev: prev.map(|prev| prev.key_value()) }
+        record.event(prev)
     }
 }

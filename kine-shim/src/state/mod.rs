@@ -14,6 +14,7 @@ mod range;
 mod record;
 mod scrub;
 mod tree;
+mod tree_diff;
 mod tree_iter;
 mod txn;
 
@@ -59,6 +60,27 @@ pub struct LeaseInfo {
     pub id: LeaseId,
     /// As granted, in seconds.
     pub ttl: i64,
+    /// Rises with every grant.
+    pub(crate) granted: (Position, u32),
+}
+
+impl From<&Lease> for LeaseInfo {
+    fn from(lease: &Lease) -> Self {
+        Self { id: lease.id, ttl: lease.ttl, granted: lease.place }
+    }
+}
+
+/// All leases of a state; as cheap to clone as the state, and keeps nothing else of it in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeaseSet(Tree<Lease>);
+
+impl LeaseSet {
+    /// Leases that ended (`None`) or were granted since, also those that ended and were granted anew. Costs the changes, not the leases.
+    pub(crate) fn changes_since(&self, older: &Self) -> Vec<(LeaseId, Option<LeaseInfo>)> {
+        let changes = self.0.changes_since(&older.0).into_iter();
+        let change = |(then, now): (Option<&Lease>, Option<&Lease>)| Some((then.or(now)?.id, now.map(LeaseInfo::from)));
+        changes.filter_map(change).collect()
+    }
 }
 
 /// A persistent value: cloning is O(1), a clone never changes with the original.
@@ -87,8 +109,8 @@ pub struct State {
     sweep_max: usize,
 }
 
-/// Some milliseconds of work. A larger compaction goes on with the batches after it: what it has not dropped yet cannot be read, but is
-/// still in memory and in the log.
+/// Some milliseconds of work. A larger compaction goes on with the batches after it, or when nothing else is to be done
+/// ([`State::sweep_on`]): what it has not dropped yet cannot be read, but is still in memory and in the log.
 const SWEEP_MAX: usize = 20_000;
 
 impl Default for State {
@@ -158,12 +180,20 @@ impl State {
     }
 
     pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {
-        self.leases.get(&id).map(|lease| LeaseInfo { id, ttl: lease.ttl })
+        self.leases.get(&id).map(LeaseInfo::from)
     }
 
     /// By id.
     pub fn leases(&self) -> impl Iterator<Item = LeaseInfo> + '_ {
-        self.leases.iter().map(|lease| LeaseInfo { id: lease.id, ttl: lease.ttl })
+        self.leases.iter().map(LeaseInfo::from)
+    }
+
+    pub fn lease_count(&self) -> usize {
+        self.leases.live()
+    }
+
+    pub(crate) fn lease_set(&self) -> LeaseSet {
+        LeaseSet(self.leases.clone())
     }
 
     /// The attached keys, in key order.

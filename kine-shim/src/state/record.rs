@@ -7,15 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::tree::Item;
-use crate::model::{Entry, EntryKind, Key, KeyValue, LeaseId, Position, Revision};
+use crate::model::{Entry, EntryKind, Event, Key, KeyValue, LeaseId, Position, Revision, Shown};
 
 /// A row's place in the log.
 pub(super) type Place = (Position, u32);
 
 #[derive(Debug)]
 pub(super) struct Record {
-    /// Key, then value.
-    bytes: Bytes,
+    /// Key, then value. No `Bytes`: that would cost each record forty bytes more, and only few are being read.
+    bytes: Box<[u8]>,
     key_len: u32,
     pub(super) is_delete: bool,
     pub(super) sub_revision: u32,
@@ -29,9 +29,8 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(entry: &Entry, place: Place) -> Arc<Self> {
-        let bytes = [entry.key.as_ref(), entry.value.as_ref()].concat().into_boxed_slice();
         Arc::new(Self {
-            bytes: Bytes::from(bytes),
+            bytes: [entry.key.as_ref(), entry.value.as_ref()].concat().into_boxed_slice(),
             // A key longer than 4 GiB does not get through any request limit.
             key_len: entry.key.len() as u32,
             is_delete: entry.kind == EntryKind::Delete,
@@ -53,12 +52,17 @@ impl Record {
         &self.bytes[self.key_len as usize..]
     }
 
-    pub(super) fn key(&self) -> Key {
-        self.bytes.slice(..self.key_len as usize)
+    pub(super) fn key(self: &Arc<Self>) -> Key {
+        self.shared().split_to(self.key_len as usize)
     }
 
-    pub(super) fn value(&self) -> Bytes {
-        self.bytes.slice(self.key_len as usize..)
+    pub(super) fn value(self: &Arc<Self>) -> Bytes {
+        self.shared().split_off(self.key_len as usize)
+    }
+
+    /// Key and value, which keep the record in memory.
+    fn shared(self: &Arc<Self>) -> Bytes {
+        Bytes::from_owner(Contents(self.clone()))
     }
 
     pub(super) fn place(&self) -> Place {
@@ -66,22 +70,42 @@ impl Record {
     }
 
     /// As a client sees it; a tombstone has only key and revision.
-    pub(super) fn key_value(&self) -> KeyValue {
+    pub(super) fn key_value(self: &Arc<Self>) -> KeyValue {
+        let mut value = self.shared();
+        let key = value.split_to(self.key_len as usize);
         if self.is_delete {
-            return KeyValue { key: self.key(), mod_revision: self.revision, ..KeyValue::default() };
+            return KeyValue { key, mod_revision: self.revision, ..KeyValue::default() };
         }
-        KeyValue { value: self.value(), ..self.key_only() }
+        self.with(key, value)
     }
 
-    pub(super) fn key_only(&self) -> KeyValue {
+    /// `prev` is the living record it superseded.
+    pub(super) fn event(self: &Arc<Self>, prev: Option<&Arc<Self>>) -> Event {
+        let prev = prev.map(Self::key_value);
+        Event { is_delete: self.is_delete, kv: self.key_value(), prev, shown: Shown::default() }
+    }
+
+    pub(super) fn key_only(self: &Arc<Self>) -> KeyValue {
+        self.with(self.key(), Bytes::new())
+    }
+
+    fn with(&self, key: Key, value: Bytes) -> KeyValue {
         KeyValue {
-            key: self.key(),
-            value: Bytes::new(),
+            key,
+            value,
             create_revision: self.create_revision,
             mod_revision: self.revision,
             version: self.version,
             lease: self.lease,
         }
+    }
+}
+
+struct Contents(Arc<Record>);
+
+impl AsRef<[u8]> for Contents {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
     }
 }
 
@@ -171,7 +195,7 @@ impl Item for Attached {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lease {
     pub(super) id: LeaseId,
     pub(super) ttl: i64,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Items of a node at most; half of it after a split, except where items arrive in ascending order.
 const NODE_ITEMS_MAX: usize = 32;
+/// By so many items a full list grows: doubling it would leave most of it empty.
+const NODE_ITEMS_MORE: usize = 8;
 /// A node that a removal leaves with fewer is joined with its neighbour.
 const NODE_ITEMS_MIN: usize = NODE_ITEMS_MAX / 4;
 
@@ -59,6 +61,10 @@ impl<T: Item> Tree<T> {
     }
 
     pub(super) fn root(&self) -> &Node<T> {
+        &self.root
+    }
+
+    pub(super) fn root_arc(&self) -> &Arc<Node<T>> {
         &self.root
     }
 
@@ -152,7 +158,7 @@ impl<T: Item> Node<T> {
             Node::Leaf(items) => match items.binary_search_by(|other| other.order(&item)) {
                 Ok(at) => (Some(std::mem::replace(&mut items[at], item)), None),
                 Err(at) => {
-                    items.insert(at, item);
+                    insert_at(items, at, item);
                     (None, split(items, at, 1).map(Node::Leaf))
                 }
             },
@@ -168,7 +174,7 @@ impl<T: Item> Node<T> {
                 let Some(right) = right else { return (replaced, None) };
                 let right = Child::of(Arc::new(right));
                 child.live -= right.live;
-                children.insert(at + 1, right);
+                insert_at(children, at + 1, right);
                 (replaced, split(children, at + 1, NODE_ITEMS_MIN).map(Node::Branch))
             }
         }
@@ -199,6 +205,13 @@ pub(super) fn child_of<T: Item>(children: &[Child<T>], key: &T::Key) -> usize {
     children.partition_point(|child| child.low <= *key).saturating_sub(1)
 }
 
+fn insert_at<E>(list: &mut Vec<E>, at: usize, element: E) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(NODE_ITEMS_MORE);
+    }
+    list.insert(at, element);
+}
+
 /// Takes the right part off a node that grew too long by something at `grown`. Ascending arrivals leave (nearly) full nodes behind:
 /// then only `right_min` go to the right.
 fn split<E>(list: &mut Vec<E>, grown: usize, right_min: usize) -> Option<Vec<E>> {
@@ -206,7 +219,9 @@ fn split<E>(list: &mut Vec<E>, grown: usize, right_min: usize) -> Option<Vec<E>>
         return None;
     }
     let at = if grown + 1 == list.len() { list.len() - right_min } else { list.len() / 2 };
-    Some(list.split_off(at))
+    let right = list.split_off(at);
+    list.shrink_to_fit();
+    Some(right)
 }
 
 /// Joins a child that became too short with a neighbour, and halves the result when it is too long.
@@ -239,5 +254,7 @@ fn join<T: Item>(children: &mut Vec<Child<T>>, short: usize) {
 }
 
 fn halve<E>(list: &mut Vec<E>) -> Option<Vec<E>> {
-    (list.len() > NODE_ITEMS_MAX).then(|| list.split_off(list.len() / 2))
+    let half = (list.len() > NODE_ITEMS_MAX).then(|| list.split_off(list.len() / 2));
+    list.shrink_to_fit();
+    half
 }

@@ -50,6 +50,7 @@ struct Inner {
     watchers: Vec<Option<Watcher>>,
     free: Vec<Slot>,
     streams: Vec<Option<Stream>>,
+    free_streams: Vec<usize>,
     closed: bool,
 }
 
@@ -118,6 +119,7 @@ impl Hub {
             watchers: Vec::new(),
             free: Vec::new(),
             streams: Vec::new(),
+            free_streams: Vec::new(),
             closed: false,
         };
         Self { incoming: Mutex::default(), inner: Mutex::new(inner), wake: Notify::new() }
@@ -179,7 +181,7 @@ impl Hub {
     /// Number of watchers and of streams.
     pub(crate) fn population(&self) -> (usize, usize) {
         let inner = self.inner.lock();
-        (inner.watchers.len() - inner.free.len(), inner.streams.iter().flatten().count())
+        (inner.watchers.len() - inner.free.len(), inner.streams.len() - inner.free_streams.len())
     }
 
     pub(super) fn open_stream(&self, wake: Arc<Notify>, room: Arc<Notify>) -> usize {
@@ -195,7 +197,7 @@ impl Hub {
             progress: None,
             progress_again: false,
         };
-        match inner.streams.iter().position(Option::is_none) {
+        match inner.free_streams.pop() {
             Some(free) => {
                 inner.streams[free] = Some(stream);
                 free
@@ -210,6 +212,7 @@ impl Hub {
     pub(super) fn close_stream(&self, at: usize) {
         let mut inner = self.inner.lock();
         let Some(stream) = inner.streams[at].take() else { return };
+        inner.free_streams.push(at);
         for slot in stream.watchers.into_values() {
             inner.free_watcher(slot);
         }

@@ -20,7 +20,7 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn add(&mut self, range: &KeyRange, slot: Slot) {
         match range.end {
-            RangeEnd::Single => self.exact.entry(range.start.clone()).or_default().push(slot),
+            RangeEnd::Single => add_slot(self.exact.entry(range.start.clone()).or_default(), slot),
             _ => self.spans.add(range, slot),
         }
     }
@@ -46,9 +46,16 @@ impl Index {
     }
 }
 
+/// Slots are kept in ascending order: many thousand may watch one range, and each is to be found again when it ends.
+fn add_slot(slots: &mut Vec<Slot>, slot: Slot) {
+    if let Err(at) = slots.binary_search(&slot) {
+        slots.insert(at, slot);
+    }
+}
+
 fn drop_slot(slots: &mut Vec<Slot>, slot: Slot) {
-    if let Some(at) = slots.iter().position(|s| *s == slot) {
-        slots.swap_remove(at);
+    if let Ok(at) = slots.binary_search(&slot) {
+        slots.remove(at);
     }
 }
 
@@ -90,7 +97,7 @@ impl Spans {
             if self.groups[group].slots.is_empty() {
                 self.empty -= 1;
             }
-            self.groups[group].slots.push(slot);
+            add_slot(&mut self.groups[group].slots, slot);
             return;
         }
         self.by_range.insert(range.clone(), self.groups.len());

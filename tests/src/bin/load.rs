@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tests::load::{etcd, kube};
+use tests::load::{etcd, kube, leases, watchers};
 
 #[derive(Parser)]
 #[command(about = "Throughput, latency and server CPU of any etcd-compatible server or Kubernetes API server")]
@@ -36,6 +36,47 @@ enum Target {
         #[arg(long, value_delimiter = ',')]
         works: Vec<String>,
     },
+    /// Many watchers: an event delivered is an operation
+    Watchers {
+        #[arg(long)]
+        endpoint: String,
+        #[arg(long, default_value_t = 10_000)]
+        watchers: usize,
+        /// That share the watchers
+        #[arg(long, default_value_t = 1)]
+        prefixes: usize,
+        #[arg(long, default_value_t = 1_000)]
+        streams: usize,
+        #[arg(long, default_value_t = 10)]
+        connections: usize,
+        /// Each waits until its write was seen by all
+        #[arg(long, default_value_t = 1)]
+        writers: usize,
+        #[arg(long, default_value_t = 1024)]
+        value_bytes: usize,
+        #[arg(long)]
+        prev_kv: bool,
+    },
+    /// Many leases: granted, kept alive, left alone, expired
+    Leases {
+        /// Keep-alives go to all in turn
+        #[arg(long, value_delimiter = ',', required = true)]
+        endpoints: Vec<String>,
+        #[arg(long, default_value_t = 100_000)]
+        leases: usize,
+        #[arg(long, default_value_t = 60)]
+        ttl: i64,
+        #[arg(long, default_value_t = 256)]
+        granters: usize,
+        #[arg(long, default_value_t = 8)]
+        streams: usize,
+        /// Keep-alives a stream sends before the first is answered
+        #[arg(long, default_value_t = 64)]
+        ahead: usize,
+        /// Every n-th lease has a key
+        #[arg(long, default_value_t = 10)]
+        key_every: usize,
+    },
     /// Creates, gets, merge patches and lists of ConfigMaps
     Kube {
         #[arg(long)]
@@ -58,6 +99,35 @@ async fn main() -> anyhow::Result<()> {
     match target {
         Target::Etcd { endpoints, keys, value_bytes, works } => {
             etcd::run(etcd::Plan { endpoints, pids, clients, seconds, keys, value_bytes, works }).await
+        }
+        Target::Watchers { endpoint, watchers, prefixes, streams, connections, writers, value_bytes, prev_kv } => {
+            watchers::run(watchers::Plan {
+                endpoint,
+                pids,
+                watchers,
+                prefixes,
+                streams,
+                connections,
+                writers,
+                value_bytes,
+                prev_kv,
+                seconds,
+            })
+            .await
+        }
+        Target::Leases { endpoints, leases, ttl, granters, streams, ahead, key_every } => {
+            leases::run(leases::Plan {
+                endpoints,
+                pids,
+                leases,
+                ttl,
+                clients: granters,
+                streams,
+                ahead,
+                key_every,
+                seconds,
+            })
+            .await
         }
         Target::Kube { server, ca, cert, key, objects } => {
             kube::run(kube::Plan { server, ca, cert, key, pids, clients, seconds, objects }).await

@@ -31,7 +31,7 @@ pub struct Plan {
     pub works: Vec<String>,
 }
 
-type Kv = KvClient<Channel>;
+pub(super) type Kv = KvClient<Channel>;
 
 /// Prints a row for each kind of work in the plan.
 pub async fn run(plan: Plan) -> Result<()> {
@@ -70,13 +70,13 @@ pub async fn run(plan: Plan) -> Result<()> {
     Ok(())
 }
 
-async fn connect(endpoint: &str) -> Result<Kv> {
+pub(super) async fn connect(endpoint: &str) -> Result<Kv> {
     let channel = Endpoint::from_shared(endpoint.to_owned())?.connect().await?;
     Ok(KvClient::new(channel).max_decoding_message_size(usize::MAX))
 }
 
 /// One connection for every sixteen clients, as a fleet of API servers would have.
-async fn connections(endpoint: &str, clients: usize) -> Result<Vec<Kv>> {
+pub(super) async fn connections(endpoint: &str, clients: usize) -> Result<Vec<Kv>> {
     let mut connections = Vec::new();
     for _ in 0..clients.div_ceil(16) {
         connections.push(connect(endpoint).await?);
@@ -153,7 +153,7 @@ async fn gets(plan: &Plan, prefix: &str, clients: usize, duration: Duration) -> 
 }
 
 /// The end of the keys that begin with `prefix`, which must not end in 0xff.
-fn prefix_end(prefix: &str) -> Bytes {
+pub(super) fn prefix_end(prefix: &str) -> Bytes {
     let mut end = prefix.as_bytes().to_vec();
     if let Some(last) = end.last_mut() {
         *last += 1;

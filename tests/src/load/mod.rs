@@ -1,7 +1,10 @@
-//! The load tool's parts: what is measured ([`Measured`]), and the two kinds of servers it can press: [`etcd`], [`kube`].
+//! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also with many [`watchers`]
+//! or [`leases`], and [`kube`] API servers.
 
 pub mod etcd;
 pub mod kube;
+pub mod leases;
+pub mod watchers;
 
 use std::time::{Duration, Instant};
 
@@ -90,9 +93,30 @@ where
 }
 
 /// From latencies that were gathered some other way (such as write to event).
-pub fn measured(work: &str, clients: usize, mut latencies: Vec<Duration>, elapsed: Duration) -> Measured {
+pub fn measured(work: &str, clients: usize, latencies: Vec<Duration>, elapsed: Duration) -> Measured {
+    measured_with_cpu(work, clients, latencies, elapsed, Duration::ZERO)
+}
+
+/// The same with what the servers burnt meanwhile.
+pub fn measured_with_cpu(
+    work: &str,
+    clients: usize,
+    mut latencies: Vec<Duration>,
+    elapsed: Duration,
+    server_cpu: Duration,
+) -> Measured {
     latencies.sort_unstable();
-    Measured { work: work.to_owned(), clients, latencies, elapsed, server_cpu: Duration::ZERO, errors: 0 }
+    Measured { work: work.to_owned(), clients, latencies, elapsed, server_cpu, errors: 0 }
+}
+
+/// Resident memory of processes, from /proc; zero where that does not exist.
+fn resident_bytes(pids: &[u32]) -> u64 {
+    let of = |pid: &u32| {
+        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        // Pages are of 4 KiB on every Linux this runs on.
+        Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * 4096)
+    };
+    pids.iter().filter_map(of).sum()
 }
 
 /// User and system time of processes and their children, from /proc; zero where that does not exist.

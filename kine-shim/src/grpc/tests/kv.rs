@@ -8,6 +8,24 @@ use tonic::Code;
 use super::{bytes, everything, op, put, refusal, serve, serve_with};
 use crate::grpc::GrpcOptions;
 
+/// More than one step of a compaction drops: the rest must not wait for a later write.
+#[tokio::test]
+async fn a_physical_compaction_ends_with_nothing_left_to_delete() {
+    let mut served = serve().await;
+    let puts = |txn: usize| {
+        let put = move |at: usize| op(Request::RequestPut(put(&format!("{}", (txn * 125 + at) % 500), "x")));
+        pb::TxnRequest { success: (0..125).map(put).collect(), ..Default::default() }
+    };
+    for txn in 0..180 {
+        served.kv.txn(puts(txn)).await.unwrap();
+    }
+    let revision = served.shim.snapshot().revision();
+    served.compact(revision).await;
+    assert_eq!((served.shim.garbage_rows(), served.shim.snapshot().is_sweeping()), (0, false));
+    let trimmed = served.shim.counters().rows_trimmed.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(trimmed, 22_500 - 500 - 125, "all but the living and what the last Txn superseded");
+}
+
 #[tokio::test]
 async fn headers_name_the_cluster_and_the_current_revision() {
     let options = GrpcOptions { cluster_id: 7, member_id: 9, ..GrpcOptions::default() };

@@ -24,7 +24,7 @@ async fn a_grant_draws_an_id_and_raises_the_ttl() {
     let too_large = (Code::OutOfRange, "etcdserver: too large lease TTL".to_owned());
     assert_eq!(refusal(lease.lease_grant(grant(8, 9_000_000_001)).await), too_large);
     let listed = lease.lease_leases(pb::LeaseLeasesRequest {}).await.unwrap().into_inner();
-    assert!(listed.leases.iter().map(|lease| lease.id).eq([7, drawn.id]));
+    assert!(listed.leases.iter().map(|lease| lease.id).eq([drawn.id, 7]), "what ends first comes first");
 }
 
 #[tokio::test]
@@ -40,4 +40,21 @@ async fn a_revoke_deletes_the_attached_keys() {
     assert_eq!(served.kv.range(everything()).await.unwrap().into_inner().count, 0);
     let not_found = (Code::NotFound, "etcdserver: requested lease not found".to_owned());
     assert_eq!(refusal(lease.lease_revoke(pb::LeaseRevokeRequest { id: 7 }).await), not_found);
+}
+
+#[tokio::test]
+async fn keep_alives_of_one_stream_are_answered_in_their_order_and_a_dead_lease_with_0() {
+    let served = serve().await;
+    let mut lease = LeaseClient::new(served.channel.clone());
+    for id in 1..=300 {
+        lease.lease_grant(grant(id, 60 + id)).await.unwrap();
+    }
+    let ids: Vec<i64> = (1..=301).rev().chain([5, 5]).collect();
+    let requests: Vec<_> = ids.iter().map(|id| pb::LeaseKeepAliveRequest { id: *id }).collect();
+    let mut answers = lease.lease_keep_alive(tokio_stream::iter(requests)).await.unwrap().into_inner();
+    for id in ids {
+        let answer = answers.message().await.unwrap().expect("an answer to each");
+        assert_eq!((answer.id, answer.ttl), (id, if id == 301 { 0 } else { 60 + id }));
+    }
+    assert!(answers.message().await.unwrap().is_none());
 }

@@ -25,8 +25,8 @@ const MARK: &str = "INSERT INTO kine_shim.lease_clock AS clock (id, renewals, ex
     SELECT id, seen, true, clock_timestamp() FROM unnest($1::int8[], $2::int8[]) AS lease(id, seen) \
     WHERE kine_shim.must_be($3) AND (seen = 0 OR EXISTS (SELECT FROM kine_shim.lease_clock known WHERE known.id = lease.id)) \
     ORDER BY id \
-    ON CONFLICT (id) DO UPDATE SET expiring = true, at = CASE WHEN clock.expiring THEN clock.at ELSE excluded.at END \
-        WHERE clock.renewals = excluded.renewals OR clock.expiring \
+    ON CONFLICT (id) DO UPDATE SET expiring = true, at = excluded.at \
+        WHERE clock.renewals = excluded.renewals AND NOT clock.expiring \
     RETURNING id";
 
 const FORGET: &str = "DELETE FROM kine_shim.lease_clock WHERE id = ANY ($1::int8[])";

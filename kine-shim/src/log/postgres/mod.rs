@@ -1,5 +1,5 @@
-//! The log in PostgreSQL. Four connections, each for one purpose, so that none waits for another: appends; reads and fences;
-//! renewals, trimming and hints; listening. Everything is one statement a round trip, unnamed, without session state, so
+//! The log in PostgreSQL. Five connections, each for one purpose, so that none waits for another: appends; reads and fences;
+//! renewals and hints; what may take long (trimming, giving space back); listening. Everything is one statement a round trip, unnamed, without session state, so
 //! that poolers in transaction mode work. SQL stands in this folder and nowhere else.
 
 mod append;
@@ -37,11 +37,14 @@ type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 pub struct PostgresLog {
     appender: Appender,
     reads: Link,
-    /// Renewals, trimming, hints out, and freeing stuck positions.
+    /// Renewals, hints out, and freeing stuck positions.
     chores: std::sync::Arc<Link>,
+    /// Trimming and giving space back: clients that renew their leases must not wait for these.
+    space: Link,
     hints: Hints,
-    /// Of the chores; the appender has its own.
+    /// Of the chores and of space; the appender has its own.
     trust: Trust,
+    space_trust: Trust,
     fence: super::FenceMode,
 }
 
@@ -61,10 +64,12 @@ impl PostgresLog {
 
         let chores = std::sync::Arc::new(Link::open("chores", connector.clone()));
         let trust = Trust::new();
+        let space_trust = trust.shared();
+        let space = Link::open("space", connector.clone());
         let hints = Hints::open(connector.clone(), chores.clone());
         let appender = Appender::new(Link::open("append", connector.clone()), chores.clone(), trust.shared());
         let reads = Link::open("read", connector);
-        Ok(Self { appender, reads, chores, hints, trust, fence: options.fence })
+        Ok(Self { appender, reads, chores, space, hints, trust, space_trust, fence: options.fence })
     }
 }
 
@@ -188,9 +193,9 @@ impl Log for PostgresLog {
     }
 
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
-        let trimmed = space::trim(&self.chores, &self.trust, floor, garbage).await;
+        let trimmed = space::trim(&self.space, &self.space_trust, floor, garbage).await;
         // Whatever went wrong: the next try looks first who answers.
-        trimmed.inspect_err(|_| self.trust.doubt())
+        trimmed.inspect_err(|_| self.space_trust.doubt())
     }
 
     async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
@@ -224,6 +229,6 @@ impl Log for PostgresLog {
     }
 
     async fn reclaim(&self) -> Result<(), LogFault> {
-        space::reclaim(&self.chores.session().await?.client).await
+        space::reclaim(&self.space.session().await?.client).await
     }
 }

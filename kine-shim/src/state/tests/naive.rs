@@ -124,7 +124,7 @@ impl Naive {
             kv.lease = if put.ignore_lease { old.lease } else { kv.lease };
         }
         step.world.insert(put.key.clone(), kv.clone());
-        step.events.push(Event { is_delete: false, kv, prev: old.clone() });
+        step.events.push(Event { is_delete: false, kv, prev: old.clone(), shown: Default::default() });
         Ok(PutReply { prev: old.filter(|_| put.prev_kv), revision })
     }
 
@@ -197,7 +197,7 @@ impl Naive {
 fn erase(step: &mut Step, key: &Key) -> Option<KeyValue> {
     let prev = step.world.remove(key)?;
     let kv = KeyValue { key: key.clone(), mod_revision: step.before + 1, ..KeyValue::default() };
-    step.events.push(Event { is_delete: true, kv, prev: Some(prev.clone()) });
+    step.events.push(Event { is_delete: true, kv, prev: Some(prev.clone()), shown: Default::default() });
     Some(prev)
 }
 

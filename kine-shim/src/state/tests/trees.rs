@@ -1,7 +1,9 @@
 //! The tree against a BTreeMap, clones against what they were cloned from.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::Dice;
 use crate::state::tree::{Item, Node, Tree};
@@ -97,7 +99,64 @@ fn tree_agrees_with_a_map_and_clones_never_change() {
         for (tree, map) in &kept {
             same(tree, map, &mut dice, keys, seed);
         }
+        kept.push(Default::default());
+        for (newer, now) in &kept {
+            for (older, then) in &kept {
+                differ(newer.changes_since(older), then, now, seed);
+            }
+        }
     }
+}
+
+fn differ(found: Vec<(Option<&Row>, Option<&Row>)>, then: &BTreeMap<u32, Row>, now: &BTreeMap<u32, Row>, seed: u64) {
+    let keys: BTreeSet<&u32> = then.keys().chain(now.keys()).collect();
+    let changes = keys.into_iter().map(|at| (then.get(at), now.get(at))).filter(|(then, now)| then != now);
+    assert!(changes.eq(found), "seed {seed}: changes");
+}
+
+#[test]
+fn what_two_trees_share_is_not_compared() {
+    /// Counts comparisons.
+    #[derive(Clone)]
+    struct Counted(u32, Arc<AtomicUsize>);
+
+    impl Item for Counted {
+        type Key = u32;
+
+        fn key(&self) -> u32 {
+            self.0
+        }
+
+        fn compare(&self, key: &u32) -> Ordering {
+            self.1.fetch_add(1, Relaxed);
+            self.0.cmp(key)
+        }
+
+        fn order(&self, other: &Self) -> Ordering {
+            self.compare(&other.0)
+        }
+    }
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut older = Tree::default();
+    for at in 0..100_000 {
+        older.insert(Counted(at * 2, count.clone()));
+    }
+    let mut newer = older.clone();
+    for at in [1, 60_001, 60_003, 199_999] {
+        newer.insert(Counted(at, count.clone()));
+    }
+    newer.remove(&100);
+    count.store(0, Relaxed);
+    let keys = newer.changes_since(&older).into_iter().map(|(then, now)| then.or(now).map(|item| item.0));
+    assert!(keys.eq([1, 100, 60_001, 60_003, 199_999].map(Some)));
+    assert!(count.load(Relaxed) < 2_000, "{} comparisons", count.load(Relaxed));
 }
 
 #[test]
