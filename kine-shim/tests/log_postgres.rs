@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kine_shim::log::{Appended, Endpoint, FenceMode, Identity, Log, LogFault, Options, open};
-use kine_shim::model::{Batch, Head, Position};
+use kine_shim::model::{Batch, Entry, EntryKind, Head, Position};
 use tests::pki::{self, Leaf};
 use tests::postgres::{Disk, Postgres, execute, shared};
 use tokio::time::timeout;
@@ -330,4 +330,59 @@ async fn only_the_trusted_server_is_written_to() {
         head = first.head();
         assert!(execute(&url, "SELECT kine_shim.must_be(1)").await.is_err(), "no server runs since 1970");
     }
+}
+
+/// One row of each thousand survives: the old index would keep a page for each.
+#[tokio::test]
+async fn space_is_given_back_while_writes_go_on() {
+    let Some((_, url)) = database("space_is_given_back_while_writes_go_on").await else { return };
+    let log = open_at(&url).await.expect("open");
+    let entry = Entry {
+        kind: EntryKind::Put,
+        revision: 2,
+        sub_revision: 0,
+        key: "k".into(),
+        value: "v".into(),
+        create_revision: 2,
+        version: 1,
+        lease: 0,
+    };
+    let mut head = Head::default();
+    for _ in 0..40 {
+        let wide = Batch { entries: (0..1_000).map(|sub| (sub, entry.clone())).collect(), ..batch(head) };
+        assert_eq!(log.append(&wide).await, Ok(Appended::Committed));
+        head = wide.head();
+    }
+    let pages = async || {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
+        let connection = tokio::spawn(connection);
+        let size = "SELECT pg_relation_size('kine_shim.log_pkey') / 8192";
+        let pages: i64 = client.query_one(size, &[]).await.expect("size").get(0);
+        drop(client);
+        let _ = connection.await;
+        pages
+    };
+    let full = pages().await;
+    for position in 1..=40 {
+        let garbage: Vec<_> = (1..1_000).map(|sub| (Position(position), sub)).collect();
+        log.trim(Position(40), &garbage).await.expect("trim");
+    }
+    let done = tokio_util::sync::CancellationToken::new();
+    let (writer, stop) = (log.clone(), done.clone());
+    let writing = tokio::spawn(async move {
+        let mut written = 0;
+        while !stop.is_cancelled() {
+            let next = batch(head);
+            let appended = timeout(Duration::from_secs(5), writer.append(&next)).await.expect("a write was held up");
+            assert_eq!(appended, Ok(Appended::Committed));
+            (head, written) = (next.head(), written + 1);
+        }
+        written
+    });
+    log.reclaim().await.expect("reclaim");
+    done.cancel();
+    assert!(writing.await.expect("writer") > 0);
+    let left = pages().await;
+    assert!(left < full / 10, "{full} pages became {left}");
+    log.reclaim().await.expect("again");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, open};
-use kine_shim::model::{Batch, Head, Position};
+use kine_shim::model::{Batch, Entry, EntryKind, Head, Position};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -46,6 +46,38 @@ async fn a_reopened_file_keeps_everything() {
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
     let fence = log.fence(Position(1)).await.expect("fence");
     assert_eq!((fence.head, fence.id_at_applied, fence.identity.system), (first.head(), Some(first.id), system));
+}
+
+/// In slices of many pages: the write that waits has its turn between two of them.
+#[tokio::test]
+async fn the_file_shrinks_while_writes_go_on() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("log.db");
+    let log = open_file(&file).await.expect("open");
+    let value = bytes::Bytes::from(vec![7; 64 << 10]);
+    let entry = |sub: u32| Entry {
+        kind: EntryKind::Put,
+        revision: 2,
+        sub_revision: sub,
+        key: format!("{sub}").into(),
+        value: value.clone(),
+        create_revision: 2,
+        version: 1,
+        lease: 0,
+    };
+    let wide = Batch { entries: (0..400).map(|sub| (sub, entry(sub))).collect(), ..batch(Head::default()) };
+    assert_eq!(log.append(&wide).await, Ok(Appended::Committed));
+    let next = batch(wide.head());
+    assert_eq!(log.append(&next).await, Ok(Appended::Committed));
+    let full = log.size().await.expect("size").total_bytes;
+    let garbage: Vec<_> = (0..400).map(|sub| (Position(1), sub)).collect();
+    log.trim(Position(2), &garbage).await.expect("trim");
+    let last = batch(next.head());
+    let (reclaimed, appended) = tokio::join!(log.reclaim(), log.append(&last));
+    assert_eq!((reclaimed, appended), (Ok(()), Ok(Appended::Committed)));
+    let size = log.size().await.expect("size");
+    assert!(size.total_bytes < full / 20 && size.in_use_bytes == size.total_bytes, "{full} bytes became {size:?}");
+    assert!(std::fs::metadata(&file).expect("file").len() < full as u64 / 20);
 }
 
 #[tokio::test]
