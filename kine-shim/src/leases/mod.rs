@@ -61,16 +61,14 @@ impl Leases {
 
     /// The state's leases, the one that would end first coming first, as far as this shim has seen their renewals.
     pub(crate) fn by_expiry(&self, state: &State) -> Vec<LeaseId> {
+        let mut leases = state.leases_by_grant();
         let (watched, now) = (self.watched.lock(), Instant::now());
-        let end = |id: LeaseId, ttl: i64| {
-            let since = watched.get(&id).map_or(now, |watched| watched.since);
-            since + Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
-        };
-        let mut leases: Vec<_> =
-            state.leases().map(|lease| (end(lease.id, lease.ttl), lease.granted, lease.id)).collect();
-        drop(watched);
-        leases.sort_unstable();
-        leases.into_iter().map(|(.., id)| id).collect()
+        // Of those that end together the one granted first comes first.
+        leases.sort_by_cached_key(|lease| {
+            let since = watched.get(&lease.id).map_or(now, |watched| watched.since);
+            since + Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0))
+        });
+        leases.into_iter().map(|lease| lease.id).collect()
     }
 
     /// What the keeper writes, and what is read of it here.

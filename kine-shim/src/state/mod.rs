@@ -60,13 +60,11 @@ pub struct LeaseInfo {
     pub id: LeaseId,
     /// As granted, in seconds.
     pub ttl: i64,
-    /// Rises with every grant.
-    pub(crate) granted: (Position, u32),
 }
 
 impl From<&Lease> for LeaseInfo {
     fn from(lease: &Lease) -> Self {
-        Self { id: lease.id, ttl: lease.ttl, granted: lease.place }
+        Self { id: lease.id, ttl: lease.ttl }
     }
 }
 
@@ -186,6 +184,13 @@ impl State {
     /// By id.
     pub fn leases(&self) -> impl Iterator<Item = LeaseInfo> + '_ {
         self.leases.iter().map(LeaseInfo::from)
+    }
+
+    /// In the order in which they were granted.
+    pub(crate) fn leases_by_grant(&self) -> Vec<LeaseInfo> {
+        let mut leases: Vec<&Lease> = self.leases.iter().collect();
+        leases.sort_unstable_by_key(|lease| lease.place);
+        leases.into_iter().map(LeaseInfo::from).collect()
     }
 
     pub fn lease_count(&self) -> usize {
