@@ -75,6 +75,9 @@ pub struct ShimConfig {
     pub wall_clock: WallClock,
     /// Appends on their way at once.
     pub pipeline_depth: usize,
+    /// Operations that must wait before they are sent ahead of an answer that is due: few are answered sooner, and cost less, as one
+    /// batch behind it (measured with 16 clients: 1.5 times the writes).
+    pub ahead_min: usize,
     /// Operations that may wait; more are answered "too many requests".
     pub mailbox: usize,
     /// Bounds of one batch; a single larger operation still goes alone.
@@ -96,6 +99,7 @@ impl Default for ShimConfig {
             seed: None,
             wall_clock: WallClock::default(),
             pipeline_depth: 4,
+            ahead_min: 32,
             mailbox: 4096,
             batch_entries: 1024,
             batch_bytes: 4 << 20,

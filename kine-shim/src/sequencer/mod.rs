@@ -197,7 +197,7 @@ impl Sequencer {
 
     /// Judges what waits and sends it, as long as the pipeline has room.
     fn launch(&mut self) {
-        while self.flights.len() < self.depth() && !self.backlog.is_empty() && !self.leaves_room() {
+        while self.may_launch() {
             let mut draft = self.tip.draft();
             let mut judged = Vec::new();
             while let Some(submission) = self.backlog.pop_front() {
@@ -232,6 +232,11 @@ impl Sequencer {
                 self.send_append(Arc::new(batch), next, judged);
             }
         }
+    }
+
+    fn may_launch(&self) -> bool {
+        let waiting = if self.flights.is_empty() { 1 } else { self.config.ahead_min };
+        self.backlog.len() >= waiting && self.flights.len() < self.depth() && !self.leaves_room()
     }
 
     fn send_append(&mut self, batch: Arc<Batch>, next: Box<Next>, judged: Vec<Judged>) {

@@ -114,6 +114,8 @@ impl Cluster {
             seed: Some(scenario.seed.wrapping_mul(1_000).wrapping_add(self.restarts)),
             wall_clock: WallClock::new(move || i64::try_from(started.elapsed().as_millis()).unwrap_or(0)),
             broken: scenario.broken_rule,
+            // Batches of few operations, so that many are on their way at once.
+            ahead_min: 1,
             progress_interval: Duration::from_secs(2),
             ..ShimConfig::default()
         };
