@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::Admission, authn::Authentication, authz::Authorization, flags::Cidr, registry::RegistryHandle,
-    schema::Schema, store::Store,
+    schema::Schema, store::Store, validation,
 };
 
 /// A source of wall-clock time, so that tests can stop it.
@@ -42,6 +42,7 @@ pub struct Settings {
     pub min_watch_timeout: Duration,
     pub event_ttl: Duration,
     pub service_cidrs: Vec<Cidr>,
+    pub validation: validation::Options,
 }
 
 impl Default for Settings {
@@ -50,6 +51,7 @@ impl Default for Settings {
             min_watch_timeout: Duration::from_secs(1800),
             event_ttl: Duration::from_secs(3600),
             service_cidrs: Vec::new(),
+            validation: validation::Options::default(),
         }
     }
 }

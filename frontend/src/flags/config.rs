@@ -21,6 +21,8 @@ pub struct Config {
     pub anonymous_auth: bool,
     pub authorization_modes: Vec<String>,
     pub service_cidrs: Vec<Cidr>,
+    /// Containers may run with all rights.
+    pub allow_privileged: bool,
     /// Names of admission plugins that do not run.
     pub disabled_admission: Vec<String>,
     pub endpoint_reconciler: ReconcilerType,
@@ -90,6 +92,7 @@ impl Config {
             anonymous_auth: given.last("anonymous-auth").is_none() || given.is_true("anonymous-auth"),
             authorization_modes: authorization_modes(given)?,
             service_cidrs: service_cidrs(given)?,
+            allow_privileged: given.is_true("allow-privileged"),
             disabled_admission: given.all("disable-admission-plugins").to_vec(),
             endpoint_reconciler: reconciler(given)?,
             request_timeout: duration(given, "request-timeout", Duration::from_secs(60))?,

@@ -270,7 +270,7 @@ pub(super) const SECTIONS: &[Section] = &[
         title: "Misc",
         flags: &[
             ignored("aggregator-reject-forwarding-redirect", Kind::Bool),
-            ignored("allow-privileged", Kind::Bool),
+            acts("allow-privileged", Kind::Bool, "Containers may ask for all rights (default false)."),
             ignored("coordinated-leadership-lease-duration", Kind::Duration),
             ignored("coordinated-leadership-renew-deadline", Kind::Duration),
             ignored("coordinated-leadership-retry-period", Kind::Duration),

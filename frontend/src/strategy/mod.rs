@@ -5,6 +5,7 @@
 
 mod claims;
 mod deletion;
+mod disabled;
 mod endpoints;
 mod equality;
 mod namespaces;
@@ -16,5 +17,6 @@ mod services;
 pub use deletion::{Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, shows_deleted};
 pub use equality::same;
 pub use namespaces::namespace_accepts;
+pub use pods::quality_of_service;
 pub use prepare::{prepare_create, prepare_update};
 pub use services::{Claims, claim, keep_claims, removed};

@@ -39,8 +39,39 @@ pub(super) fn only_ephemeral_containers(object: &mut Object, old: &Object) {
     object.set_generation(old.generation() + 1);
 }
 
+/// The resize endpoint changes resources alone. Containers that are not those of before are left to be refused.
+pub(super) fn only_resources(object: &mut Object, old: &Object) {
+    let names = |object: &Object, list: &str| -> Vec<String> {
+        let items = object.get_list(&["spec", list]).unwrap_or_default();
+        items.iter().map(|c| c.child("name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
+    };
+    let lists = ["containers", "initContainers"];
+    if lists.iter().any(|list| names(object, list).len() != names(old, list).len()) {
+        return;
+    }
+    let mut merged = old.clone();
+    for list in lists {
+        if names(object, list) != names(old, list) {
+            merged.copy_from(object, &["spec", list]);
+            continue;
+        }
+        let given = object.get_list(&["spec", list]).unwrap_or_default().to_vec();
+        let Some(Value::List(items)) = merged.get_mut(&["spec", list]) else { continue };
+        for (item, given) in items.iter_mut().filter_map(Value::as_struct_mut).zip(&given) {
+            for field in ["resources", "resizePolicy"] {
+                match given.child(field) {
+                    Some(value) => drop(item.set(field, value.clone())),
+                    None => drop(item.remove(field)),
+                }
+            }
+        }
+    }
+    object.copy_from(&merged, &["spec"]);
+    object.copy_from(old, &["status"]);
+}
+
 /// Guaranteed: every container limits cpu and memory and requests as much; BestEffort: none asks for anything.
-fn quality_of_service(object: &Object) -> &'static str {
+pub fn quality_of_service(object: &Object) -> &'static str {
     let lists = ["initContainers", "containers"];
     let containers: Vec<&Value> =
         lists.iter().flat_map(|l| object.get_list(&["spec", l]).unwrap_or_default()).collect();

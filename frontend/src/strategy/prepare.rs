@@ -1,6 +1,6 @@
 //! Objects made ready for validation and the store.
 
-use super::{claims, endpoints, namespaces, pods, rows, same};
+use super::{claims, disabled, endpoints, namespaces, pods, rows, same, services};
 use crate::{
     context::Context,
     schema::{Object, Value},
@@ -10,6 +10,9 @@ use crate::{
 /// A new object: what belongs to the server is set, what belongs to others is dropped.
 pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
     let row = rows::find(target.row());
+    if !target.resource.custom {
+        disabled::drop_fields(object, None);
+    }
     if row.status && target.row() != ("", "nodes") {
         object.remove(&["status"]);
     }
@@ -22,6 +25,7 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
     match target.row() {
         ("", "namespaces") => namespaces::prepare_create(object),
         ("", "pods") => pods::prepare_create(object, &time_now(ctx)),
+        ("", "services") => services::settle_families(object),
         ("", "secrets") => fold_string_data(object),
         ("", "persistentvolumeclaims") => {
             object.set(&["status", "phase"], "Pending");
@@ -44,6 +48,9 @@ pub fn prepare_create(ctx: &Context, target: &Target, object: &mut Object) {
 /// A changed object: the parts of other endpoints are as they were, the generation moves with the spec.
 pub fn prepare_update(ctx: &Context, target: &Target, object: &mut Object, old: &Object) {
     let row = rows::find(target.row());
+    if !target.resource.custom {
+        disabled::drop_fields(object, Some(old));
+    }
     let has_status = row.status || (target.resource.custom && target.resource.has_status());
     match target.subresource.as_ref().map_or("", |s| s.name.as_ref()) {
         "" => {
@@ -78,6 +85,10 @@ pub fn prepare_update(ctx: &Context, target: &Target, object: &mut Object, old: 
             }
         }
         "ephemeralcontainers" => pods::only_ephemeral_containers(object, old),
+        "resize" => {
+            pods::only_resources(object, old);
+            count_generation(target, row, object, old);
+        }
         _ => {}
     }
 }

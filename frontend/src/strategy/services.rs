@@ -176,8 +176,8 @@ pub async fn claim(
     Ok(claims)
 }
 
-/// Families and policy that the client leaves open, for a cluster of IPv4.
-fn settle_families(object: &mut Object) {
+/// Families and policy that the client leaves open, for a cluster of IPv4; both names of one address.
+pub(super) fn settle_families(object: &mut Object) {
     if text(object, "type") == "ExternalName" {
         return;
     }
@@ -186,6 +186,10 @@ fn settle_families(object: &mut Object) {
     {
         let first = first.to_owned();
         object.set(&["spec", "clusterIP"], first);
+    }
+    let single = text(object, "clusterIP").to_owned();
+    if !single.is_empty() && object.get_list(&["spec", "clusterIPs"]).unwrap_or_default().is_empty() {
+        object.set(&["spec", "clusterIPs"], Value::List(vec![Value::from(single)]));
     }
     let selector = object.get_map(&["spec", "selector"]).is_some_and(|m| !m.is_empty());
     let any_family = text(object, "clusterIP") == "None" && !selector;

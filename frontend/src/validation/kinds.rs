@@ -1,13 +1,12 @@
 //! The rules of single kinds, chosen by the row of their resource.
 
-use super::{meta::json, names, names::NameRule, pods, services, workloads};
+use super::{names, names::NameRule, updates::IMMUTABLE};
 use crate::{
     schema::{Object, Value},
     status::FieldError,
     strategy::same,
 };
 
-pub(super) const IMMUTABLE: &str = "field is immutable";
 const DATA_BYTES_MAX: usize = 1024 * 1024;
 
 /// The form of names.
@@ -15,6 +14,7 @@ pub(super) fn name_rule(row: (&str, &str)) -> NameRule {
     match row {
         ("", "namespaces") | ("apps", "statefulsets") => names::label_name,
         ("", "services") => names::label_1035_name,
+        ("networking.k8s.io", "ipaddresses") => super::rules::address_name,
         ("rbac.authorization.k8s.io", _) | ("apiregistration.k8s.io", _) => names::path_segment_name,
         ("certificates.k8s.io", _) | ("", "events") | ("events.k8s.io", _) => names::any_name,
         _ => names::subdomain_name,
@@ -41,81 +41,25 @@ pub(super) fn validate(row: (&str, &str), object: &Object) -> Vec<FieldError> {
     match row {
         ("", "configmaps") => config_map(object),
         ("", "secrets") => secret(object),
-        ("", "pods") => pods::validate(object.get(&["spec"]), "spec"),
-        ("", "services") => services::validate(object),
         ("", "events") => event(object),
-        ("", "replicationcontrollers") | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
-            workloads::validate(row, object)
-        }
-        ("batch", "jobs") => job(object),
-        ("batch", "cronjobs") => cron_job(object),
-        ("coordination.k8s.io", "leases") => lease(object),
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_reference(object),
         _ => Vec::new(),
     }
 }
 
 pub(super) fn validate_update(row: (&str, &str), object: &Object, old: &Object) -> Vec<FieldError> {
-    let mut errors = match row {
+    match row {
         ("", "configmaps") => frozen(object, old, &["data", "binaryData"]),
         ("", "secrets") => {
-            let mut errors = unchanged(object, old, &[&["type"]]);
-            errors.extend(frozen(object, old, &["data"]));
+            let mut errors = frozen(object, old, &["data"]);
+            if !same(object.get(&["type"]), old.get(&["type"])) {
+                let kind = object.get_str(&["type"]).unwrap_or_default();
+                errors.push(FieldError::invalid("type", kind, IMMUTABLE));
+            }
             errors
         }
-        ("", "services") => services::validate_update(object, old),
-        ("", "pods") => return pods::validate_update(object, old),
-        ("scheduling.k8s.io", "priorityclasses") => forbidden_change(object, old, "value"),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_change(object, old),
         _ => Vec::new(),
-    };
-    errors.extend(validate(row, object));
-    match row {
-        ("apps", "deployments" | "replicasets" | "daemonsets") => {
-            errors.extend(unchanged(object, old, &[&["spec", "selector"]]));
-        }
-        ("apps", "statefulsets") => errors.extend(workloads::stateful_set_change(object, old)),
-        ("batch", "jobs") => {
-            errors.extend(unchanged(
-                object,
-                old,
-                &[&["spec", "completions"], &["spec", "selector"], &["spec", "template"]],
-            ));
-        }
-        ("storage.k8s.io", "storageclasses") => {
-            for field in ["parameters", "provisioner"] {
-                if !same(object.get(&[field]), old.get(&[field])) {
-                    errors.push(FieldError::forbidden(field, format!("updates to {field} are forbidden.")));
-                }
-            }
-            errors.extend(unchanged(object, old, &[&["reclaimPolicy"], &["volumeBindingMode"]]));
-        }
-        ("storage.k8s.io", "volumeattributesclasses") => {
-            for (field, label) in [("driverName", "driverName"), ("parameters", "parameters")] {
-                if !same(object.get(&[field]), old.get(&[field])) {
-                    errors.push(FieldError::forbidden(field, format!("updates to {label} are forbidden.")));
-                }
-            }
-        }
-        _ => {}
     }
-    errors
-}
-
-/// Fields that never change.
-fn unchanged(object: &Object, old: &Object, paths: &[&[&str]]) -> Vec<FieldError> {
-    let changed = paths.iter().filter(|path| !same(object.get(path), old.get(path)));
-    changed
-        .map(|path| {
-            let printed = object.get(path).map_or("null".to_owned(), json);
-            FieldError::invalid_value(path.join("."), printed, IMMUTABLE)
-        })
-        .collect()
-}
-
-fn forbidden_change(object: &Object, old: &Object, field: &str) -> Vec<FieldError> {
-    let changed = !same(object.get(&[field]), old.get(&[field]));
-    changed.then(|| FieldError::forbidden(field, "may not be changed in an update.")).into_iter().collect()
 }
 
 /// Objects that were declared immutable, for good.
@@ -209,68 +153,12 @@ fn secret(object: &Object) -> Vec<FieldError> {
     errors
 }
 
-fn job(object: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for field in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
-        if let Some(number) = object.get_i64(&["spec", field]).filter(|n| *n < 0) {
-            let detail = "must be greater than or equal to 0";
-            errors.push(FieldError::invalid_value(format!("spec.{field}"), number, detail));
-        }
-    }
-    errors.extend(pods::validate_template(object.get(&["spec", "template"]), "spec.template"));
-    let policy = object.get_str(&["spec", "template", "spec", "restartPolicy"]).unwrap_or_default();
-    if policy == "Always" {
-        let detail = "valid values: \"OnFailure\", \"Never\"";
-        errors.push(FieldError::required("spec.template.spec.restartPolicy", detail));
-    }
-    errors
-}
-
-fn cron_job(object: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if object.get_str(&["spec", "schedule"]).unwrap_or_default().is_empty() {
-        errors.push(FieldError::required("spec.schedule", ""));
-    }
-    let template = object.get(&["spec", "jobTemplate", "spec", "template"]);
-    errors.extend(pods::validate_template(template, "spec.jobTemplate.spec.template"));
-    errors
-}
-
 fn event(object: &Object) -> Vec<FieldError> {
     let about = object.get_str(&["involvedObject", "namespace"]).unwrap_or_default();
     let own = object.namespace();
     let fits = own == about || (about.is_empty() && matches!(own, "" | "default" | "kube-system"));
     let detail = "does not match event.namespace";
     (!fits).then(|| FieldError::invalid("involvedObject.namespace", about, detail)).into_iter().collect()
-}
-
-fn lease(object: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if let Some(seconds) = object.get_i64(&["spec", "leaseDurationSeconds"]).filter(|s| *s <= 0) {
-        errors.push(FieldError::invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0"));
-    }
-    if let Some(count) = object.get_i64(&["spec", "leaseTransitions"]).filter(|c| *c < 0) {
-        let detail = "must be greater than or equal to 0";
-        errors.push(FieldError::invalid_value("spec.leaseTransitions", count, detail));
-    }
-    errors
-}
-
-fn role_reference(object: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let text = |field| object.get_str(&["roleRef", field]).unwrap_or_default();
-    if text("apiGroup") != "rbac.authorization.k8s.io" {
-        errors.push(FieldError::not_supported("roleRef.apiGroup", text("apiGroup"), &["rbac.authorization.k8s.io"]));
-    }
-    let cluster = object.gvk().kind == "ClusterRoleBinding";
-    let kinds: &[&str] = if cluster { &["ClusterRole"] } else { &["ClusterRole", "Role"] };
-    if !kinds.contains(&text("kind")) {
-        errors.push(FieldError::not_supported("roleRef.kind", text("kind"), kinds));
-    }
-    if text("name").is_empty() {
-        errors.push(FieldError::required("roleRef.name", ""));
-    }
-    errors
 }
 
 /// The value is printed with Go's names of its fields.

@@ -88,7 +88,7 @@ pub(super) fn prepare_new(
     }
     defaults::settle_namespace(target, object)?;
     strategy::prepare_create(ctx, target, object);
-    let errors = validation::validate_create(target.row(), target.resource.namespaced, object);
+    let errors = validation::validate_create(target.row(), target.resource.namespaced, object, ctx.settings.validation);
     if !errors.is_empty() {
         let gvk = object.gvk();
         return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));

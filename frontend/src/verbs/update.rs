@@ -168,7 +168,14 @@ fn prepare_update(
         object.set_deletion_grace_period_seconds(old.deletion_grace_period_seconds());
     }
     let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
-    let errors = validation::validate_update(target.row(), subresource, target.resource.namespaced, object, old);
+    let errors = validation::validate_update(
+        target.row(),
+        subresource,
+        target.resource.namespaced,
+        object,
+        old,
+        ctx.settings.validation,
+    );
     if !errors.is_empty() {
         let gvk = object.gvk();
         return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));

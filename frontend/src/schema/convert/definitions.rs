@@ -2,6 +2,7 @@
 
 use super::put;
 use crate::schema::object::set_in_struct;
+use crate::schema::tables::Type;
 use crate::schema::value::{Struct, Value};
 
 /// In a version of v1 and v1beta1, at the top in v1beta1.
@@ -12,7 +13,7 @@ const SHARED: [(&str, &str); 4] = [
     ("selectableFields", "selectableFields"),
 ];
 
-pub(super) fn to_v1beta1(from: &Struct, to: &mut Struct) {
+pub(super) fn to_v1beta1(from: &Struct, to: &mut Struct, _: &Type) {
     let Some(spec) = to.get_mut("spec").and_then(Value::as_struct_mut) else { return };
     if let Some(versions) = spec.get("versions").and_then(Value::as_list).filter(|versions| !versions.is_empty()) {
         let mut versions = versions.to_vec();
@@ -38,7 +39,7 @@ fn is_empty(value: &Value) -> bool {
     matches!(value, Value::List(items) if items.is_empty())
 }
 
-pub(super) fn to_v1(from: &Struct, to: &mut Struct) {
+pub(super) fn to_v1(from: &Struct, to: &mut Struct, _: &Type) {
     let (Some(old), Some(spec)) = (from.get("spec"), to.get_mut("spec").and_then(Value::as_struct_mut)) else { return };
     if spec.get("versions").and_then(Value::as_list).is_none_or(<[Value]>::is_empty) {
         only_version(old, spec);

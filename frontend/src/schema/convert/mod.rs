@@ -20,8 +20,8 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("Event", "reportingComponent", "reportingController"),
 ];
 
-/// After the fields of equal names were carried over.
-type Reshape = fn(&Struct, &mut Struct);
+/// After the fields of equal names were carried over, to a struct of the type.
+type Reshape = fn(&Struct, &mut Struct, &Type);
 
 /// Kind, from version, to version.
 const RESHAPED: &[(&str, &str, &str, Reshape)] = &[
@@ -40,7 +40,7 @@ pub fn convert(object: &Object, to: &Type) -> Object {
     let from = object.gvk();
     for (kind, old, new, reshape) in RESHAPED {
         if *kind == to.gvk.kind && *old == from.version && *new == to.gvk.version {
-            reshape(object.root(), &mut root);
+            reshape(object.root(), &mut root, to);
         }
     }
     Object::from_root(to, root)
@@ -194,5 +194,62 @@ mod tests {
                 r#""averageUtilization":70}}}]},"status":{"desiredReplicas":0,"currentMetrics":null}}"#
             ),
         );
+    }
+
+    #[test]
+    fn what_version_1_has_no_field_for_is_kept_in_annotations() {
+        check(
+            concat!(
+                r#"{"kind":"HorizontalPodAutoscaler","apiVersion":"autoscaling/v2","metadata":{"name":"a","#,
+                r#""annotations":{"k":"v"}},"spec":{"scaleTargetRef":{"kind":"Deployment","name":"d"},"maxReplicas":3,"#,
+                r#""metrics":[{"type":"Object","object":{"describedObject":{"kind":"Service","name":"s"},"#,
+                r#""target":{"type":"AverageValue","value":"0","averageValue":"2"},"metric":{"name":"hits"}}},"#,
+                r#"{"type":"External","external":{"metric":{"name":"q","selector":{"matchLabels":{"a":"b"}}},"#,
+                r#""target":{"type":"Value","value":"30"}}},"#,
+                r#"{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":70}}}],"#,
+                r#""behavior":{"scaleDown":{"policies":[{"type":"Pods","value":4,"periodSeconds":15}]}}},"#,
+                r#""status":{"desiredReplicas":0,"currentMetrics":[{"type":"Resource","resource":{"name":"cpu","#,
+                r#""current":{"averageValue":"100m","averageUtilization":40}}}],"#,
+                r#""conditions":[{"type":"AbleToScale","status":"True","lastTransitionTime":null,"reason":"R"}]}}"#
+            ),
+            "autoscaling",
+            "v1",
+            "HorizontalPodAutoscaler",
+            concat!(
+                r#"{"kind":"HorizontalPodAutoscaler","apiVersion":"autoscaling/v1","metadata":{"name":"a","annotations":{"#,
+                r#""autoscaling.alpha.kubernetes.io/behavior":"{\"ScaleUp\":null,\"ScaleDown\":{\"StabilizationWindowSeconds\":"#,
+                r#"null,\"SelectPolicy\":null,\"Policies\":[{\"Type\":\"Pods\",\"Value\":4,\"PeriodSeconds\":15}],"#,
+                r#"\"Tolerance\":null}}","#,
+                r#""autoscaling.alpha.kubernetes.io/conditions":"[{\"type\":\"AbleToScale\",\"status\":\"True\","#,
+                r#"\"lastTransitionTime\":null,\"reason\":\"R\"}]","#,
+                r#""autoscaling.alpha.kubernetes.io/current-metrics":"[{\"type\":\"Resource\",\"resource\":{"#,
+                r#"\"name\":\"cpu\",\"currentAverageUtilization\":40,\"currentAverageValue\":\"100m\"}}]","#,
+                r#""autoscaling.alpha.kubernetes.io/metrics":"[{\"type\":\"Object\",\"object\":{\"target\":{"#,
+                r#"\"kind\":\"Service\",\"name\":\"s\"},\"metricName\":\"hits\",\"targetValue\":\"0\","#,
+                r#"\"averageValue\":\"2\"}},{\"type\":\"External\",\"external\":{\"metricName\":\"q\","#,
+                r#"\"metricSelector\":{\"matchLabels\":{\"a\":\"b\"}},\"targetValue\":\"30\"}}]","#,
+                r#""k":"v"}},"spec":{"scaleTargetRef":{"kind":"Deployment","name":"d"},"maxReplicas":3,"#,
+                r#""targetCPUUtilizationPercentage":70},"status":{"currentReplicas":0,"desiredReplicas":0,"#,
+                r#""currentCPUUtilizationPercentage":40}}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn an_annotation_that_is_no_json_is_dropped() {
+        let schema = Schema::builtin();
+        let input = concat!(
+            r#"{"kind":"HorizontalPodAutoscaler","apiVersion":"autoscaling/v1","metadata":{"annotations":{"#,
+            r#""autoscaling.alpha.kubernetes.io/metrics":"[{\"type\":7}]","#,
+            r#""autoscaling.alpha.kubernetes.io/behavior":"no"}}}"#
+        );
+        let object = decode_json(&schema, input.as_bytes(), None).unwrap().object;
+        let converted = convert(&object, &schema.kind("autoscaling", "v2", "HorizontalPodAutoscaler").unwrap());
+        assert!(
+            converted.get_map(&["metadata", "annotations"]).is_none_or(|annotations| annotations.iter().len() == 0)
+        );
+        let metrics = converted.get_list(&["spec", "metrics"]).unwrap();
+        assert_eq!(metrics.len(), 1, "the default alone");
+        assert!(converted.get(&["spec", "behavior"]).is_none());
     }
 }

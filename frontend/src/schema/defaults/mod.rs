@@ -10,6 +10,8 @@ mod rules;
 mod services;
 mod workloads;
 
+pub use pods::container_sums;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 

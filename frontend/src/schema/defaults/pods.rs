@@ -189,14 +189,18 @@ fn pod_level_resources(pod: &mut Struct) {
 }
 
 /// What all containers together take: the sum of those that run, or the largest that an init container needs beside
-/// the restartable ones before it.
-fn aggregate(pod: &mut Struct, which: &str) -> MapValue {
+/// the restartable ones before it. `which` is "limits" or "requests".
+pub fn container_sums(spec: &Struct, which: &str) -> Vec<(String, Quantity)> {
+    let containers = |list: &str| {
+        let items = spec.get(list).and_then(Value::as_list).unwrap_or_default();
+        items.iter().filter_map(Value::as_struct)
+    };
     let mut running: Sums = Vec::new();
-    for container in each(pod, &["spec", "containers"]) {
+    for container in containers("containers") {
         combine(&mut running, container, which, |sum, value| sum.plus(&value));
     }
     let (mut sidecars, mut init): (Sums, Sums) = (Vec::new(), Vec::new());
-    for container in each(pod, &["spec", "initContainers"]) {
+    for container in containers("initContainers") {
         if text(container, &["restartPolicy"]) == "Always" {
             combine(&mut running, container, which, |sum, value| sum.plus(&value));
             combine(&mut sidecars, container, which, |sum, value| sum.plus(&value));
@@ -208,7 +212,13 @@ fn aggregate(pod: &mut Struct, which: &str) -> MapValue {
         }
     }
     merge_max(&mut running, &init);
-    let entries = running.into_iter().map(|(name, sum)| (name.into(), Value::from(sum.canonical()))).collect();
+    running
+}
+
+fn aggregate(pod: &Struct, which: &str) -> MapValue {
+    let spec = pod.get("spec").and_then(Value::as_struct);
+    let sums = spec.map_or_else(Vec::new, |spec| container_sums(spec, which));
+    let entries = sums.into_iter().map(|(name, sum)| (name.into(), Value::from(sum.canonical()))).collect();
     MapValue::from_entries(entries)
 }
 
