@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kine_shim::auth::token::Tokens;
-use kine_shim::config::{Config, ConfigError, LogFormat};
+use kine_shim::config::{Config, ConfigError};
 use kine_shim::grpc::{self, GrpcOptions, Quota};
-use kine_shim::http::{Bound, Front};
+use kine_shim::http::{Bound, Front, Ready, Shows, Site};
 use kine_shim::log::timed::TimedLog;
 use kine_shim::log::{self, Log, LogFault};
+use kine_shim::logs::{self, LogLevel};
 use kine_shim::members::Members;
 use kine_shim::metrics::Metrics;
 use kine_shim::model::Position;
 use kine_shim::shim::{Shim, ShimConfig};
-use kine_shim::tls::Tls;
+use kine_shim::tls::{self, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,7 +32,10 @@ fn main() -> ExitCode {
     if let Some(done) = kine_shim::migrate::run_from_args(std::env::args_os()) {
         return done;
     }
-    let config = match Config::from_args(std::env::args_os()) {
+    // What is not UTF-8 cannot be meant for us.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = match Config::from_sources(std::env::args_os(), environment) {
         Ok(config) => config,
         // clap prints --help to stdout and its errors to stderr, each with the right exit code.
         Err(ConfigError::Usage(usage)) => usage.exit(),
@@ -41,7 +44,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    start_log(&config);
+    let log_level = match logs::start(&config) {
+        Ok(log_level) => log_level,
+        Err(error) => {
+            eprintln!("kine-shim: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,7 +58,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(config)) {
+    match runtime.block_on(run(config, log_level)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -58,83 +67,92 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(config: &Config) {
-    let quiet = "h2=info,hyper=info,hyper_util=info,rustls=info,tokio_postgres=info,tower=info";
-    let filter = EnvFilter::new(format!("{},{quiet}", config.log_level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match config.log_format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Console => builder.with_ansi(false).init(),
-    }
-}
-
-async fn run(config: Config) -> Result<()> {
+async fn run(config: Config, log_level: LogLevel) -> Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "kine-shim starts: {config}");
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let stop = CancellationToken::new();
     let _signals = AbortOnDropHandle::new(tokio::spawn(cancel_on_signal(stop.clone())?));
 
-    let tls = config.tls.clone().map(Tls::load).transpose()?;
     let tokens = Tokens::parse(&config.auth_token, config.auth_token_ttl);
     let tokens = tokens.map_err(|reason| anyhow::anyhow!("--auth-token: {reason}"))?;
-    let (mut clients, mut pages) = (Vec::new(), Vec::new());
-    for (listeners, bound) in [(&config.listeners, &mut clients), (&config.metrics_listeners, &mut pages)] {
-        for listener in listeners {
-            let socket = Bound::bind(listener.clone()).await;
-            bound.push(socket.with_context(|| format!("cannot listen on {listener}"))?);
-        }
+    if let Some(files) = &config.tls {
+        tls::make_self_signed(files, served_names(&config))?;
     }
+    let tls = config.tls.clone().map(Tls::load).transpose()?;
+    let metrics = Arc::new(Metrics::new());
+    let site = Site::new(config.http.clone(), metrics.clone(), log_level, config.to_string(), config.max_request_bytes);
+    let site = Arc::new(site);
+    let serving = TaskTracker::new();
+    // Whatever happens from here on, the listeners stop.
+    let _stop = stop.clone().drop_guard();
+    let urls = listen(&config, &site, &serving, tls.as_ref(), &stop).await?;
+    let _fresh = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_fresh())));
 
     let log = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
         log = open(&config) => log?,
     };
-    let metrics = Arc::new(Metrics::new());
     let log = Arc::new(TimedLog::new(log, metrics.clone()));
     let cluster_id = cluster_id(&*log).await?;
-    let shim_config = ShimConfig { progress_interval: config.progress_interval, ..Default::default() };
+    let shim_config = ShimConfig {
+        progress_interval: config.progress_interval,
+        loaded_rows: site.loaded_rows.clone(),
+        ..Default::default()
+    };
     let shim = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
         shim = Shim::start(log, shim_config) => shim.context("cannot load the log")?,
     };
-    let listening = Listening { clients, pages, tls, tokens, stop };
-    serve(config, shim, cluster_id, metrics, listening).await
+    let options = GrpcOptions { tokens: Arc::new(tokens), ..grpc_options(&config, urls, cluster_id) };
+    metrics.name_server(options.member_id);
+    serve(&config, shim, options, &site, &stop).await;
+    serving.close();
+    serving.wait().await;
+    tracing::info!("stopped");
+    Ok(())
 }
 
-/// What was made ready before the shim was.
-struct Listening {
-    clients: Vec<Bound>,
-    pages: Vec<Bound>,
-    tls: Option<Arc<Tls>>,
-    tokens: Tokens,
-    stop: CancellationToken,
+/// Binds every listener and serves on it at once: who asks during the load is told of it. Returns the client URLs.
+async fn listen(
+    config: &Config,
+    site: &Arc<Site>,
+    serving: &TaskTracker,
+    tls: Option<&Arc<Tls>>,
+    stop: &CancellationToken,
+) -> Result<Vec<String>> {
+    let clients = if config.http_listeners.is_empty() { Shows::Everything } else { Shows::Grpc };
+    let all = [
+        (&config.listeners, clients),
+        (&config.http_listeners, Shows::Http),
+        (&config.metrics_listeners, Shows::Metrics),
+    ];
+    let mut bound = Vec::new();
+    for (listeners, shows) in all {
+        for listener in listeners {
+            let socket = Bound::bind(listener.clone(), config.http.reuse_port).await;
+            bound.push((socket.with_context(|| format!("cannot listen on {listener}"))?, shows));
+        }
+    }
+    let urls = bound.iter().filter(|(_, shows)| *shows == clients).map(|(bound, _)| bound.url()).collect();
+    for (bound, shows) in bound {
+        tracing::info!(url = bound.url(), ?shows, "listening");
+        serving.spawn(bound.serve(Front { site: site.clone(), shows }, tls.cloned(), stop.clone()));
+    }
+    Ok(urls)
 }
 
-async fn serve(
-    config: Config,
-    shim: Shim,
-    cluster_id: u64,
-    metrics: Arc<Metrics>,
-    Listening { clients, pages, tls, tokens, stop }: Listening,
-) -> Result<()> {
-    let options = GrpcOptions { tokens: Arc::new(tokens), ..grpc_options(&config, &clients, cluster_id) };
+/// From the loaded log to the signal to stop.
+async fn serve(config: &Config, shim: Shim, options: GrpcOptions, site: &Site, stop: &CancellationToken) {
     let (quota, members, own) = (options.quota.clone(), options.members.clone(), options.own_member());
     // Before the first request: what is full is known to be full, and the first list has all shims.
     quota.measure(&shim).await;
     members.beat(&shim, &own).await;
     let quota_backend_bytes = quota.shown();
     let routes = grpc::routes(shim.clone(), options).prepare();
-    let front = Front { shim: shim.clone(), grpc: Some(routes), metrics, quota_backend_bytes };
-    let serving = TaskTracker::new();
-    for (bounds, front) in [(clients, front.clone()), (pages, Front { grpc: None, ..front })] {
-        for bound in bounds {
-            tracing::info!(url = bound.url(), revision = shim.snapshot().revision(), "serving");
-            serving.spawn(bound.serve(front.clone(), tls.clone(), stop.clone()));
-        }
-    }
-    let _fresh = tls.map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_fresh())));
+    site.open(Ready { shim: shim.clone(), grpc: routes, quota_backend_bytes });
+    tracing::info!(revision = shim.snapshot().revision(), "serving");
     let compactor = kine_shim::compactor::run(shim.clone(), config.compaction);
     let _compactor = AbortOnDropHandle::new(tokio::spawn(compactor));
     let _quota = AbortOnDropHandle::new(tokio::spawn(quota.run(shim.clone())));
@@ -146,10 +164,22 @@ async fn serve(
     Members::part(&shim, &own).await;
     // The listeners stop by the same token; what is under way ends first, then the watches, then the connections.
     shim.stop().await;
-    serving.close();
-    serving.wait().await;
-    tracing::info!("stopped");
-    Ok(())
+}
+
+/// What a certificate of our own should be good for: where we listen, and where clients are told to go.
+fn served_names(config: &Config) -> Vec<String> {
+    let listeners = config.listeners.iter().map(ToString::to_string);
+    let urls = listeners.chain(config.advertise_client_urls.iter().cloned());
+    let host = |url: String| {
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    let mut names: Vec<String> = urls.map(host).filter(|name| !name.is_empty() && !name.contains('/')).collect();
+    names.push("localhost".into());
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The first signal stops in order; whoever is in a hurry sends SIGKILL.
@@ -185,11 +215,10 @@ async fn cluster_id(log: &dyn Log) -> Result<u64> {
     Ok(hashed(fence.identity.system.as_bytes()))
 }
 
-fn grpc_options(config: &Config, clients: &[Bound], cluster_id: u64) -> GrpcOptions {
+fn grpc_options(config: &Config, bound: Vec<String>, cluster_id: u64) -> GrpcOptions {
     // A port 0 is known only now.
     let unknown_port = config.advertise_client_urls.iter().any(|url| url.ends_with(":0"));
-    let advertise_client_urls =
-        if unknown_port { clients.iter().map(Bound::url).collect() } else { config.advertise_client_urls.clone() };
+    let advertise_client_urls = if unknown_port { bound } else { config.advertise_client_urls.clone() };
     let member = format!("{} {}", config.name, advertise_client_urls.join(","));
     GrpcOptions {
         cluster_id,

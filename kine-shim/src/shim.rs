@@ -89,6 +89,8 @@ pub struct ShimConfig {
     pub patience: Duration,
     /// Of `progress_notify` watchers.
     pub progress_interval: Duration,
+    /// Rows loaded so far, for who waits for the start.
+    pub loaded_rows: Arc<AtomicU64>,
     #[cfg(test)]
     pub(crate) broken: Option<BrokenRule>,
 }
@@ -106,6 +108,7 @@ impl Default for ShimConfig {
             poll: Duration::from_millis(100),
             patience: Duration::from_secs(7),
             progress_interval: Duration::from_secs(600),
+            loaded_rows: Arc::default(),
             #[cfg(test)]
             broken: None,
         }
@@ -145,6 +148,11 @@ pub struct Counters {
     pub rows_trimmed: AtomicU64,
     /// Tries to delete compacted rows that failed; each is repeated.
     pub trims_failed: AtomicU64,
+    /// Applied, whoever wrote them.
+    pub puts: AtomicU64,
+    pub deletes: AtomicU64,
+    pub leases_revoked: AtomicU64,
+    pub reads_failed: AtomicU64,
     /// Milliseconds after the start at which the database answered last.
     pub(crate) last_contact_ms: AtomicI64,
 }
@@ -162,6 +170,10 @@ pub struct Health {
     pub since_contact: Duration,
     pub watchers: usize,
     pub watch_streams: usize,
+    /// So far behind that they read history.
+    pub slow_watchers: usize,
+    /// Operations in the mailbox.
+    pub waiting: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -301,7 +313,9 @@ impl Shim {
             Consistency::Linearizable => {
                 let passed = tokio::time::timeout(self.0.config.patience, self.0.fences.pass());
                 let passed = self.0.stop.run_until_cancelled(passed).await.ok_or(Fault::Stopping)?;
-                passed.unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into())))
+                let passed =
+                    passed.unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into())));
+                passed.inspect_err(|_| Counters::add(&self.0.counters.reads_failed, 1))
             }
         }
     }
@@ -413,8 +427,10 @@ impl Shim {
         let last = Duration::from_millis(u64::try_from(last).unwrap_or(0));
         let since_contact = self.0.started.elapsed().saturating_sub(last);
         let (watchers, watch_streams) = self.0.hub.population();
+        let slow_watchers = self.0.hub.slow();
+        let waiting = self.0.mailbox.max_capacity() - self.0.mailbox.capacity();
         let is_serving = since_contact < CONTACT_MAX && !self.0.stop.is_cancelled();
-        Health { is_serving, since_contact, watchers, watch_streams }
+        Health { is_serving, since_contact, watchers, watch_streams, slow_watchers, waiting }
     }
 
     pub fn counters(&self) -> &Arc<Counters> {

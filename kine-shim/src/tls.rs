@@ -3,20 +3,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::config::TlsFiles;
+use crate::config::{TlsFiles, TlsVersions};
 use crate::grpc::ClientName;
 
+const SECONDS_OF_YEAR: u64 = 31_556_952;
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,7 @@ struct Contents {
     cert: Vec<u8>,
     key: Vec<u8>,
     trusted_ca: Option<Vec<u8>>,
+    client_crl: Option<Vec<u8>>,
 }
 
 impl Contents {
@@ -48,14 +51,20 @@ impl Contents {
             cert: read("cert-file", &files.cert)?,
             key: read("key-file", &files.key)?,
             trusted_ca: files.trusted_ca.as_deref().map(|ca| read("trusted-ca-file", ca)).transpose()?,
+            client_crl: files.client_crl.as_deref().map(|list| read("client-crl-file", list)).transpose()?,
         })
     }
 
-    fn server_config(&self) -> Result<ServerConfig, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+    fn server_config(&self, files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(offered(&files.cipher_suites)?);
+        let versions: &[&SupportedProtocolVersion] = match files.versions {
+            TlsVersions::From12 => &[&TLS13, &TLS12],
+            TlsVersions::Only12 => &[&TLS12],
+            TlsVersions::Only13 => &[&TLS13],
+        };
         let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong("cert-file", error))?;
+            .with_protocol_versions(versions)
+            .map_err(|error| wrong("cipher-suites", error))?;
         let builder = match &self.trusted_ca {
             None => builder.with_no_client_auth(),
             Some(ca) => {
@@ -63,7 +72,12 @@ impl Contents {
                 for certificate in certificates("trusted-ca-file", ca)? {
                     roots.add(certificate).map_err(|error| wrong("trusted-ca-file", error))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                // Only what a list revokes is refused, as in etcd: an authority without a list has revoked nothing.
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .with_crls(self.revoked()?)
+                    .only_check_end_entity_revocation()
+                    .allow_unknown_revocation_status()
+                    .build();
                 builder.with_client_cert_verifier(verifier.map_err(|error| wrong("trusted-ca-file", error))?)
             }
         };
@@ -73,6 +87,69 @@ impl Contents {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+
+    /// Lists in PEM or, as etcd wants them, one in DER.
+    fn revoked(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+        let Some(bytes) = &self.client_crl else { return Ok(Vec::new()) };
+        let pem: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(bytes).collect();
+        match pem {
+            Ok(lists) if !lists.is_empty() => Ok(lists),
+            Ok(_) if !bytes.is_empty() => Ok(vec![bytes.clone().into()]),
+            Ok(_) => Err(wrong("client-crl-file", "it is empty")),
+            Err(error) => Err(wrong("client-crl-file", error)),
+        }
+    }
+}
+
+/// What is safe, cut down to the suites named: IANA's names, as Go has them.
+fn offered(suites: &[String]) -> Result<CryptoProvider, TlsError> {
+    let mut provider = ring::default_provider();
+    if suites.is_empty() {
+        return Ok(provider);
+    }
+    let name = |suite: &SupportedCipherSuite| suite.suite().as_str().unwrap_or_default().replace("TLS13_", "TLS_");
+    // Go names the suites with ChaCha20 both ways.
+    let wanted = |known: &str| suites.iter().any(|suite| suite == known || format!("{suite}_SHA256") == known);
+    for suite in suites {
+        let is_known =
+            provider.cipher_suites.iter().map(name).any(|known| known == *suite || known == format!("{suite}_SHA256"));
+        if !is_known {
+            return Err(wrong("cipher-suites", format!("{suite:?} is not known, or not safe")));
+        }
+    }
+    provider.cipher_suites.retain(|suite| wanted(&name(suite)));
+    Ok(provider)
+}
+
+/// A certificate for `names`, signed by itself, if it is not there from an earlier start.
+pub fn make_self_signed(files: &TlsFiles, names: Vec<String>) -> Result<(), TlsError> {
+    let Some(years) = files.self_signed_years.filter(|_| !files.cert.exists() || !files.key.exists()) else {
+        return Ok(());
+    };
+    let made = || -> Result<(), Box<dyn std::error::Error>> {
+        let key = rcgen::KeyPair::generate()?;
+        let mut params = rcgen::CertificateParams::new(names)?;
+        // Whole calendar years, at least as many as asked for.
+        let this_year =
+            1970 + i32::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / SECONDS_OF_YEAR)?;
+        params.not_before = rcgen::date_time_ymd(this_year - 1, 12, 31);
+        params.not_after = rcgen::date_time_ymd(this_year + i32::try_from(years.min(1000))? + 1, 1, 2);
+        let certificate = params.self_signed(&key)?;
+        if let Some(folder) = files.cert.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        write_private(&files.key, &key.serialize_pem())?;
+        std::fs::write(&files.cert, certificate.pem())?;
+        Ok(())
+    };
+    made().map_err(|error| wrong("auto-tls", format!("{}: {error}", files.cert.display())))
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 fn certificates(flag: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -89,7 +166,7 @@ pub struct Tls {
 
 impl Tls {
     pub fn load(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
-        let config = Contents::read(&files)?.server_config()?;
+        let config = Contents::read(&files)?.server_config(&files)?;
         Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(config) }))
     }
 
@@ -117,7 +194,7 @@ impl Tls {
                 Ok(found) if Some(&found) != seen.as_ref() => found,
                 _ => continue,
             };
-            match found.server_config() {
+            match found.server_config(&self.files) {
                 Ok(config) => {
                     self.current.store(Arc::new(config));
                     tracing::info!("changed certificates are in force");

@@ -1,5 +1,8 @@
 //! The program as an operator meets it: flags, endpoints, signals, pages, TLS. What the services answer is tested where they are.
 
+#[path = "program/operators.rs"]
+mod operators;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -119,7 +122,7 @@ async fn an_open_watch_does_not_hold_up_the_stop() -> Result<()> {
     let watch = tokio::spawn(async move { watched(&channel, "never", 0).await });
     eventually("the watch is known", PATIENCE, || async {
         let (_, page) = shim.get("/metrics").await?;
-        ensure!(page.contains("\netcd_debugging_mvcc_watcher 1\n"));
+        ensure!(page.contains("\netcd_debugging_mvcc_watcher_total 1\n"));
         Ok(())
     })
     .await?;
@@ -205,12 +208,60 @@ async fn the_pages_are_etcds() -> Result<()> {
         "etcd_debugging_mvcc_current_revision 2",
         "etcd_server_version{server_version=\"3.6.16\"} 1",
         "grpc_server_handled_total{grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\",grpc_type=\"unary\",grpc_code=\"OK\"} 1",
-        "# EOF",
+        "# TYPE etcd_server_health_success counter",
+        "etcd_server_health_success 2",
+        "# TYPE etcd_server_proposals_committed_total gauge",
+        "etcd_server_healthcheck{type=\"readyz\",name=\"linearizable_read\"} 1",
+        "etcd_server_quota_backend_bytes -1",
+        "etcd_debugging_mvcc_compact_revision -1",
+        "etcd_mvcc_put_total 1",
+        "grpc_server_started_total{grpc_service=\"etcdserverpb.Auth\",grpc_method=\"UserAdd\",grpc_type=\"unary\"} 0",
+        "grpc_server_msg_received_total{grpc_service=\"etcdserverpb.KV\",grpc_method=\"Put\",grpc_type=\"unary\"} 1",
     ] {
         ensure!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
+    ensure!(!page.contains("grpc_server_handling_seconds"), "only with --metrics=extensive");
+    for name in DASHBOARDS {
+        let sample = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ', '_']));
+        ensure!(page.lines().any(sample), "{name} is not in\n{page}");
+    }
     Ok(())
 }
+
+/// What dashboards and alerts for etcd read.
+const DASHBOARDS: &[&str] = &[
+    "etcd_server_has_leader",
+    "etcd_server_is_leader",
+    "etcd_server_leader_changes_seen_total",
+    "etcd_server_proposals_committed_total",
+    "etcd_server_proposals_applied_total",
+    "etcd_server_proposals_pending",
+    "etcd_server_proposals_failed_total",
+    "etcd_server_quota_backend_bytes",
+    "etcd_server_version",
+    "etcd_server_id",
+    "etcd_cluster_version",
+    "etcd_server_slow_apply_total",
+    "etcd_server_health_success",
+    "etcd_server_health_failures",
+    "etcd_server_request_duration_seconds",
+    "etcd_mvcc_db_total_size_in_bytes",
+    "etcd_mvcc_db_total_size_in_use_in_bytes",
+    "etcd_disk_wal_fsync_duration_seconds_bucket",
+    "etcd_disk_backend_commit_duration_seconds_bucket",
+    "etcd_disk_defrag_inflight",
+    "etcd_network_client_grpc_sent_bytes_total",
+    "etcd_network_client_grpc_received_bytes_total",
+    "etcd_debugging_mvcc_compact_revision",
+    "etcd_debugging_mvcc_slow_watcher_total",
+    "etcd_debugging_lease_granted_total",
+    "etcd_debugging_server_lease_expired_total",
+    "grpc_server_started_total",
+    "grpc_server_handled_total",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+];
 
 /// Runs the program until it ends, which must be soon and not in order; returns what it said.
 fn refusal(args: &[&str]) -> Result<String> {

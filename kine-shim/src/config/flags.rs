@@ -1,7 +1,6 @@
 //! The command line as clap sees it: etcd's names, and kine's where etcd has none or they do not collide. Values are checked in
 //! the parent module; nothing outside it sees these types.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
@@ -12,42 +11,75 @@ use clap::{ArgAction, Parser};
     name = "kine-shim",
     version,
     after_help = "Without flags: an embedded store under ./data, served on http://127.0.0.1:2379.\n\
-                  Moving in and out: kine-shim import --help, kine-shim export --help."
+        Moving in and out: kine-shim import --help, kine-shim export --help.\n\
+        Every flag is also read from the environment (KINE_SHIM_MAX_TXN_OPS, else ETCD_MAX_TXN_OPS), then from --config-file.\n\
+        Flags of etcd and kine that mean nothing here are accepted with a warning."
 )]
 pub(super) struct Flags {
     /// Where the data lives: postgres://…, sqlite://FILE or memory: [default: a SQLite file in --data-dir]
-    #[arg(long, env = "KINE_SHIM_ENDPOINT", hide_env_values = true)]
+    #[arg(help_heading = "Store", long, value_name = "URL")]
     pub(super) endpoint: Option<String>,
+    /// YAML with the same names as the flags, as etcd's file; what flags or the environment say goes before it
+    #[arg(help_heading = "Store", long, value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
     /// Folder of the embedded store
-    #[arg(long, default_value = "data")]
+    #[arg(help_heading = "Store", long, default_value = "data")]
     pub(super) data_dir: PathBuf,
     /// A human-readable name of this server
-    #[arg(long, default_value = "default")]
+    #[arg(help_heading = "Store", long, default_value = "default")]
     pub(super) name: String,
 
     /// URLs to listen on, comma separated: http://, https:// or unix:// [default: http://127.0.0.1:2379]
-    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    #[arg(help_heading = "Listening", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) listen_client_urls: Vec<String>,
     /// kine's spelling of one listening address: HOST:PORT, tcp:// or unix://
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "listen_client_urls")]
+    #[arg(help_heading = "Listening", long, value_name = "ADDRESS", conflicts_with = "listen_client_urls")]
     pub(super) listen_address: Option<String>,
     /// URLs that clients are told to use, comma separated [default: --listen-client-urls]
-    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    #[arg(help_heading = "Listening", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) advertise_client_urls: Vec<String>,
     /// URLs that answer only /metrics and health, comma separated
-    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    #[arg(help_heading = "Profiling and monitoring", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) listen_metrics_urls: Vec<String>,
+    /// URLs that answer HTTP without gRPC (pages and the JSON gateway), comma separated; --listen-client-urls then answer gRPC alone
+    #[arg(help_heading = "Listening", long, value_delimiter = ',', value_name = "URLS")]
+    pub(super) listen_client_http_urls: Vec<String>,
+    /// Serve the JSON gateway under /v3/
+    #[arg(help_heading = "Listening", long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) enable_grpc_gateway: bool,
+    /// Origins whose scripts browsers let read answers, comma separated; * is all
+    #[arg(help_heading = "Listening", long, value_delimiter = ',', default_value = "*", value_name = "ORIGINS")]
+    pub(super) cors: Vec<String>,
+    /// Host names that HTTP requests without TLS may ask for, comma separated; * is all
+    #[arg(help_heading = "Listening", long, value_delimiter = ',', default_value = "*", value_name = "HOSTS")]
+    pub(super) host_whitelist: Vec<String>,
+    /// Streams that one HTTP/2 connection may have open at once
+    #[arg(help_heading = "Listening", long, default_value_t = u32::MAX)]
+    pub(super) max_concurrent_streams: u32,
+    /// A connection that is silent so long is asked whether it lives; 0 never asks
+    #[arg(help_heading = "Listening", long, default_value = "30s", value_name = "DURATION")]
+    pub(super) grpc_keepalive_interval: String,
+    /// How long it may take to say so before it is closed
+    #[arg(help_heading = "Listening", long, default_value = "20s", value_name = "DURATION")]
+    pub(super) grpc_keepalive_timeout: String,
+    /// Let another process listen on the same ports (SO_REUSEPORT)
+    #[arg(help_heading = "Listening", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) socket_reuse_port: bool,
+    /// Listen on a port whose last connections are not quite gone (SO_REUSEADDR); always so here
+    #[arg(help_heading = "Listening", long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) socket_reuse_address: bool,
+
     /// Certificate of this server
-    #[arg(long, alias = "server-cert-file", value_name = "FILE")]
+    #[arg(help_heading = "Security", long, alias = "server-cert-file", value_name = "FILE")]
     pub(super) cert_file: Option<PathBuf>,
     /// Key of --cert-file
-    #[arg(long, alias = "server-key-file", value_name = "FILE")]
+    #[arg(help_heading = "Security", long, alias = "server-key-file", value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
     /// Authority of the clients' certificates; clients must then have one
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Security", long, value_name = "FILE")]
     pub(super) trusted_ca_file: Option<PathBuf>,
     /// Refuse clients without a certificate of --trusted-ca-file
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(help_heading = "Security", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(super) client_cert_auth: bool,
     /// Kind of the clients' tokens: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m
     #[arg(long, default_value = "simple", value_name = "TOKEN")]
@@ -59,114 +91,89 @@ pub(super) struct Flags {
     #[arg(long, default_value_t = 10, value_name = "COST")]
     pub(super) bcrypt_cost: u32,
 
+    /// List of revoked client certificates
+    #[arg(help_heading = "Security", long, value_name = "FILE")]
+    pub(super) client_crl_file: Option<PathBuf>,
+    /// Without --cert-file: make a certificate and sign it ourselves
+    #[arg(help_heading = "Security", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) auto_tls: bool,
+    /// Years that such a certificate is good for
+    #[arg(help_heading = "Security", long, default_value_t = 1, value_name = "YEARS")]
+    pub(super) self_signed_cert_validity: u32,
+    /// Suites of TLS 1.2 and 1.3 to offer, by their standard names, comma separated [default: all safe ones]
+    #[arg(help_heading = "Security", long, value_delimiter = ',', value_name = "SUITES")]
+    pub(super) cipher_suites: Vec<String>,
+    /// Lowest TLS version
+    #[arg(help_heading = "Security", long, default_value = "TLS1.2", value_parser = ["TLS1.2", "TLS1.3"])]
+    pub(super) tls_min_version: String,
+    /// Highest TLS version [default: TLS1.3]
+    #[arg(help_heading = "Security", long, default_value = "", hide_default_value = true, value_parser = ["", "TLS1.2", "TLS1.3"])]
+    pub(super) tls_max_version: String,
+
     /// Authority of the database's certificate
-    #[arg(long, alias = "datastore-cafile", value_name = "FILE")]
+    #[arg(help_heading = "Database", long, alias = "datastore-cafile", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
     /// Client certificate shown to the database
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Database", long, value_name = "FILE")]
     pub(super) datastore_certfile: Option<PathBuf>,
     /// Key of --datastore-certfile
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Database", long, value_name = "FILE")]
     pub(super) datastore_keyfile: Option<PathBuf>,
     /// What linearizable reads ride on: read (the HA tool fences a deposed primary) or commit (synchronous replication does)
-    #[arg(long, default_value = "read", value_parser = ["read", "commit"])]
+    #[arg(help_heading = "Database", long, default_value = "read", value_parser = ["read", "commit"])]
     pub(super) fence: String,
 
     /// Largest request in bytes
-    #[arg(long, default_value_t = 3 << 19)]
+    #[arg(help_heading = "Limits and history", long, default_value_t = 3 << 19)]
     pub(super) max_request_bytes: usize,
     /// Most operations of one transaction
-    #[arg(long, default_value_t = 128)]
+    #[arg(help_heading = "Limits and history", long, default_value_t = 128)]
     pub(super) max_txn_ops: usize,
     /// Size of the store at which writes are refused and the alarm NOSPACE is raised; 0 sets no limit
-    #[arg(long, default_value_t = 0)]
+    #[arg(help_heading = "Limits and history", long, default_value_t = 0)]
     pub(super) quota_backend_bytes: i64,
     /// How often watches that asked for progress hear of it
-    #[arg(long, alias = "experimental-watch-progress-notify-interval", default_value = "10m", value_name = "DURATION")]
+    #[arg(
+        help_heading = "Limits and history",
+        long,
+        alias = "experimental-watch-progress-notify-interval",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
     pub(super) watch_progress_notify_interval: String,
     /// What --auto-compaction-retention counts: periodic (time) or revision
-    #[arg(long, default_value = "periodic", value_parser = ["periodic", "revision"])]
+    #[arg(help_heading = "Limits and history", long, default_value = "periodic", value_parser = ["periodic", "revision"])]
     pub(super) auto_compaction_mode: String,
     /// History to keep: hours or a duration, or revisions; 0 compacts nothing
-    #[arg(long, default_value = "0", value_name = "HISTORY")]
+    #[arg(help_heading = "Limits and history", long, default_value = "0", value_name = "HISTORY")]
     pub(super) auto_compaction_retention: String,
 
+    /// Profiles of the running server under /debug/pprof/
+    #[arg(help_heading = "Profiling and monitoring", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) enable_pprof: bool,
+    /// basic, or extensive: histograms of RPCs too
+    #[arg(help_heading = "Profiling and monitoring", long, default_value = "basic", value_parser = ["basic", "extensive"])]
+    pub(super) metrics: String,
+    /// An RPC that is not a stream and takes longer is warned of; 0 warns of none
+    #[arg(
+        help_heading = "Profiling and monitoring",
+        long,
+        alias = "experimental-warning-unary-request-duration",
+        default_value = "300ms",
+        value_name = "DURATION"
+    )]
+    pub(super) warning_unary_request_duration: String,
+
     /// debug, info, warn or error
-    #[arg(long, default_value = "info", value_parser = ["trace", "debug", "info", "warn", "error", "dpanic", "panic", "fatal"])]
+    #[arg(help_heading = "Logging", long, default_value = "info", value_parser = ["trace", "debug", "info", "warn", "error", "dpanic", "panic", "fatal"])]
     pub(super) log_level: String,
     /// json or console
-    #[arg(long, default_value = "console", value_parser = ["json", "console", "text"])]
+    #[arg(help_heading = "Logging", long, default_value = "console", value_parser = ["json", "console", "text"])]
     pub(super) log_format: String,
+    /// default, stderr, stdout or files, comma separated
+    #[arg(help_heading = "Logging", long, value_delimiter = ',', default_value = "default", value_name = "OUTPUTS")]
+    pub(super) log_outputs: Vec<String>,
     /// kine's spelling of --log-level=debug
-    #[arg(long)]
+    #[arg(help_heading = "Logging", long)]
     pub(super) debug: bool,
-}
-
-/// Flags of etcd and kine that have no meaning here, and whether a value follows.
-const WITHOUT_EFFECT: &[(&str, bool)] = &[
-    ("auto-tls", false),
-    ("compact-batch-size", true),
-    ("compact-interval", true),
-    ("compact-min-retain", true),
-    ("compact-timeout", true),
-    ("datastore-connection-max-lifetime", true),
-    ("datastore-max-idle-connections", true),
-    ("datastore-max-open-connections", true),
-    ("election-timeout", true),
-    ("enable-grpc-gateway", false),
-    ("enable-pprof", false),
-    ("experimental-initial-corrupt-check", false),
-    ("feature-gates", true),
-    ("heartbeat-interval", true),
-    ("initial-advertise-peer-urls", true),
-    ("initial-cluster", true),
-    ("initial-cluster-state", true),
-    ("initial-cluster-token", true),
-    ("initial-election-tick-advance", false),
-    ("listen-peer-urls", true),
-    ("log-outputs", true),
-    ("logger", true),
-    ("max-concurrent-streams", true),
-    ("max-snapshots", true),
-    ("max-wals", true),
-    ("metrics", true),
-    ("peer-auto-tls", false),
-    ("peer-cert-file", true),
-    ("peer-client-cert-auth", false),
-    ("peer-key-file", true),
-    ("peer-trusted-ca-file", true),
-    ("poll-batch-size", true),
-    ("pre-vote", false),
-    ("slow-sql-threshold", true),
-    ("snapshot-count", true),
-    ("strict-reconfig-check", false),
-    ("wal-dir", true),
-    ("watch-progress-notify", false),
-];
-
-/// Takes the flags without effect out, and gives single-dash flags, which Go's programs accept, their second dash. Returns the
-/// names taken out.
-pub(super) fn normalized(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<&'static str>) {
-    let (mut kept, mut ignored) = (Vec::new(), Vec::new());
-    let mut args = args.into_iter();
-    kept.extend(args.next());
-    while let Some(arg) = args.next() {
-        let Some(text) = arg.to_str() else {
-            kept.push(arg);
-            continue;
-        };
-        let is_short = text.starts_with('-') && !text.starts_with("--") && text.len() > 2;
-        let name = text.trim_start_matches('-').split('=').next().unwrap_or_default();
-        match WITHOUT_EFFECT.iter().find(|(known, _)| text.starts_with('-') && *known == name) {
-            Some((known, takes_value)) => {
-                ignored.push(*known);
-                if *takes_value && !text.contains('=') {
-                    args.next();
-                }
-            }
-            None if is_short => kept.push(format!("-{text}").into()),
-            None => kept.push(arg),
-        }
-    }
-    (kept, ignored)
 }

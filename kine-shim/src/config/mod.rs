@@ -4,13 +4,14 @@
 pub(crate) mod duration;
 mod flags;
 mod listener;
+mod sources;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use self::flags::Flags;
 pub use self::listener::{Address, Listener};
@@ -21,6 +22,7 @@ const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
 const REQUEST_BYTES_MIN: usize = 1024;
 /// A request becomes one batch, and a batch one message to the database.
 const REQUEST_BYTES_MAX: usize = 256 << 20;
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
 /// Far above etcd's 128; a transaction is judged in one go.
 const TXN_OPS_MAX: usize = 1 << 16;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     pub log: Options,
     pub listeners: Vec<Listener>,
+    /// HTTP alone; the client listeners then serve gRPC alone.
+    pub http_listeners: Vec<Listener>,
     pub metrics_listeners: Vec<Listener>,
     pub advertise_client_urls: Vec<String>,
     pub tls: Option<TlsFiles>,
@@ -42,10 +46,29 @@ pub struct Config {
     pub quota_backend_bytes: i64,
     pub progress_interval: Duration,
     pub compaction: Compaction,
+    pub http: HttpOptions,
     pub log_level: &'static str,
     pub log_format: LogFormat,
+    pub log_outputs: Vec<String>,
     /// What the operator should know, to be logged once there is a log.
     pub warnings: Vec<String>,
+}
+
+/// What connections may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    pub gateway: bool,
+    pub cors: Vec<String>,
+    pub host_whitelist: Vec<String>,
+    pub max_concurrent_streams: u32,
+    /// `None`: a silent connection is never asked.
+    pub keepalive_interval: Option<Duration>,
+    pub keepalive_within: Duration,
+    pub reuse_port: bool,
+    pub pprof: bool,
+    pub extensive_metrics: bool,
+    /// `None`: no RPC is slow.
+    pub slow_rpc: Option<Duration>,
 }
 
 /// As etcd has it, an authority alone already means that clients must have a certificate.
@@ -56,6 +79,19 @@ pub struct TlsFiles {
     pub trusted_ca: Option<PathBuf>,
     /// A certificate names its client to the auth store.
     pub client_cert_auth: bool,
+    pub client_crl: Option<PathBuf>,
+    /// Standard names; empty: all safe ones.
+    pub cipher_suites: Vec<String>,
+    pub versions: TlsVersions,
+    /// The certificate is to be made, if it is not there yet, and is good for so long.
+    pub self_signed_years: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersions {
+    From12,
+    Only12,
+    Only13,
 }
 
 /// History that compaction by itself leaves.
@@ -87,20 +123,25 @@ fn wrong(flag: &'static str, reason: impl fmt::Display) -> ConfigError {
 }
 
 impl Config {
-    /// The first argument is the program's name.
-    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
-        let (args, ignored) = flags::normalized(args);
-        let mut config = Self::from_flags(Flags::try_parse_from(args)?)?;
-        let ignored = ignored.into_iter().map(|name| format!("--{name} has no effect here"));
-        config.warnings.extend(ignored);
+    /// The first argument is the program's name; the environment's variables may be any.
+    pub fn from_sources(
+        args: impl IntoIterator<Item = OsString>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let command = Flags::command();
+        let gathered = sources::gather(&command, args, environment)?;
+        let flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
+        let mut config = Self::from_flags(flags)?;
+        config.warnings.extend(gathered.warnings);
         Ok(config)
     }
 
     fn from_flags(flags: Flags) -> Result<Self, ConfigError> {
         let tls = tls_files(&flags)?;
         let listeners = listeners(&flags, tls.is_some())?;
+        let http_listeners = parsed("listen-client-http-urls", &flags.listen_client_http_urls)?;
         let metrics_listeners = parsed("listen-metrics-urls", &flags.listen_metrics_urls)?;
-        if tls.is_none() && listeners.iter().chain(&metrics_listeners).any(|listener| listener.tls) {
+        if tls.is_none() && listeners.iter().chain(&http_listeners).chain(&metrics_listeners).any(|of| of.tls) {
             return Err(wrong("cert-file", "a https:// URL needs --cert-file and --key-file"));
         }
         if !(REQUEST_BYTES_MIN..=REQUEST_BYTES_MAX).contains(&flags.max_request_bytes) {
@@ -119,7 +160,9 @@ impl Config {
             log: log_options(&flags)?,
             advertise_client_urls: advertised(&flags, &listeners)?,
             warnings: warnings(&flags, &listeners),
+            http: http_options(&flags)?,
             listeners,
+            http_listeners,
             metrics_listeners,
             tls,
             bcrypt_cost: bcrypt_cost(&flags),
@@ -131,6 +174,7 @@ impl Config {
             progress_interval,
             compaction: compaction(&flags)?,
             log_level: log_level(&flags),
+            log_outputs: flags.log_outputs.clone(),
             log_format: if flags.log_format == "json" { LogFormat::Json } else { LogFormat::Console },
             name: flags.name,
         })
@@ -144,9 +188,15 @@ impl fmt::Display for Config {
         write!(f, "--name={} --endpoint={}", self.name, self.endpoint)?;
         write!(f, " --listen-client-urls={}", list(&self.listeners))?;
         write!(f, " --advertise-client-urls={}", self.advertise_client_urls.join(","))?;
+        write!(f, " --listen-client-http-urls={}", list(&self.http_listeners))?;
         write!(f, " --listen-metrics-urls={}", list(&self.metrics_listeners))?;
+        write!(f, "{}", self.http)?;
         if let Some(tls) = &self.tls {
             write!(f, " --cert-file={} --key-file={}", tls.cert.display(), tls.key.display())?;
+            write!(f, " --cipher-suites={} TLS versions {:?}", tls.cipher_suites.join(","), tls.versions)?;
+            if let Some(list) = &tls.client_crl {
+                write!(f, " --client-crl-file={}", list.display())?;
+            }
             if let Some(ca) = &tls.trusted_ca {
                 write!(f, " --trusted-ca-file={} --client-cert-auth={}", ca.display(), tls.client_cert_auth)?;
             }
@@ -166,8 +216,47 @@ impl fmt::Display for Config {
                 write!(f, " --auto-compaction-mode=revision --auto-compaction-retention={revisions}")?;
             }
         }
-        write!(f, " --log-level={}", self.log_level)
+        write!(f, " --log-level={} --log-format={:?}", self.log_level, self.log_format)?;
+        write!(f, " --log-outputs={}", self.log_outputs.join(","))
     }
+}
+
+impl fmt::Display for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " --enable-grpc-gateway={} --enable-pprof={}", self.gateway, self.pprof)?;
+        write!(f, " --metrics={}", if self.extensive_metrics { "extensive" } else { "basic" })?;
+        write!(f, " --cors={} --host-whitelist={}", self.cors.join(","), self.host_whitelist.join(","))?;
+        write!(f, " --max-concurrent-streams={}", self.max_concurrent_streams)?;
+        write!(f, " --grpc-keepalive-interval={:?}", self.keepalive_interval.unwrap_or_default())?;
+        write!(f, " --grpc-keepalive-timeout={:?}", self.keepalive_within)?;
+        write!(f, " --socket-reuse-port={}", self.reuse_port)?;
+        write!(f, " --warning-unary-request-duration={:?}", self.slow_rpc.unwrap_or_default())
+    }
+}
+
+fn http_options(flags: &Flags) -> Result<HttpOptions, ConfigError> {
+    let time = |flag: &'static str, text: &str| {
+        duration::parse(text).ok_or_else(|| wrong(flag, "expected a duration such as 5s or 10m"))
+    };
+    let keepalive_interval = time("grpc-keepalive-interval", &flags.grpc_keepalive_interval)?;
+    let keepalive_within = time("grpc-keepalive-timeout", &flags.grpc_keepalive_timeout)?;
+    let slow_rpc = time("warning-unary-request-duration", &flags.warning_unary_request_duration)?;
+    if flags.max_concurrent_streams == 0 {
+        return Err(wrong("max-concurrent-streams", "must not be 0"));
+    }
+    Ok(HttpOptions {
+        gateway: flags.enable_grpc_gateway,
+        cors: flags.cors.clone(),
+        host_whitelist: flags.host_whitelist.clone(),
+        max_concurrent_streams: flags.max_concurrent_streams,
+        keepalive_interval: Some(keepalive_interval).filter(|time| !time.is_zero()),
+        // 0 stands for "for ever", which no connection should be.
+        keepalive_within: if keepalive_within.is_zero() { KEEPALIVE_WITHIN } else { keepalive_within },
+        reuse_port: flags.socket_reuse_port,
+        pprof: flags.enable_pprof,
+        extensive_metrics: flags.metrics == "extensive",
+        slow_rpc: Some(slow_rpc).filter(|time| !time.is_zero()),
+    })
 }
 
 fn endpoint(flags: &Flags) -> Result<Endpoint, ConfigError> {
@@ -201,21 +290,43 @@ fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
     if flags.client_cert_auth && flags.trusted_ca_file.is_none() {
         return Err(wrong("client-cert-auth", "needs --trusted-ca-file"));
     }
-    let files =
-        [("cert-file", &flags.cert_file), ("key-file", &flags.key_file), ("trusted-ca-file", &flags.trusted_ca_file)];
+    let files = [
+        ("cert-file", &flags.cert_file),
+        ("key-file", &flags.key_file),
+        ("trusted-ca-file", &flags.trusted_ca_file),
+        ("client-crl-file", &flags.client_crl_file),
+    ];
     readable(&files)?;
-    match (&flags.cert_file, &flags.key_file) {
-        (Some(cert), Some(key)) => {
-            let (cert, key, trusted_ca) = (cert.clone(), key.clone(), flags.trusted_ca_file.clone());
-            Ok(Some(TlsFiles { cert, key, trusted_ca, client_cert_auth: flags.client_cert_auth }))
-        }
-        (None, None) if flags.trusted_ca_file.is_some() => {
-            Err(wrong("trusted-ca-file", "needs --cert-file and --key-file"))
-        }
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(wrong("key-file", "goes together with --cert-file")),
-        (None, Some(_)) => Err(wrong("cert-file", "goes together with --key-file")),
+    if flags.client_crl_file.is_some() && flags.trusted_ca_file.is_none() {
+        return Err(wrong("client-crl-file", "needs --trusted-ca-file"));
     }
+    let made = flags.data_dir.join("tls");
+    let (cert, key) = match (&flags.cert_file, &flags.key_file) {
+        (Some(cert), Some(key)) => (cert.clone(), key.clone()),
+        (None, None) if flags.auto_tls => (made.join("cert.pem"), made.join("key.pem")),
+        (None, None) if flags.trusted_ca_file.is_some() => {
+            return Err(wrong("trusted-ca-file", "needs --cert-file and --key-file"));
+        }
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(wrong("key-file", "goes together with --cert-file")),
+        (None, Some(_)) => return Err(wrong("cert-file", "goes together with --key-file")),
+    };
+    let versions = match (flags.tls_min_version.as_str(), flags.tls_max_version.as_str()) {
+        ("TLS1.3", "TLS1.2") => return Err(wrong("tls-max-version", "is below --tls-min-version")),
+        ("TLS1.3", _) => TlsVersions::Only13,
+        (_, "TLS1.2") => TlsVersions::Only12,
+        _ => TlsVersions::From12,
+    };
+    Ok(Some(TlsFiles {
+        cert,
+        key,
+        trusted_ca: flags.trusted_ca_file.clone(),
+        client_cert_auth: flags.client_cert_auth,
+        client_crl: flags.client_crl_file.clone(),
+        cipher_suites: flags.cipher_suites.iter().map(|suite| suite.trim().to_owned()).collect(),
+        versions,
+        self_signed_years: flags.cert_file.is_none().then_some(flags.self_signed_cert_validity),
+    }))
 }
 
 fn parsed(flag: &'static str, urls: &[String]) -> Result<Vec<Listener>, ConfigError> {
@@ -276,6 +387,9 @@ fn log_level(flags: &Flags) -> &'static str {
 
 fn warnings(flags: &Flags, listeners: &[Listener]) -> Vec<String> {
     let mut warnings = Vec::new();
+    if flags.auto_tls && flags.cert_file.is_some() {
+        warnings.push("--auto-tls has no effect beside --cert-file".into());
+    }
     for listener in listeners.iter().filter(|listener| !listener.tls && !listener.is_local()) {
         warnings.push(format!("{listener} takes anybody's requests in clear text: use https:// and --trusted-ca-file"));
     }

@@ -1,7 +1,12 @@
 use super::*;
 
 fn config(args: &[&str]) -> Result<Config, ConfigError> {
-    Config::from_args(["kine-shim"].iter().chain(args).map(OsString::from))
+    sourced(args, &[])
+}
+
+fn sourced(args: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_sources(["kine-shim"].iter().chain(args).map(OsString::from), environment)
 }
 
 #[test]
@@ -44,6 +49,13 @@ fn bad_flags_are_named() {
         (&["--fence=maybe"], "--fence"),
         (&["--log-level=loud"], "--log-level"),
         (&["stray"], "stray"),
+        (&["--grpc-keepalive-interval=often"], "--grpc-keepalive-interval: expected a duration"),
+        (&["--max-concurrent-streams=0"], "--max-concurrent-streams"),
+        (&["--metrics=all"], "--metrics"),
+        (&["--tls-min-version=TLS1.0"], "--tls-min-version"),
+        (&["--client-crl-file=/dev/null"], "--client-crl-file: needs"),
+        (&["--client-cert-allowed-hostname=h"], "--client-cert-allowed-hostname"),
+        (&["--config-file=/no/such/file"], "--config-file: /no/such/file"),
     ];
     for (args, part) in cases {
         let error = config(args).expect_err(&args.join(" ")).to_string();
@@ -82,4 +94,66 @@ fn etcds_and_kines_command_lines_are_taken() {
     assert_eq!(kine.log_level, "debug");
     let shown = format!("{kine} {kine:?}");
     assert!(shown.contains("postgres://u:xxxxx@h/d") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("etcd.yaml");
+    let text = "name: of-file\nmax-txn-ops: 7\nquota-backend-bytes: 9\nlisten-client-urls: http://127.0.0.1:7777\nlog-outputs: [stderr]\n\
+                initial-cluster: a=b\ngrpc-keepalive-interval: 5000000000\nclient-transport-security:\n  client-cert-auth: false\n\
+                peer-transport-security:\n  auto-tls: true\nsocket-options:\n  reuse-port: true\n";
+    std::fs::write(&file, text).expect("written");
+    let file = format!("--config-file={}", file.display());
+    let environment = [
+        ("ETCD_NAME", "of-etcd"),
+        ("KINE_SHIM_NAME", "of-env"),
+        ("ETCD_MAX_TXN_OPS", "8"),
+        ("ETCD_SNAPSHOT_COUNT", "1"),
+        ("ETCD_SURPRISE", "1"),
+    ];
+    let config = sourced(&[&file, "-max-txn-ops", "9"], &environment).expect("settings");
+    assert_eq!((config.name.as_str(), config.max_txn_ops, config.quota_backend_bytes), ("of-env", 9, 9));
+    assert_eq!((config.listeners[0].to_string().as_str(), config.http.reuse_port), ("http://127.0.0.1:7777", true));
+    assert_eq!(config.http.keepalive_interval, Some(Duration::from_secs(5)));
+    for part in [
+        "ETCD_NAME does not count: --name is given elsewhere",
+        "ETCD_MAX_TXN_OPS does not count",
+        "max-txn-ops in --config-file does not count",
+        "ETCD_SNAPSHOT_COUNT has no effect here",
+        "ETCD_SURPRISE is not a setting",
+        "initial-cluster in --config-file has no effect here",
+        "peer-auto-tls in --config-file has no effect here",
+    ] {
+        assert!(config.warnings.iter().any(|warning| warning.contains(part)), "{part}: {:?}", config.warnings);
+    }
+    let named = config.to_string();
+    assert!(named.contains("--name=of-env") && named.contains("--grpc-keepalive-interval=5s"), "{named}");
+
+    for (text, reason) in
+        [("surprise: 1\n", "unknown setting"), ("[1]", "not a mapping"), ("name: {a: 1}", "plain value"), ("a: [", "")]
+    {
+        let file = folder.path().join("bad.yaml");
+        std::fs::write(&file, text).expect("written");
+        let error = config_error(&[&format!("--config-file={}", file.display())]);
+        assert!(error.starts_with("--config-file: ") && error.contains(reason), "{text}: {error}");
+    }
+}
+
+fn config_error(args: &[&str]) -> String {
+    config(args).expect_err("an error").to_string()
+}
+
+#[test]
+fn every_flag_of_etcd_is_known() {
+    let with_value =
+        ["discovery", "wal-dir", "experimental-compaction-batch-limit", "v2-deprecation", "logger", "feature-gates"];
+    let switches = ["pre-vote", "experimental-initial-corrupt-check", "unsafe-no-fsync", "strict-reconfig-check"];
+    let args: Vec<String> = with_value
+        .iter()
+        .flat_map(|name| [format!("--{name}"), "v".into()])
+        .chain(switches.iter().map(|name| format!("--{name}")))
+        .collect();
+    let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect("accepted");
+    assert_eq!(config.warnings.len(), with_value.len() + switches.len(), "{:?}", config.warnings);
 }

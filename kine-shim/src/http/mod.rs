@@ -1,8 +1,13 @@
 //! Listeners and connections: gRPC and the plain pages on one port, as etcd has it. In come connections, out go bytes; what is
-//! asked is answered by `grpc` and by [`endpoints`].
+//! asked is answered by [`Front`].
 
+mod access;
 mod endpoints;
+mod front;
+mod limits;
 mod observe;
+mod opening;
+mod profile;
 
 use std::convert::Infallible;
 use std::io;
@@ -10,48 +15,39 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{Request, Response};
-use http_body_util::BodyExt;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
-use tonic::service::Routes;
-use tower::ServiceExt;
 
-use self::observe::Observation;
-use crate::config::{Address, Listener};
-use crate::grpc::{ClientName, RESET_STREAMS_MAX};
-use crate::metrics::Metrics;
-use crate::shim::Shim;
+use self::front::Caller;
+pub use self::front::{Front, Ready, Shows, Site};
+pub(crate) use self::limits::open_files;
+pub(crate) use self::observe::{code_name, methods};
+use self::opening::Opened;
+use crate::config::{Address, HttpOptions, Listener};
+use crate::grpc::RESET_STREAMS_MAX;
 use crate::tls::Tls;
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
 /// How long connections may finish what they do once the server stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptors left, say): not a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is told that no more connections are taken.
+const FULL_EVERY: Duration = Duration::from_secs(60);
+/// Connections that the kernel keeps waiting.
+const BACKLOG: u32 = 4096;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-
-/// What every connection answers with.
-#[derive(Clone)]
-pub struct Front {
-    pub shim: Shim,
-    /// `None` on the listeners that only show metrics and health.
-    pub grpc: Option<Routes>,
-    pub metrics: Arc<Metrics>,
-    pub quota_backend_bytes: i64,
-}
 
 /// A socket that is bound, so that a taken port is known before anything else starts.
 pub struct Bound {
@@ -65,9 +61,9 @@ enum Socket {
 }
 
 impl Bound {
-    pub async fn bind(listener: Listener) -> io::Result<Self> {
+    pub async fn bind(listener: Listener, reuse_port: bool) -> io::Result<Self> {
         let socket = match &listener.address {
-            Address::Tcp(address) => Socket::Tcp(TcpListener::bind(address).await?),
+            Address::Tcp(address) => Socket::Tcp(bound(address, reuse_port).await?),
             Address::Unix(path) => {
                 // One left behind by a process that was killed. A living one answers.
                 if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
@@ -90,23 +86,29 @@ impl Bound {
         }
     }
 
-    /// Serves until `stop`, then lets the connections end. `tls` is there when the listener wants it.
+    /// Serves until `stop`, then lets the connections end. `tls` is there when the listener wants it. When as many connections are open as
+    /// may be, nobody is accepted until one ends.
     pub async fn serve(self, front: Front, tls: Option<Arc<Tls>>, stop: CancellationToken) {
         let connections = TaskTracker::new();
         let tls = tls.filter(|_| self.listener.tls);
+        let slots = match front.shows {
+            Shows::Metrics => Arc::new(Semaphore::new(limits::METRICS_CONNECTIONS)),
+            _ => front.site.slots.clone(),
+        };
+        let mut told_full = None;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                accepted = self.accept() => accepted,
+                accepted = self.next(&slots, &mut told_full) => accepted,
             };
             match accepted {
-                Ok(Stream::Tcp(stream)) => {
+                Ok((Stream::Tcp(stream), slot)) => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, front.clone(), tls.clone(), stop.clone()));
+                    connections.spawn(connection(stream, front.clone(), tls.clone(), slot, stop.clone()));
                 }
-                Ok(Stream::Unix(stream)) => {
-                    connections.spawn(connection(stream, front.clone(), tls.clone(), stop.clone()));
+                Ok((Stream::Unix(stream), slot)) => {
+                    connections.spawn(connection(stream, front.clone(), tls.clone(), slot, stop.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -121,6 +123,19 @@ impl Bound {
         }
     }
 
+    async fn next(
+        &self,
+        slots: &Arc<Semaphore>,
+        told_full: &mut Option<Instant>,
+    ) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+        if slots.available_permits() == 0 && told_full.is_none_or(|told| told.elapsed() > FULL_EVERY) {
+            *told_full = Some(Instant::now());
+            tracing::warn!(url = self.url(), "no more connections are taken until others end");
+        }
+        let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+        Ok((self.accept().await?, slot))
+    }
+
     async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
@@ -129,54 +144,78 @@ impl Bound {
     }
 }
 
+/// The first of the name's addresses that can be bound.
+async fn bound(address: &str, reuse_port: bool) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(reuse_port)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 enum Stream {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
 }
 
-async fn connection<S>(stream: S, front: Front, tls: Option<Arc<Tls>>, stop: CancellationToken)
-where
+/// One more is open as long as this lives.
+struct Open<'a>(&'a Site);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.connections.dec();
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    front: Front,
+    tls: Option<Arc<Tls>>,
+    _slot: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let metrics = front.metrics.clone();
-    metrics.connections.inc();
+    let site = front.site.clone();
+    site.metrics.connections.inc();
+    let _open = Open(&site);
     match tls {
-        None => talk(stream, front, None, stop).await,
+        None => talk(stream, front, Caller::default(), stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => {
-                let client = tls.client_name(stream.get_ref().1);
-                talk(stream, front, client, stop).await;
+                let caller = Caller { is_secure: true, name: tls.client_name(stream.get_ref().1) };
+                talk(stream, front, caller, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
     }
-    metrics.connections.dec();
 }
 
 /// HTTP/1.1 or HTTP/2, as the client begins.
-async fn talk<S>(stream: S, front: Front, client: Option<ClientName>, stop: CancellationToken)
+async fn talk<S>(stream: S, front: Front, caller: Caller, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_WITHIN)
-        .max_concurrent_streams(None)
-        .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
-        .max_local_error_reset_streams(RESET_STREAMS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        let front = front.clone();
-        if let Some(client) = &client {
-            request.extensions_mut().insert(client.clone());
-        }
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
+    let opened = tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        opened = Opened::read(stream, HEADERS_WITHIN) => opened,
+    };
+    let (stream, is_http2) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return tracing::debug!(%error, "a connection said nothing"),
+    };
+    let server = protocol(is_http2, &front.site.options);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let (front, caller) = (front.clone(), caller.clone());
+        async move { Ok::<_, Infallible>(front.answer(request, caller).await) }
     });
     let mut serving = pin!(server.serve_connection(TokioIo::new(stream), answer));
     let ended = tokio::select! {
@@ -191,22 +230,20 @@ where
     }
 }
 
-impl Front {
-    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
-        let is_grpc =
-            request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        let Some(grpc) = self.grpc.clone().filter(|_| is_grpc) else { return self.plain(&request).await };
-        let observation = Observation::start(self.metrics.clone(), request.uri().path());
-        let received = self.metrics.client_received_bytes.clone();
-        let request = request.map(|body| {
-            body.map_frame(move |frame| {
-                received.inc_by(frame.data_ref().map_or(0, |data| data.len() as u64));
-                frame
-            })
-        });
-        match grpc.oneshot(request).await {
-            Ok(response) => observation.follow(response),
-            Err(never) => match never {},
-        }
-    }
+/// Go clients cancel streams heavily: with h2's own limits of reset streams a busy connection ends in GOAWAY.
+fn protocol(is_http2: bool, options: &HttpOptions) -> auto::Builder<TokioExecutor> {
+    let server = auto::Builder::new(TokioExecutor::new());
+    let mut server = if is_http2 { server.http2_only() } else { server.http1_only() };
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(options.keepalive_interval)
+        .keep_alive_timeout(options.keepalive_within)
+        .max_concurrent_streams(Some(options.max_concurrent_streams).filter(|streams| *streams < u32::MAX))
+        .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(RESET_STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    server
 }

@@ -3,14 +3,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
 use tonic::Code;
 
-use crate::metrics::{HandledLabels, MethodLabels, Metrics};
+use crate::metrics::{HandledLabels, MethodLabels, Metrics, RequestLabels};
 
 const UNARY: &str = "unary";
 const SERVER_STREAM: &str = "server_stream";
@@ -30,7 +31,17 @@ const METHODS: &[(&str, &str, &[&str])] = &[
         &["Alarm", "Status", "Defragment", "Hash", "HashKV", "MoveLeader", "Downgrade"],
     ),
     ("etcdserverpb.Maintenance", SERVER_STREAM, &["Snapshot"]),
-    ("etcdserverpb.Auth", UNARY, &["AuthEnable", "AuthDisable", "AuthStatus", "Authenticate", "UserAdd", "UserGet"]),
+    ("etcdserverpb.Auth", UNARY, &["AuthEnable", "AuthDisable", "AuthStatus", "Authenticate"]),
+    (
+        "etcdserverpb.Auth",
+        UNARY,
+        &["UserAdd", "UserGet", "UserList", "UserDelete", "UserChangePassword", "UserGrantRole", "UserRevokeRole"],
+    ),
+    (
+        "etcdserverpb.Auth",
+        UNARY,
+        &["RoleAdd", "RoleGet", "RoleList", "RoleDelete", "RoleGrantPermission", "RoleRevokePermission"],
+    ),
     ("v3lockpb.Lock", UNARY, &["Lock", "Unlock"]),
     ("v3electionpb.Election", UNARY, &["Campaign", "Proclaim", "Leader", "Resign"]),
     ("v3electionpb.Election", SERVER_STREAM, &["Observe"]),
@@ -40,17 +51,20 @@ const METHODS: &[(&str, &str, &[&str])] = &[
 
 const OTHER: MethodLabels = MethodLabels { grpc_service: "other", grpc_method: "other", grpc_type: UNARY };
 
-fn method(path: &str) -> MethodLabels {
-    let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-    let known = METHODS.iter().filter(|(known, ..)| *known == service);
-    let found = known.flat_map(|(service, kind, names)| names.iter().map(move |name| (*service, *kind, *name)));
-    found
-        .into_iter()
-        .find(|(_, _, known)| *known == name)
-        .map_or(OTHER, |(grpc_service, grpc_type, grpc_method)| MethodLabels { grpc_service, grpc_method, grpc_type })
+/// Shown from the start, at 0, as etcd does: a rate needs a beginning.
+pub(crate) fn methods() -> impl Iterator<Item = MethodLabels> {
+    let of = |(grpc_service, grpc_type, names): &'static (&'static str, &'static str, &'static [&'static str])| {
+        names.iter().map(|grpc_method| MethodLabels { grpc_service, grpc_method, grpc_type })
+    };
+    METHODS.iter().flat_map(of)
 }
 
-fn code_name(code: Code) -> &'static str {
+fn method(path: &str) -> MethodLabels {
+    let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    methods().find(|method| method.grpc_service == service && method.grpc_method == name).unwrap_or(OTHER)
+}
+
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "Canceled",
@@ -77,14 +91,24 @@ pub(super) struct Observation {
     metrics: Arc<Metrics>,
     method: MethodLabels,
     started: Instant,
+    /// A unary RPC that takes longer is warned of.
+    slow: Option<Duration>,
+    sent: Traffic,
     done: bool,
 }
 
 impl Observation {
-    pub(super) fn start(metrics: Arc<Metrics>, path: &str) -> Self {
+    pub(super) fn start(metrics: Arc<Metrics>, path: &str, slow: Option<Duration>) -> Self {
         let method = method(path);
         metrics.rpc_started.get_or_create(&method).inc();
-        Self { metrics, method, started: Instant::now(), done: false }
+        let sent = Traffic::new(metrics.client_sent_bytes.clone(), metrics.messages_sent.get_or_create_owned(&method));
+        Self { metrics, method, started: Instant::now(), slow, sent, done: false }
+    }
+
+    /// Counts what the client sends.
+    pub(super) fn received(&self) -> Traffic {
+        let messages = self.metrics.messages_received.get_or_create_owned(&self.method);
+        Traffic::new(self.metrics.client_received_bytes.clone(), messages)
     }
 
     fn end(&mut self, code: Code) {
@@ -94,7 +118,18 @@ impl Observation {
         let MethodLabels { grpc_service, grpc_method, grpc_type } = self.method;
         let labels = HandledLabels { grpc_service, grpc_method, grpc_type, grpc_code: code_name(code) };
         self.metrics.rpc_handled.get_or_create(&labels).inc();
-        self.metrics.rpc_seconds.get_or_create(&self.method).observe(self.started.elapsed().as_secs_f64());
+        let took = self.started.elapsed();
+        self.metrics.rpc_seconds.get_or_create(&self.method).observe(took.as_secs_f64());
+        if grpc_type == UNARY {
+            let request =
+                RequestLabels { r#type: grpc_method, success: if code == Code::Ok { "true" } else { "false" } };
+            self.metrics.request_seconds.get_or_create(&request).observe(took.as_secs_f64());
+            // Whoever campaigns or locks waits for others, not for us.
+            let waits = matches!(grpc_method, "Campaign" | "Lock");
+            if !waits && self.slow.is_some_and(|slow| took > slow) {
+                tracing::warn!(?took, grpc_service, grpc_method, code = code_name(code), "a request took long");
+            }
+        }
     }
 
     fn end_by(&mut self, headers: &HeaderMap) {
@@ -116,6 +151,43 @@ impl Drop for Observation {
     }
 }
 
+/// The bytes and messages of one direction of an RPC.
+pub(super) struct Traffic {
+    bytes: Counter,
+    messages: Counter,
+    prefix: [u8; 5],
+    prefix_bytes: usize,
+    /// Of the message under way.
+    left_bytes: usize,
+}
+
+impl Traffic {
+    fn new(bytes: Counter, messages: Counter) -> Self {
+        Self { bytes, messages, prefix: [0; 5], prefix_bytes: 0, left_bytes: 0 }
+    }
+
+    /// A message is counted when its length is known.
+    pub(super) fn take(&mut self, data: &[u8]) {
+        self.bytes.inc_by(data.len() as u64);
+        let mut data = data;
+        while !data.is_empty() {
+            let skipped = self.left_bytes.min(data.len());
+            self.left_bytes -= skipped;
+            data = &data[skipped..];
+            let count = (self.prefix.len() - self.prefix_bytes).min(data.len());
+            self.prefix[self.prefix_bytes..][..count].copy_from_slice(&data[..count]);
+            self.prefix_bytes += count;
+            data = &data[count..];
+            if self.prefix_bytes == self.prefix.len() {
+                let [_, length @ ..] = self.prefix;
+                self.left_bytes = u32::from_be_bytes(length) as usize;
+                self.prefix_bytes = 0;
+                self.messages.inc();
+            }
+        }
+    }
+}
+
 struct Observed {
     body: tonic::body::Body,
     observation: Observation,
@@ -129,7 +201,7 @@ impl Body for Observed {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
-                self.observation.metrics.client_sent_bytes.inc_by(data.len() as u64);
+                self.observation.sent.take(data);
             }
             if let Some(trailers) = frame.trailers_ref() {
                 self.observation.end_by(trailers);
@@ -150,6 +222,16 @@ impl Body for Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_counted_however_the_bytes_come() {
+        let stream: Vec<u8> = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0, 0, 0, 0, 0], &[0, 0, 0, 1, 0], &[7; 256]].concat();
+        for piece in [1, 2, 3, 5, 7, 300] {
+            let mut traffic = Traffic::new(Counter::default(), Counter::default());
+            stream.chunks(piece).for_each(|data| traffic.take(data));
+            assert_eq!((traffic.messages.get(), traffic.bytes.get()), (3, stream.len() as u64), "pieces of {piece}");
+        }
+    }
 
     #[test]
     fn paths_become_labels_of_a_closed_list() {

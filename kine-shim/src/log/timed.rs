@@ -1,13 +1,16 @@
 //! A log that times another: the one place where the database's answers are measured, whatever database it is.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Page, Size};
 use crate::metrics::{DatabaseTimes, Metrics};
 use crate::model::{Batch, LeaseId, Position};
+
+/// What etcd calls slow to apply.
+const SLOW: Duration = Duration::from_millis(100);
 
 pub struct TimedLog {
     inner: Arc<dyn Log>,
@@ -39,7 +42,14 @@ impl Log for TimedLog {
         let started = Instant::now();
         let appended = self.inner.append(batch).await;
         self.times().append_seconds.observe(started.elapsed().as_secs_f64());
+        if started.elapsed() > SLOW {
+            self.times().slow_appends.inc();
+        }
         self.times().append_entries.observe(batch.entries.len() as f64);
+        if appended.is_ok() {
+            let bytes: usize = batch.entries.iter().map(|(_, entry)| entry.key.len() + entry.value.len()).sum();
+            self.times().appended_bytes.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
         appended
     }
 
@@ -59,6 +69,9 @@ impl Log for TimedLog {
         let started = Instant::now();
         let fence = self.inner.fence(applied).await;
         self.times().fence_seconds.observe(started.elapsed().as_secs_f64());
+        if let Ok(fence) = &fence {
+            self.times().head_seen.set(i64::try_from(fence.head.position.0).unwrap_or(i64::MAX));
+        }
         fence
     }
 
@@ -109,6 +122,9 @@ impl Log for TimedLog {
     async fn reclaim(&self) -> Result<(), LogFault> {
         self.times().reclaims.inc();
         let _inflight = Inflight(self.times());
-        self.inner.reclaim().await
+        let started = Instant::now();
+        self.inner.reclaim().await?;
+        self.times().reclaim_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(())
     }
 }

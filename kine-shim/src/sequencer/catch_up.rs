@@ -127,6 +127,12 @@ impl Sequencer {
     pub(super) fn advance(&mut self, state: State, applied: Applied, author: Author) {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
         self.committed = state;
+        let events = applied.events.iter().flat_map(|revision| &revision.events);
+        let (deletes, all) =
+            events.fold((0, 0), |(deletes, all), event| (deletes + usize::from(event.is_delete), all + 1));
+        Counters::add(&self.counters.puts, all - deletes);
+        Counters::add(&self.counters.deletes, deletes);
+        Counters::add(&self.counters.leases_revoked, applied.revoked.len());
         if applied.compacted.is_some() {
             self.compacted_by = author;
         }
@@ -163,7 +169,7 @@ impl Sequencer {
             let log = self.log.clone();
             let attempt = async {
                 let fence = log.fence(applied.position).await?;
-                let loaded = start::load(&*log, &wanted).await?;
+                let loaded = start::load(&*log, &wanted, &self.config.loaded_rows).await?;
                 Ok::<_, LogFault>((fence, loaded))
             };
             let attempt = attempt.await.inspect_err(|fault| tracing::warn!(%fault, "cannot load the log"));

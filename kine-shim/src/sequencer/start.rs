@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::FuturesOrdered;
@@ -43,7 +44,7 @@ impl Sequencer {
     pub(crate) async fn start(surroundings: Surroundings, mut rng: StdRng) -> Result<Self, LogFault> {
         let Surroundings { log, config, counters, mailbox, trims, started, stop } = surroundings;
         let fence = log.fence(Position(0)).await?;
-        let loaded = load(&*log, &[]).await?;
+        let loaded = load(&*log, &[], &config.loaded_rows).await?;
         for rows in loaded.garbage {
             trims.add(rows, Author::Us);
         }
@@ -97,15 +98,16 @@ impl Sequencer {
 }
 
 /// Streams the whole log into a state; again, if rows were trimmed away between the first page and the last.
-pub(super) async fn load(log: &dyn Log, wanted: &[BatchId]) -> Result<Loaded, LogFault> {
+pub(super) async fn load(log: &dyn Log, wanted: &[BatchId], progress: &AtomicU64) -> Result<Loaded, LogFault> {
     loop {
-        if let Some(loaded) = load_once(log, wanted).await? {
+        progress.store(0, Ordering::Relaxed);
+        if let Some(loaded) = load_once(log, wanted, progress).await? {
             return Ok(loaded);
         }
     }
 }
 
-async fn load_once(log: &dyn Log, wanted: &[BatchId]) -> Result<Option<Loaded>, LogFault> {
+async fn load_once(log: &dyn Log, wanted: &[BatchId], progress: &AtomicU64) -> Result<Option<Loaded>, LogFault> {
     let mut state = State::new();
     let (mut found, mut garbage) = (Vec::new(), Vec::new());
     let (mut trimmed, mut last_at_ms, mut rows) = (None, 0, 0_usize);
@@ -129,6 +131,7 @@ async fn load_once(log: &dyn Log, wanted: &[BatchId]) -> Result<Option<Loaded>, 
                 garbage.push(applied.garbage);
             }
         }
+        progress.store(rows as u64, Ordering::Relaxed);
         if Instant::now() >= next_report {
             next_report = Instant::now() + PROGRESS_EVERY;
             tracing::info!(rows, keys = state.len(), revision = state.revision(), "loading the log");

@@ -184,6 +184,13 @@ impl Hub {
         (inner.watchers.len() - inner.free.len(), inner.streams.len() - inner.free_streams.len())
     }
 
+    /// Watchers that the ring has overtaken.
+    pub(crate) fn slow(&self) -> usize {
+        let inner = self.inner.lock();
+        let start = inner.ring.start();
+        inner.watchers.iter().flatten().filter(|watcher| watcher.dirty.is_some_and(|dirty| dirty < start)).count()
+    }
+
     pub(super) fn open_stream(&self, wake: Arc<Notify>, room: Arc<Notify>) -> usize {
         let mut inner = self.inner.lock();
         let stream = Stream {

@@ -1,0 +1,183 @@
+//! What is answered on a connection: gRPC, the JSON gateway, the pages. In comes a request, out goes a response; which of them a listener
+//! shows is said here, what they say is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, SetOnce};
+use tokio::time::timeout;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tower::ServiceExt;
+
+use super::access::Access;
+use super::endpoints::{TEXT, not_found, page};
+use super::observe::Observation;
+use super::{limits, profile};
+use crate::config::HttpOptions;
+use crate::gateway::Gateway;
+use crate::grpc::ClientName;
+use crate::logs::LogLevel;
+use crate::metrics::Metrics;
+use crate::shim::Shim;
+
+/// A request that comes during the load waits so long for its end: most starts are quick, and a client does not repeat a write.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same for every connection of the program.
+pub struct Site {
+    ready: SetOnce<Ready>,
+    /// How far the load is, for who asks meanwhile.
+    pub loaded_rows: Arc<AtomicU64>,
+    pub metrics: Arc<Metrics>,
+    pub(super) options: HttpOptions,
+    pub(super) log_level: LogLevel,
+    /// The configuration as it may be shown.
+    pub(super) settings: String,
+    /// One for each connection that clients may have.
+    pub(super) slots: Arc<Semaphore>,
+    access: Access,
+    gateway: Gateway,
+}
+
+/// What there is once the log is loaded.
+pub struct Ready {
+    pub shim: Shim,
+    pub grpc: Routes,
+    pub quota_backend_bytes: i64,
+}
+
+/// What a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    Everything,
+    Grpc,
+    Http,
+    /// Metrics and health.
+    Metrics,
+}
+
+/// What the connection tells of who is at its other end.
+#[derive(Clone, Default)]
+pub(super) struct Caller {
+    pub(super) is_secure: bool,
+    /// By its certificate. gRPC alone asks for it: in the gateway, as in etcd, only a token names a user.
+    pub(super) name: Option<ClientName>,
+}
+
+#[derive(Clone)]
+pub struct Front {
+    pub site: Arc<Site>,
+    pub shows: Shows,
+}
+
+impl Site {
+    pub fn new(
+        options: HttpOptions,
+        metrics: Arc<Metrics>,
+        log_level: LogLevel,
+        settings: String,
+        max_request_bytes: usize,
+    ) -> Self {
+        Self {
+            ready: SetOnce::new(),
+            loaded_rows: Arc::default(),
+            metrics,
+            access: Access::new(&options.cors, &options.host_whitelist),
+            options,
+            log_level,
+            settings,
+            slots: Arc::new(Semaphore::new(limits::connections())),
+            gateway: Gateway::new(max_request_bytes),
+        }
+    }
+
+    /// From now on requests are answered. Once.
+    pub fn open(&self, ready: Ready) {
+        if self.ready.set(ready).is_err() {
+            tracing::error!("opened twice");
+        }
+    }
+
+    pub(super) fn ready(&self) -> Option<&Ready> {
+        self.ready.get()
+    }
+
+    /// What a caller is told until then.
+    pub(super) fn progress(&self) -> String {
+        format!("loading the log: {} rows so far", self.loaded_rows.load(Ordering::Relaxed))
+    }
+}
+
+impl Front {
+    pub(super) async fn answer(self, mut request: Request<Incoming>, caller: Caller) -> Response<Body> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+            if let Some(name) = caller.name {
+                request.extensions_mut().insert(name);
+            }
+            return match self.shows {
+                Shows::Everything | Shows::Grpc => self.rpc(request).await,
+                Shows::Http | Shows::Metrics => Status::new(Code::Unimplemented, "no gRPC on this port").into_http(),
+            };
+        }
+        if let Some(host) = self.site.access.refused_host(&request).filter(|_| !caller.is_secure) {
+            tracing::warn!(%host, "refused a request for a host that is not in --host-whitelist");
+            let why = format!("the host {host:?} is not one of this server: see --host-whitelist (CVE-2018-5702)\n");
+            return page(StatusCode::MISDIRECTED_REQUEST, TEXT, why);
+        }
+        let asked = request.headers().clone();
+        let mut response = match *request.method() {
+            Method::OPTIONS => Response::new(Body::empty()),
+            _ => self.http(request).await,
+        };
+        self.site.access.allow(&asked, &mut response);
+        response
+    }
+
+    async fn http(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        let is_gateway = path.starts_with("/v3/") || path.starts_with("/v3beta/");
+        match self.shows {
+            Shows::Grpc => not_found(),
+            Shows::Everything | Shows::Http if is_gateway && self.site.options.gateway => {
+                self.site.gateway.answer(request, |inner| self.rpc(inner)).await
+            }
+            Shows::Everything | Shows::Http if path.starts_with("/debug/pprof/") && self.site.options.pprof => {
+                profile::answer(request.uri(), &self.site.settings).await
+            }
+            _ => self.plain(request).await,
+        }
+    }
+
+    /// Counted as it passes.
+    async fn rpc<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let site = &self.site;
+        let observation = Observation::start(site.metrics.clone(), request.uri().path(), site.options.slow_rpc);
+        let Ok(ready) = timeout(READY_WITHIN, site.ready.wait()).await else {
+            return observation.follow(Status::unavailable(site.progress()).into_http());
+        };
+        let mut received = observation.received();
+        let request = request.map(|body| {
+            body.map_frame(move |frame| {
+                frame.data_ref().inspect(|data| received.take(data));
+                frame
+            })
+        });
+        match ready.grpc.clone().oneshot(request).await {
+            Ok(response) => observation.follow(response),
+            Err(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What operators do to a running program, and what strangers do to its port.
+
+use super::*;
+
+/// A whole HTTP/1.1 exchange; the answer as it came.
+async fn exchange(port: u16, request: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+async fn send(port: u16, method: &str, path: &str, body: &str) -> Result<String> {
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}", body.len());
+    exchange(port, &format!("{head}\r\n\r\n{body}")).await
+}
+
+#[tokio::test]
+async fn while_the_log_is_loaded_the_program_is_alive_and_not_ready() -> Result<()> {
+    let mut shim = Shim::start("postgres://u:p@127.0.0.1:1/d", "http", &[])?;
+    let channel = shim.channel().await?;
+    let (line, page) = shim.get("/livez").await?;
+    ensure!(line.ends_with("200 OK") && page == "ok\n", "{line}\n{page}");
+    let (line, page) = shim.get("/readyz").await?;
+    ensure!(line.ends_with("503 Service Unavailable"), "{line}");
+    ensure!(page.contains("[-]linearizable_read failed: loading the log: 0 rows so far\n"), "{page}");
+    let (line, page) = shim.get("/health").await?;
+    ensure!(line.ends_with("503 Service Unavailable") && page.contains(r#""health":"false""#), "{page}");
+    let refused = put(&channel, "a", "1").await.expect_err("there is no database").to_string();
+    ensure!(refused.contains("loading the log"), "{refused}");
+    ensure!(shim.get("/metrics").await?.1.contains("\nkine_shim_connections "));
+    stopped_in_order(&mut shim)
+}
+
+#[tokio::test]
+async fn the_json_gateway_and_its_guards() -> Result<()> {
+    let flags = ["--host-whitelist=127.0.0.1,h", "--cors=http://a"].map(str::to_owned);
+    let mut shim = Shim::start("memory:", "http", &flags)?;
+    shim.channel().await?;
+    let put = send(shim.port, "POST", "/v3/kv/put", r#"{"key":"YQ==","value":"MQ=="}"#).await?;
+    ensure!(put.starts_with("HTTP/1.1 200 OK") && put.contains(r#""revision":"2""#), "{put}");
+    let range = send(shim.port, "POST", "/v3/kv/range", r#"{"key":"YQ=="}"#).await?;
+    ensure!(range.contains(r#""value":"MQ==""#) && range.contains(r#""count":"1""#), "{range}");
+    let (_, page) = {
+        let answer = send(shim.port, "GET", "/metrics", "").await?;
+        (0, answer)
+    };
+    ensure!(page.contains(r#"grpc_method="Put",grpc_type="unary",grpc_code="OK"} 1"#), "the gateway's requests count");
+
+    let asked =
+        |host: &str| format!("GET /health HTTP/1.1\r\nHost: {host}\r\nOrigin: http://a\r\nConnection: close\r\n\r\n");
+    let own = exchange(shim.port, &asked("h:2379")).await?.to_lowercase();
+    ensure!(own.starts_with("http/1.1 200") && own.contains("access-control-allow-origin: http://a\r\n"), "{own}");
+    let foreign = exchange(shim.port, &asked("evil.example")).await?;
+    ensure!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_changes_while_it_runs() -> Result<()> {
+    let mut shim = Shim::start("memory:", "http", &["--log-format=json".to_owned()])?;
+    shim.channel().await?;
+    let level = send(shim.port, "GET", "/config/local/log", "").await?;
+    ensure!(level.ends_with(r#"{"Level":"INFO"}"#), "{level}");
+    let bad = send(shim.port, "PUT", "/config/local/log", r#"{"Level":"LOUD"}"#).await?;
+    ensure!(bad.starts_with("HTTP/1.1 400"), "{bad}");
+    let set = send(shim.port, "PUT", "/config/local/log", r#"{"Level":"DEBUG"}"#).await?;
+    ensure!(set.starts_with("HTTP/1.1 204"), "{set}");
+    // A connection that breaks is told of at that level.
+    exchange(shim.port, "nonsense\r\n\r\n").await?;
+    eventually("a line of that level", PATIENCE, || async {
+        ensure!(shim.process.output().contains(r#""level":"DEBUG""#));
+        Ok(())
+    })
+    .await
+    .with_context(|| shim.process.output())
+}
+
+#[tokio::test]
+async fn a_profile_can_be_taken_where_it_is_enabled() -> Result<()> {
+    let mut shim = Shim::start("memory:", "http", &["--enable-pprof".to_owned(), "--metrics=extensive".to_owned()])?;
+    let channel = shim.channel().await?;
+    let load = tokio::spawn(async move {
+        for turn in 0_u64.. {
+            put(&channel, "a", &turn.to_string()).await?;
+        }
+        anyhow::Ok(())
+    });
+    let mut stream = TcpStream::connect(("127.0.0.1", shim.port)).await?;
+    stream.write_all(b"GET /debug/pprof/profile?seconds=1 HTTP/1.0\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    load.abort();
+    ensure!(answer.starts_with(b"HTTP/1.0 200 OK"), "{}", String::from_utf8_lossy(&answer));
+    // Names of functions are in it; what reads the format is tried by hand.
+    ensure!(answer.windows(9).any(|bytes| bytes == b"kine_shim"), "{} bytes without a name", answer.len());
+    ensure!(shim.get("/metrics").await?.1.contains("grpc_server_handling_seconds_bucket{"));
+    let mut closed = Shim::start("memory:", "http", &[])?;
+    closed.channel().await?;
+    ensure!(closed.get("/debug/pprof/profile").await?.0.ends_with("404 Not Found"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_made_and_kept() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = format!("--data-dir={}", folder.path().display());
+    let mut shim = Shim::start("memory:", "https", &["--auto-tls".to_owned(), data])?;
+    let made = folder.path().join("tls/cert.pem");
+    let connected = async |shim: &Shim| {
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(std::fs::read(&made)?));
+        put_over_tls(shim.port, tls).await
+    };
+    eventually("TLS", PATIENCE, || connected(&shim)).await.with_context(|| shim.process.output())?;
+    let before = std::fs::read(&made)?;
+    shim.process.restart()?;
+    eventually("TLS again", PATIENCE, || connected(&shim)).await.with_context(|| shim.process.output())?;
+    ensure!(std::fs::read(&made)? == before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn http_may_have_a_port_of_its_own() -> Result<()> {
+    let port = free_port()?;
+    let mut shim = Shim::start("memory:", "http", &[format!("--listen-client-http-urls=http://127.0.0.1:{port}")])?;
+    let channel = shim.channel().await?;
+    put(&channel, "a", "1").await?;
+    ensure!(shim.get("/health").await?.0.ends_with("404 Not Found"), "the client port is gRPC's alone");
+    ensure!(send(port, "GET", "/health", "").await?.starts_with("HTTP/1.1 200"));
+    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?;
+    ensure!(put(&endpoint.connect().await?, "a", "2").await.is_err(), "no gRPC there");
+    Ok(())
+}
+
+/// Strangers that say nonsense, half a word, or nothing; nobody else notices.
+#[tokio::test]
+async fn strangers_on_the_port_harm_nobody() -> Result<()> {
+    let mut shim = Shim::start("memory:", "http", &[])?;
+    let channel = shim.channel().await?;
+    let mut strangers = Vec::new();
+    let words: [&[u8]; 6] = [
+        b"",
+        b"P",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /health HTTP/1.1\r\nHost: h\r\nX: ",
+    ];
+    for turn in 0..600 {
+        let mut stream = TcpStream::connect(("127.0.0.1", shim.port)).await?;
+        stream.write_all(words[turn % words.len()]).await?;
+        strangers.push(stream);
+    }
+    for turn in 0..100 {
+        put(&channel, "a", &turn.to_string()).await?;
+    }
+    ensure!(shim.get("/health").await?.0.ends_with("200 OK"));
+    drop(strangers);
+    eventually("the strangers are forgotten", PATIENCE, || async {
+        let (_, page) = shim.get("/metrics").await?;
+        let open = page.lines().find_map(|line| line.strip_prefix("kine_shim_connections ")?.parse::<u64>().ok());
+        ensure!(open.is_some_and(|open| open < 10), "{open:?} open");
+        Ok(())
+    })
+    .await?;
+    stopped_in_order(&mut shim)
+}
