@@ -34,6 +34,13 @@ pub enum ReconcileError {
     NoServers,
 }
 
+impl ReconcileError {
+    /// What was written is invalid, and will be.
+    pub fn is_final(&self) -> bool {
+        matches!(self, ReconcileError::Api(error) if error.code == 422)
+    }
+}
+
 impl EndpointsKeeper {
     pub fn new(context: Arc<Context>, client: SelfClient, leases: ServerLeases, port: u16) -> EndpointsKeeper {
         EndpointsKeeper { context, client, leases, port, port_settled: false }
@@ -149,4 +156,16 @@ fn slice(targets: Vec<Value>, ports: Value, addresses: &[String]) -> Value {
         "endpoints": targets,
         "ports": ports,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_refused_is_not_offered_again_before_the_server_is_ready() {
+        assert!(ReconcileError::from(ApiError::new(422, "Invalid", "may not be in the loopback range")).is_final());
+        assert!(!ReconcileError::from(ApiError::new(503, "ServiceUnavailable", "no store")).is_final());
+        assert!(!ReconcileError::NoServers.is_final());
+    }
 }

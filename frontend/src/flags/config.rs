@@ -1,7 +1,7 @@
 //! The one validated configuration of a frontend. Every number has its unit in its type, every limit was checked.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     path::PathBuf,
     time::Duration,
 };
@@ -75,12 +75,22 @@ pub enum ReconcilerType {
 
 const AUTHORIZATION_MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
 
+/// The address by which this host reaches others: that of the interface with the default route. Nothing is sent.
+fn host_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(198, 18, 0, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified() && !address.is_loopback()).then_some(address)
+}
+
 impl Config {
     pub fn from_flags(given: &Given) -> Result<Config, FlagError> {
         let listen = listen(given)?;
         let advertise_address = match given.last("advertise-address") {
             Some(text) => ip("advertise-address", text)?,
-            None if listen.address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            None if listen.address.is_unspecified() || listen.address.is_loopback() => {
+                host_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+            }
             None => listen.address,
         };
         Ok(Config {

@@ -18,7 +18,7 @@ pub(super) const SECTIONS: &[Section] = &[
             acts(
                 "advertise-address",
                 Kind::Ip,
-                "The address that other members of the cluster use to reach this server; by default the address it binds to.",
+                "The address that other members of the cluster use to reach this server; by default the address it binds to, or that of the default route's interface.",
             ),
             ignored("cors-allowed-origins", Kind::Strings),
             ignored("emulated-version", Kind::Strings),
