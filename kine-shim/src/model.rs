@@ -81,6 +81,22 @@ pub struct Entry {
     pub lease: LeaseId,
 }
 
+impl Entry {
+    /// An entry that says nothing but its kind.
+    pub fn plain(kind: EntryKind) -> Self {
+        Self {
+            kind,
+            revision: 0,
+            sub_revision: 0,
+            key: Key::new(),
+            value: Bytes::new(),
+            create_revision: 0,
+            version: 0,
+            lease: 0,
+        }
+    }
+}
+
 /// What one append makes durable, whole or not at all. An entry's `sub` in the log is its index in `entries`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

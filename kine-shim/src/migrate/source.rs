@@ -69,26 +69,13 @@ impl Feed {
 }
 
 pub(super) fn lease(id: i64, ttl: i64) -> Entry {
-    Entry { lease: id, version: ttl, ..plain(EntryKind::LeaseGrant) }
+    Entry { lease: id, version: ttl, ..Entry::plain(EntryKind::LeaseGrant) }
 }
 
 pub(super) fn record(key: Key, value: Bytes) -> Entry {
-    Entry { key, value, ..plain(EntryKind::Record) }
+    Entry { key, value, ..Entry::plain(EntryKind::Record) }
 }
 
 pub(super) fn compaction(revision: Revision) -> Entry {
-    Entry { create_revision: revision, ..plain(EntryKind::Compact) }
-}
-
-fn plain(kind: EntryKind) -> Entry {
-    Entry {
-        kind,
-        revision: 0,
-        sub_revision: 0,
-        key: Key::new(),
-        value: Bytes::new(),
-        create_revision: 0,
-        version: 0,
-        lease: 0,
-    }
+    Entry { create_revision: revision, ..Entry::plain(EntryKind::Compact) }
 }

@@ -69,7 +69,7 @@ impl Draft {
     /// Declares a new incarnation: the revision jumps to `revision`, everything before counts as compacted.
     pub fn declare_incarnation(&mut self, revision: Revision) {
         let version = i64::try_from(self.state.incarnation() + 1).unwrap_or(i64::MAX);
-        self.push(Entry { create_revision: revision, version, ..plain(EntryKind::Incarnation) });
+        self.push(Entry { create_revision: revision, version, ..Entry::plain(EntryKind::Incarnation) });
     }
 
     /// No entries so far.
@@ -131,7 +131,7 @@ impl Draft {
             create_revision: older.as_ref().map_or(revision, |older| older.create_revision),
             version: older.as_ref().map_or(1, |older| older.version + 1),
             lease: kept_lease.unwrap_or(put.lease),
-            ..plain(EntryKind::Put)
+            ..Entry::plain(EntryKind::Put)
         });
         Ok(PutReply { prev: older.filter(|_| put.prev_kv).map(|older| older.key_value()), revision })
     }
@@ -139,7 +139,7 @@ impl Draft {
     pub(super) fn delete_range(&mut self, delete: &DeleteRange) -> DeleteRangeReply {
         let found: Vec<_> = self.state.live_in(&delete.range).cloned().collect();
         for record in &found {
-            self.push(Entry { key: record.key(), ..plain(EntryKind::Delete) });
+            self.push(Entry { key: record.key(), ..Entry::plain(EntryKind::Delete) });
         }
         let prevs = if delete.prev_kv { found.iter().map(|record| record.key_value()).collect() } else { Vec::new() };
         DeleteRangeReply { deleted: found.len() as i64, prevs, revision: self.state.revision() }
@@ -152,7 +152,7 @@ impl Draft {
         if revision > self.state.revision() {
             return Err(Refusal::FutureRevision);
         }
-        self.push(Entry { create_revision: revision, ..plain(EntryKind::Compact) });
+        self.push(Entry { create_revision: revision, ..Entry::plain(EntryKind::Compact) });
         Ok(Reply::Compact)
     }
 
@@ -160,7 +160,7 @@ impl Draft {
         if self.state.lease(id).is_some() {
             return Err(Refusal::LeaseExists);
         }
-        self.push(Entry { lease: id, version: ttl, ..plain(EntryKind::LeaseGrant) });
+        self.push(Entry { lease: id, version: ttl, ..Entry::plain(EntryKind::LeaseGrant) });
         Ok(Reply::LeaseGrant)
     }
 
@@ -169,9 +169,9 @@ impl Draft {
             return Err(Refusal::LeaseNotFound);
         }
         for key in self.state.lease_keys(id) {
-            self.push(Entry { key, ..plain(EntryKind::Delete) });
+            self.push(Entry { key, ..Entry::plain(EntryKind::Delete) });
         }
-        self.push(Entry { lease: id, ..plain(EntryKind::LeaseRevoke) });
+        self.push(Entry { lease: id, ..Entry::plain(EntryKind::LeaseRevoke) });
         Ok(Reply::LeaseRevoke)
     }
 
@@ -184,7 +184,7 @@ impl Draft {
 
     fn record(&mut self, key: &Key, value: &Bytes) -> Reply {
         if self.state.record(key).unwrap_or_default() != value {
-            self.push(Entry { key: key.clone(), value: value.clone(), ..plain(EntryKind::Record) });
+            self.push(Entry { key: key.clone(), value: value.clone(), ..Entry::plain(EntryKind::Record) });
         }
         Reply::Record
     }
@@ -218,17 +218,4 @@ impl Draft {
 
 fn takes_revision(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::Put | EntryKind::Delete)
-}
-
-fn plain(kind: EntryKind) -> Entry {
-    Entry {
-        kind,
-        revision: 0,
-        sub_revision: 0,
-        key: Key::new(),
-        value: Bytes::new(),
-        create_revision: 0,
-        version: 0,
-        lease: 0,
-    }
 }

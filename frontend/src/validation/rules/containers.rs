@@ -12,6 +12,7 @@ use super::super::{
     walk::{Rule, rule, with},
 };
 use super::{scheduling::is_windows, volumes};
+use crate::openapi::STOP_SIGNALS;
 use crate::schema::{Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[
@@ -484,80 +485,13 @@ fn headers<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 fn stop_signal<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    const LINUX: [&str; 65] = [
-        "SIGABRT",
-        "SIGALRM",
-        "SIGBUS",
-        "SIGCHLD",
-        "SIGCLD",
-        "SIGCONT",
-        "SIGFPE",
-        "SIGHUP",
-        "SIGILL",
-        "SIGINT",
-        "SIGIO",
-        "SIGIOT",
-        "SIGKILL",
-        "SIGPIPE",
-        "SIGPOLL",
-        "SIGPROF",
-        "SIGPWR",
-        "SIGQUIT",
-        "SIGRTMAX",
-        "SIGRTMAX-1",
-        "SIGRTMAX-10",
-        "SIGRTMAX-11",
-        "SIGRTMAX-12",
-        "SIGRTMAX-13",
-        "SIGRTMAX-14",
-        "SIGRTMAX-2",
-        "SIGRTMAX-3",
-        "SIGRTMAX-4",
-        "SIGRTMAX-5",
-        "SIGRTMAX-6",
-        "SIGRTMAX-7",
-        "SIGRTMAX-8",
-        "SIGRTMAX-9",
-        "SIGRTMIN",
-        "SIGRTMIN+1",
-        "SIGRTMIN+10",
-        "SIGRTMIN+11",
-        "SIGRTMIN+12",
-        "SIGRTMIN+13",
-        "SIGRTMIN+14",
-        "SIGRTMIN+15",
-        "SIGRTMIN+2",
-        "SIGRTMIN+3",
-        "SIGRTMIN+4",
-        "SIGRTMIN+5",
-        "SIGRTMIN+6",
-        "SIGRTMIN+7",
-        "SIGRTMIN+8",
-        "SIGRTMIN+9",
-        "SIGSEGV",
-        "SIGSTKFLT",
-        "SIGSTOP",
-        "SIGSYS",
-        "SIGTERM",
-        "SIGTRAP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGUSR1",
-        "SIGUSR2",
-        "SIGVTALRM",
-        "SIGWINCH",
-        "SIGXCPU",
-        "SIGXFSZ",
-    ];
     let (Some(signal), Some(spec)) = (place.optional_text("stopSignal"), place.above("PodSpec")) else { return };
     let system = spec.at(&["os", "name"]).and_then(Value::as_str).unwrap_or_default();
     if !spec.has("os") {
         judge.forbidden(place, "stopSignal", "may not be set for containers with empty `spec.os.name`");
     } else if is_windows(spec) && !["SIGKILL", "SIGTERM"].contains(&signal) {
         judge.unsupported(place, "stopSignal", signal, &["SIGKILL", "SIGTERM"]);
-    } else if system == "linux" && !LINUX.contains(&signal) {
-        judge.unsupported(place, "stopSignal", signal, &LINUX);
+    } else if system == "linux" && !STOP_SIGNALS.contains(&signal) {
+        judge.unsupported(place, "stopSignal", signal, STOP_SIGNALS);
     }
 }
