@@ -282,6 +282,8 @@ pub enum CompareResult {
     Greater,
     Less,
     NotEqual,
+    /// A number the wire does not define: holds for every key that is there, as in etcd.
+    Anything,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,6 +293,8 @@ pub enum CompareTarget {
     Mod(Revision),
     Value(Bytes),
     Lease(LeaseId),
+    /// A number the wire does not define: found equal, as in etcd.
+    Nothing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

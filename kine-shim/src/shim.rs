@@ -222,12 +222,14 @@ impl Shim {
         let tasks = TaskTracker::new();
         let (mailbox, submissions) = mpsc::channel(config.mailbox);
         let trims = Trims::new();
+        let leases = Leases::default();
         let surroundings = Surroundings {
             log: log.clone(),
             config: config.clone(),
             counters: counters.clone(),
             mailbox: submissions,
             trims: trims.clone(),
+            leases: leases.clone(),
             started,
             stop: stop.clone(),
         };
@@ -235,7 +237,6 @@ impl Shim {
         let (published, hub, snapshots, hints) =
             (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
         let fences = Fences::new();
-        let leases = Leases::default();
         let carrier = Carrier {
             log: log.clone(),
             published: published.clone(),
@@ -379,9 +380,10 @@ impl Shim {
         let Some(lease) = state.lease(id) else { return Ok(None) };
         let clock = tokio::time::timeout(self.0.config.patience, self.0.leases.clock(id)).await;
         let clock = clock.map_err(|_| Fault::NotApplied("the database did not answer in time".into()))??;
-        let age = clock.age.or_else(|| self.0.leases.unrenewed_for(id)).unwrap_or_default();
+        let age = self.0.leases.age(id, &clock);
         let left = Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0)).saturating_sub(age);
-        let remaining = i64::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(lease.ttl);
+        // Whole seconds, as etcd counts: a lease just granted has a little less than its TTL.
+        let remaining = if clock.expiring { 0 } else { i64::try_from(left.as_secs()).unwrap_or(lease.ttl) };
         let keys = if keys { state.lease_keys(id) } else { Vec::new() };
         Ok(Some(LeaseTtl { granted: lease.ttl, remaining, keys }))
     }

@@ -16,7 +16,6 @@ pub(super) enum Invalid {
     DuplicateKey,
     EmptyOp,
     SortOption,
-    CompareOption,
     TooLarge,
     LeaseTtlTooLarge,
 }
@@ -31,8 +30,6 @@ impl From<Invalid> for Status {
             Invalid::DuplicateKey => (Code::InvalidArgument, "etcdserver: duplicate key given in txn request"),
             Invalid::EmptyOp => (Code::InvalidArgument, "etcdserver: key not found"),
             Invalid::SortOption => (Code::InvalidArgument, "etcdserver: invalid sort option"),
-            // etcd lets these pass as true; nobody can mean that.
-            Invalid::CompareOption => (Code::InvalidArgument, "etcdserver: invalid compare result or target"),
             Invalid::TooLarge => (Code::InvalidArgument, "etcdserver: request is too large"),
             Invalid::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
         };

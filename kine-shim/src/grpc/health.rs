@@ -47,7 +47,8 @@ impl Health for Wire {
 
 impl Wire {
     fn serving(&self, service: &str) -> ServingStatus {
-        if !service.is_empty() && !service.starts_with("etcdserverpb.") {
+        // As etcd: the server as a whole is known, and no single service.
+        if !service.is_empty() {
             return ServingStatus::ServiceUnknown;
         }
         if self.shim.health().is_serving { ServingStatus::Serving } else { ServingStatus::NotServing }

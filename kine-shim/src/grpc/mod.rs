@@ -13,6 +13,7 @@ pub(crate) mod hash;
 mod health;
 mod kv;
 mod lease;
+mod library;
 mod lock;
 mod maintenance;
 mod quota;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::etcdserverpb as pb;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
@@ -42,6 +44,7 @@ use crate::shim::Shim;
 
 pub use credentials::ClientName;
 pub(crate) use errors::fault_text;
+pub(crate) use library::translate;
 pub use maintenance::ETCD_VERSION;
 pub use quota::Quota;
 
@@ -98,21 +101,43 @@ struct Wire {
     passwords: Passwords,
 }
 
+/// What is served besides reflection and Watch.
+macro_rules! services {
+    ($of:ident) => {
+        $of!(
+            pb::kv_server::KvServer<Wire>,
+            pb::lease_server::LeaseServer<Wire>,
+            pb::cluster_server::ClusterServer<Wire>,
+            pb::maintenance_server::MaintenanceServer<Wire>,
+            pb::auth_server::AuthServer<Wire>,
+            proto::v3lockpb::lock_server::LockServer<Wire>,
+            proto::v3electionpb::election_server::ElectionServer<Wire>,
+            proto::health::health_server::HealthServer<Wire>
+        )
+    };
+}
+
+macro_rules! names {
+    ($($server:ty),*) => {
+        &[frames::WatchService::NAME, $(<$server as NamedService>::NAME),*]
+    };
+}
+
+const SERVICES: &[&str] = services!(names);
+
 /// All services of the shim, with reflection and health.
 pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
     let max_bytes = options.max_request_bytes.saturating_add(OVERHEAD_BYTES);
     let passwords = Passwords::new(options.bcrypt_cost);
     let wire = Wire { shim, options: Arc::new(options), passwords };
-    let routes = Routes::default()
-        .add_service(pb::kv_server::KvServer::new(wire.clone()).max_decoding_message_size(max_bytes))
-        .add_service(frames::WatchService { wire: wire.clone(), max_request_bytes: max_bytes })
-        .add_service(pb::lease_server::LeaseServer::new(wire.clone()))
-        .add_service(pb::cluster_server::ClusterServer::new(wire.clone()))
-        .add_service(pb::maintenance_server::MaintenanceServer::new(wire.clone()))
-        .add_service(pb::auth_server::AuthServer::new(wire.clone()))
-        .add_service(proto::v3lockpb::lock_server::LockServer::new(wire.clone()))
-        .add_service(proto::v3electionpb::election_server::ElectionServer::new(wire.clone()))
-        .add_service(proto::health::health_server::HealthServer::new(wire));
+    let mut routes = Routes::default();
+    macro_rules! serve {
+        ($($server:ty),*) => {$(
+            routes = routes.add_service(<$server>::new(wire.clone()).max_decoding_message_size(max_bytes));
+        )*};
+    }
+    services!(serve);
+    routes = routes.add_service(frames::WatchService { wire: wire.clone(), max_request_bytes: max_bytes });
     with_reflection(routes)
 }
 

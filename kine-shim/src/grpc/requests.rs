@@ -61,7 +61,7 @@ pub(super) fn delete_range(request: pb::DeleteRangeRequest) -> DeleteRange {
 pub(super) fn txn(request: pb::TxnRequest) -> Result<Txn, Invalid> {
     let ops = |ops: Vec<pb::RequestOp>| ops.into_iter().map(txn_op).collect::<Result<Vec<_>, _>>();
     Ok(Txn {
-        compare: request.compare.into_iter().map(compare).collect::<Result<_, _>>()?,
+        compare: request.compare.into_iter().map(compare).collect(),
         success: ops(request.success)?,
         failure: ops(request.failure)?,
     })
@@ -77,26 +77,27 @@ fn txn_op(op: pb::RequestOp) -> Result<TxnOp, Invalid> {
     })
 }
 
-fn compare(compare: pb::Compare) -> Result<Compare, Invalid> {
-    let result = match WireResult::try_from(compare.result).map_err(|_| Invalid::CompareOption)? {
-        WireResult::Equal => CompareResult::Equal,
-        WireResult::Greater => CompareResult::Greater,
-        WireResult::Less => CompareResult::Less,
-        WireResult::NotEqual => CompareResult::NotEqual,
+fn compare(compare: pb::Compare) -> Compare {
+    let result = match WireResult::try_from(compare.result) {
+        Ok(WireResult::Equal) => CompareResult::Equal,
+        Ok(WireResult::Greater) => CompareResult::Greater,
+        Ok(WireResult::Less) => CompareResult::Less,
+        Ok(WireResult::NotEqual) => CompareResult::NotEqual,
+        Err(_) => CompareResult::Anything,
     };
     // An operand of another kind than the target reads as 0, or as no bytes.
-    let target = match (WireTarget::try_from(compare.target).map_err(|_| Invalid::CompareOption)?, compare.target_union)
-    {
-        (WireTarget::Version, Some(TargetUnion::Version(version))) => CompareTarget::Version(version),
-        (WireTarget::Version, _) => CompareTarget::Version(0),
-        (WireTarget::Create, Some(TargetUnion::CreateRevision(revision))) => CompareTarget::Create(revision),
-        (WireTarget::Create, _) => CompareTarget::Create(0),
-        (WireTarget::Mod, Some(TargetUnion::ModRevision(revision))) => CompareTarget::Mod(revision),
-        (WireTarget::Mod, _) => CompareTarget::Mod(0),
-        (WireTarget::Value, Some(TargetUnion::Value(value))) => CompareTarget::Value(value),
-        (WireTarget::Value, _) => CompareTarget::Value(Default::default()),
-        (WireTarget::Lease, Some(TargetUnion::Lease(lease))) => CompareTarget::Lease(lease),
-        (WireTarget::Lease, _) => CompareTarget::Lease(0),
+    let target = match (WireTarget::try_from(compare.target), compare.target_union) {
+        (Ok(WireTarget::Version), Some(TargetUnion::Version(version))) => CompareTarget::Version(version),
+        (Ok(WireTarget::Version), _) => CompareTarget::Version(0),
+        (Ok(WireTarget::Create), Some(TargetUnion::CreateRevision(revision))) => CompareTarget::Create(revision),
+        (Ok(WireTarget::Create), _) => CompareTarget::Create(0),
+        (Ok(WireTarget::Mod), Some(TargetUnion::ModRevision(revision))) => CompareTarget::Mod(revision),
+        (Ok(WireTarget::Mod), _) => CompareTarget::Mod(0),
+        (Ok(WireTarget::Value), Some(TargetUnion::Value(value))) => CompareTarget::Value(value),
+        (Ok(WireTarget::Value), _) => CompareTarget::Value(Default::default()),
+        (Ok(WireTarget::Lease), Some(TargetUnion::Lease(lease))) => CompareTarget::Lease(lease),
+        (Ok(WireTarget::Lease), _) => CompareTarget::Lease(0),
+        (Err(_), _) => CompareTarget::Nothing,
     };
-    Ok(Compare { range: KeyRange::from_wire(compare.key, compare.range_end), result, target })
+    Compare { range: KeyRange::from_wire(compare.key, compare.range_end), result, target }
 }

@@ -144,7 +144,9 @@ impl Session {
             WatchMessage::Canceled { id, header_revision, compacted } => {
                 self.wishes.remove(&id);
                 let compact_revision = compacted.unwrap_or(0);
-                pb::WatchResponse { canceled: true, compact_revision, ..self.response(id, header_revision) }
+                // Odd, but etcd's: where history is missing the header has no revision.
+                let revision = if compacted.is_some() { 0 } else { header_revision };
+                pb::WatchResponse { canceled: true, compact_revision, ..self.response(id, revision) }
             }
         };
         self.outbox.push_back(response.into());

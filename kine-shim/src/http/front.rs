@@ -23,7 +23,7 @@ use super::observe::Observation;
 use super::{limits, profile};
 use crate::config::HttpOptions;
 use crate::gateway::Gateway;
-use crate::grpc::ClientName;
+use crate::grpc::{self, ClientName};
 use crate::logs::LogLevel;
 use crate::metrics::Metrics;
 use crate::shim::Shim;
@@ -175,8 +175,12 @@ impl Front {
                 frame
             })
         });
+        let path = request.uri().path().to_owned();
         match ready.grpc.clone().oneshot(request).await {
-            Ok(response) => observation.follow(response),
+            Ok(mut response) => {
+                grpc::translate(&path, &mut response);
+                observation.follow(response)
+            }
             Err(never) => match never {},
         }
     }

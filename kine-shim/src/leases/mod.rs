@@ -35,18 +35,38 @@ struct Watched {
     next_check: Instant,
 }
 
-/// The handle; clones share one.
+/// The handle; clones share one. Expiry goes by `watched` alone; `heard`, when a grant was applied or a renewal counted here, is more
+/// precise and for display.
 #[derive(Clone, Default)]
 pub(crate) struct Leases {
     renewals: Questions<bool>,
     clocks: Questions<LeaseClock>,
     watched: Arc<Mutex<HashMap<LeaseId, Watched>>>,
+    heard: Arc<Mutex<HashMap<LeaseId, Instant>>>,
 }
 
 impl Leases {
     /// Counts one renewal; false when the lease is about to expire. Dropping the future leaves open whether it was counted.
     pub(crate) async fn renew(&self, id: LeaseId) -> Result<bool, Fault> {
-        self.renewals.ask(id).await
+        let renewed = self.renewals.ask(id).await?;
+        if renewed && let Some(heard) = self.heard.lock().get_mut(&id) {
+            *heard = Instant::now();
+        }
+        Ok(renewed)
+    }
+
+    /// A grant was applied: a time begins, whatever a former lease of that id has left in the log.
+    pub(crate) fn granted(&self, id: LeaseId) {
+        self.heard.lock().insert(id, Instant::now());
+    }
+
+    pub(crate) fn revoked(&self, id: LeaseId) {
+        self.heard.lock().remove(&id);
+    }
+
+    /// Other leases may be there now.
+    pub(crate) fn replaced(&self) {
+        self.heard.lock().clear();
     }
 
     /// What the log knows of the lease's renewals. Dropping the future loses nothing.
@@ -54,20 +74,25 @@ impl Leases {
         self.clocks.ask(id).await
     }
 
-    /// For how long this shim has seen no renewal.
-    pub(crate) fn unrenewed_for(&self, id: LeaseId) -> Option<Duration> {
-        self.watched.lock().get(&id).map(|watched| watched.since.elapsed())
+    /// Since the grant or the last renewal anybody knows of: the log by its clock, or this shim.
+    pub(crate) fn age(&self, id: LeaseId, clock: &LeaseClock) -> Duration {
+        let heard = self.heard.lock().get(&id).copied();
+        let here = heard.or_else(|| self.watched.lock().get(&id).map(|watched| watched.since));
+        here.map(|since| since.elapsed()).into_iter().chain(clock.age).min().unwrap_or_default()
     }
 
     /// The state's leases, the one that would end first coming first, as far as this shim has seen their renewals.
     pub(crate) fn by_expiry(&self, state: &State) -> Vec<LeaseId> {
         let mut leases = state.leases_by_grant();
-        let (watched, now) = (self.watched.lock(), Instant::now());
+        let (heard, watched, now) = (self.heard.lock().clone(), self.watched.lock(), Instant::now());
+        let seen = |id: &LeaseId| match (heard.get(id), watched.get(id)) {
+            // Renewed elsewhere, perhaps.
+            (Some(heard), Some(watched)) if watched.renewals > 0 => watched.since.max(*heard),
+            (Some(heard), _) => *heard,
+            (None, watched) => watched.map_or(now, |watched| watched.since),
+        };
         // Of those that end together the one granted first comes first.
-        leases.sort_by_cached_key(|lease| {
-            let since = watched.get(&lease.id).map_or(now, |watched| watched.since);
-            since + Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0))
-        });
+        leases.sort_by_cached_key(|lease| seen(&lease.id) + Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0)));
         leases.into_iter().map(|lease| lease.id).collect()
     }
 

@@ -126,6 +126,7 @@ impl Sequencer {
     /// The next committed state: told to the watch hub before anybody can read it, so that who reads and then watches misses nothing.
     pub(super) fn advance(&mut self, state: State, applied: Applied, author: Author) {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
+        self.note_leases(&state, &applied);
         self.committed = state;
         let events = applied.events.iter().flat_map(|revision| &revision.events);
         let (deletes, all) =
@@ -147,8 +148,21 @@ impl Sequencer {
         self.publish(is_new_incarnation);
     }
 
+    /// One batch may grant an id again that it revokes: what is left in the end counts.
+    fn note_leases(&self, state: &State, applied: &Applied) {
+        for id in &applied.revoked {
+            self.leases.revoked(*id);
+        }
+        for lease in applied.granted.iter().filter_map(|(id, _)| state.lease(*id)) {
+            self.leases.granted(lease.id);
+        }
+    }
+
     fn publish(&mut self, is_replaced: bool) {
         let state = self.committed.clone();
+        if is_replaced {
+            self.leases.replaced();
+        }
         self.snapshots.lock().advance(&state, is_replaced, tokio::time::Instant::now());
         self.published.change(|published| {
             published.epoch += u64::from(is_replaced);

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Caller;
+use crate::leases::Leases;
 use crate::log::{Appended, Fence, Identity, Log, LogFault, Page};
 use crate::model::{Batch, Error, Head, Op, Position, Refusal, Reply, Revision, TxnOp};
 use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
@@ -140,6 +141,7 @@ pub(crate) struct Sequencer {
     trims: Trims,
     /// Of the last compaction.
     compacted_by: Author,
+    leases: Leases,
     turn: Turn,
     /// The database that appends may go to, by the value of its record.
     trusted: Bytes,

@@ -19,6 +19,7 @@ use super::snapshots::Snapshots;
 use super::trim::{Author, Trims};
 use super::{BACKOFF_MIN, PAGE_BYTES, Sequencer, Submission, identity_value, is_same_database};
 use crate::auth::Caller;
+use crate::leases::Leases;
 use crate::log::{Log, LogFault};
 use crate::model::{BatchId, Op, Position};
 use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
@@ -35,6 +36,7 @@ pub(crate) struct Surroundings {
     pub(crate) counters: Arc<Counters>,
     pub(crate) mailbox: mpsc::Receiver<Submission>,
     pub(crate) trims: Trims,
+    pub(crate) leases: Leases,
     pub(crate) started: Instant,
     pub(crate) stop: CancellationToken,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Surroundings {
 impl Sequencer {
     /// Loads the log. Dropping the future leaves nothing behind.
     pub(crate) async fn start(surroundings: Surroundings, mut rng: StdRng) -> Result<Self, LogFault> {
-        let Surroundings { log, config, counters, mailbox, trims, started, stop } = surroundings;
+        let Surroundings { log, config, counters, mailbox, trims, leases, started, stop } = surroundings;
         let fence = log.fence(Position(0)).await?;
         let loaded = load(&*log, &[], &config.loaded_rows).await?;
         for rows in loaded.garbage {
@@ -71,6 +73,7 @@ impl Sequencer {
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
             compacted_by: Author::Us,
+            leases,
             turn: Default::default(),
             trusted: bytes::Bytes::new(),
             config,

@@ -196,16 +196,21 @@ impl State {
         self.revision = record.revision;
         self.changes.insert(Change(record.clone()));
         let older = self.newest.insert(Newest(record.clone())).map(|newest| newest.0);
-        let prev = older.as_ref().filter(|older| !older.is_delete);
+        if let Some(older) = &older {
+            self.superseded.insert(Superseded(older.clone()));
+        }
+        let live = older.as_ref().filter(|older| !older.is_delete);
+        let prev = match &older {
+            // The key's second change in one Txn.
+            Some(older) if older.revision == record.revision => self.told_before(&record),
+            _ => live,
+        };
         gathered.event(record.revision, record.event(prev));
-        if let Some(leased) = prev.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
+        if let Some(leased) = live.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
             self.attached.remove(&(leased.lease, leased.key()));
         }
         if record.lease != 0 {
             self.attached.insert(Attached(record));
-        }
-        if let Some(older) = older {
-            self.superseded.insert(Superseded(older));
         }
     }
 

@@ -33,8 +33,15 @@ impl State {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
+    /// The previous value that an event tells. As in etcd, where a Txn changes a key twice: that before the revision, not before the
+    /// change, and none for a put that creates the key.
+    pub(super) fn told_before(&self, record: &Arc<Record>) -> Option<&Arc<Record>> {
+        let is_create = !record.is_delete && record.create_revision == record.revision;
+        let before = self.before(&(record.key(), record.revision, 0)).filter(|_| !is_create);
+        before.filter(|before| !before.is_delete)
+    }
+
     fn event(&self, record: &Arc<Record>) -> Event {
-        let prev = self.before(&(record.key(), record.revision, record.sub_revision)).filter(|prev| !prev.is_delete);
-        record.event(prev)
+        record.event(self.told_before(record))
     }
 }

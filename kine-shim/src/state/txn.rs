@@ -34,6 +34,7 @@ fn holds(state: &State, compare: &Compare) -> bool {
     if found.peek().is_none() {
         return match compare.target {
             CompareTarget::Value(_) => false,
+            CompareTarget::Nothing => matches(compare.result, Ordering::Equal),
             CompareTarget::Version(of)
             | CompareTarget::Create(of)
             | CompareTarget::Mod(of)
@@ -50,6 +51,7 @@ fn order(record: &Record, target: &CompareTarget) -> Ordering {
         CompareTarget::Mod(revision) => record.revision.cmp(revision),
         CompareTarget::Lease(lease) => record.lease.cmp(lease),
         CompareTarget::Value(value) => record.value_bytes().cmp(value),
+        CompareTarget::Nothing => Ordering::Equal,
     }
 }
 
@@ -59,6 +61,7 @@ fn matches(result: CompareResult, order: Ordering) -> bool {
         CompareResult::NotEqual => order.is_ne(),
         CompareResult::Greater => order.is_gt(),
         CompareResult::Less => order.is_lt(),
+        CompareResult::Anything => true,
     }
 }
 

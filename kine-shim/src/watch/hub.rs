@@ -2,7 +2,7 @@
 //! Commits come in through a short queue of their own, so that marking ten thousand watchers never delays who publishes (invariant 8).
 //! Created revisions, progress and events all derive from the watermark, under one lock (invariant 4).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -77,11 +77,19 @@ struct Stream {
     /// Dirty only beyond the progress asked for; they wait until it is answered.
     later: VecDeque<Slot>,
     watchers: BTreeMap<WatchId, Slot>,
+    /// Canceled since their history is compacted. As in etcd their ids stay taken until the client cancels them, and that is answered.
+    buried: BTreeSet<WatchId>,
     next_id: WatchId,
     /// A progress request: the watermark when it came. Nothing later is read before every watcher has read up to it and the answer is
     /// given, so that it neither overtakes an event nor goes back behind one.
     progress: Option<Revision>,
     progress_again: bool,
+}
+
+impl Stream {
+    fn is_taken(&self, id: WatchId) -> bool {
+        self.watchers.contains_key(&id) || self.buried.contains(&id)
+    }
 }
 
 /// What a stream does next.
@@ -200,6 +208,7 @@ impl Hub {
             dirty: VecDeque::new(),
             later: VecDeque::new(),
             watchers: BTreeMap::new(),
+            buried: BTreeSet::new(),
             next_id: 0,
             progress: None,
             progress_again: false,
@@ -376,7 +385,7 @@ impl Inner {
             return stream.control.push_back(WatchMessage::Refused { header_revision, reason });
         }
         let id = request.id.unwrap_or_else(|| {
-            while stream.watchers.contains_key(&stream.next_id) {
+            while stream.is_taken(stream.next_id) {
                 stream.next_id += 1;
             }
             // Not given out again when its watcher ends: late messages of one must not pass for those of another.
@@ -386,6 +395,7 @@ impl Inner {
         stream.control.push_back(WatchMessage::Created { id, header_revision });
         let start = request.start.unwrap_or(header_revision + 1);
         if start < compacted {
+            stream.buried.insert(id);
             let canceled = WatchMessage::Canceled { id, header_revision, compacted: Some(compacted) };
             return stream.control.push_back(canceled);
         }
@@ -412,11 +422,19 @@ impl Inner {
     fn cancel(&mut self, at: usize, id: WatchId, compacted: Option<Revision>) {
         let header_revision = self.watermark();
         let Some(stream) = &mut self.streams[at] else { return };
-        let Some(slot) = stream.watchers.remove(&id) else { return };
-        stream.dirty.retain(|dirty| *dirty != slot);
-        stream.later.retain(|later| *later != slot);
+        let slot = stream.watchers.remove(&id);
+        let was_buried = stream.buried.remove(&id);
+        if slot.is_none() && !was_buried {
+            return;
+        }
+        if compacted.is_some() {
+            stream.buried.insert(id);
+        }
         stream.control.push_back(WatchMessage::Canceled { id, header_revision, compacted });
         stream.wake.notify_one();
+        let Some(slot) = slot else { return };
+        stream.dirty.retain(|dirty| *dirty != slot);
+        stream.later.retain(|later| *later != slot);
         self.free_watcher(slot);
     }
 
@@ -431,6 +449,7 @@ impl Inner {
             let watchers = std::mem::take(&mut stream.watchers);
             let ends = watchers.keys().map(|id| WatchMessage::Canceled { id: *id, header_revision, compacted });
             stream.control.extend(ends);
+            stream.buried.extend(watchers.keys());
             stream.wake.notify_one();
             watchers.into_values().for_each(|slot| self.free_watcher(slot));
         }
@@ -514,11 +533,11 @@ impl Inner {
 fn refusal(stream: &Stream, request: &WatchRequest) -> Option<WatchRefusal> {
     let range = &request.range;
     let is_empty = matches!(&range.end, RangeEnd::Before(end) if *end <= range.start);
-    if is_empty {
-        Some(WatchRefusal::EmptyRange)
-    } else if request.start.is_some_and(|start| start < 0) {
+    if request.start.is_some_and(|start| start < 0) {
         Some(WatchRefusal::NegativeRevision)
-    } else if request.id.is_some_and(|id| stream.watchers.contains_key(&id)) {
+    } else if is_empty {
+        Some(WatchRefusal::EmptyRange)
+    } else if request.id.is_some_and(|id| stream.is_taken(id)) {
         Some(WatchRefusal::DuplicateId)
     } else {
         None

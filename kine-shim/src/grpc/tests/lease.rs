@@ -58,3 +58,22 @@ async fn keep_alives_of_one_stream_are_answered_in_their_order_and_a_dead_lease_
     }
     assert!(answers.message().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn renewals_move_a_lease_back_and_a_new_one_of_the_same_id_has_its_whole_time() {
+    let served = serve().await;
+    let mut lease = LeaseClient::new(served.channel.clone());
+    for id in [1, 2, 3] {
+        lease.lease_grant(grant(id, 100)).await.unwrap();
+    }
+    let renew = |id| tokio_stream::once(pb::LeaseKeepAliveRequest { id });
+    let mut answers = lease.lease_keep_alive(renew(1)).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap().unwrap().ttl, 100);
+    lease.lease_revoke(pb::LeaseRevokeRequest { id: 2 }).await.unwrap();
+    lease.lease_grant(grant(2, 100)).await.unwrap();
+    let listed = lease.lease_leases(pb::LeaseLeasesRequest {}).await.unwrap().into_inner();
+    assert!(listed.leases.iter().map(|lease| lease.id).eq([3, 1, 2]));
+    let request = pb::LeaseTimeToLiveRequest { id: 2, keys: false };
+    let left = lease.lease_time_to_live(request).await.unwrap().into_inner();
+    assert!((50..100).contains(&left.ttl), "whole seconds of a little less than 100, not {}", left.ttl);
+}

@@ -107,6 +107,13 @@ async fn what_cannot_be_watched_is_created_and_canceled_at_once() {
     assert_eq!(refused(&compacted), (true, false, 6));
     let canceled = watching.next().await;
     assert_eq!((canceled.canceled, canceled.watch_id, canceled.compact_revision), (true, 6, 3));
+    // The id stays taken until the client cancels it, and that is answered.
+    assert_eq!(canceled.header.unwrap().revision, 0);
+    assert_eq!(refused(&watching.create(pb::WatchCreateRequest { watch_id: 6, ..all() }).await), (true, true, -1));
+    watching.ask(RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id: 6 })).await;
+    let canceled = watching.next().await;
+    assert_eq!((canceled.canceled, canceled.watch_id, canceled.compact_revision), (true, 6, 0));
+    assert_eq!(refused(&watching.create(pb::WatchCreateRequest { watch_id: 6, ..all() }).await), (true, false, 6));
     let edge = watching.create(pb::WatchCreateRequest { start_revision: 3, watch_id: 7, prev_kv: true, ..all() }).await;
     assert_eq!(refused(&edge), (true, false, 7));
     assert_eq!(texts(&watching.next().await)[0], (0, "a".into(), "2".into(), Some("1".into())));

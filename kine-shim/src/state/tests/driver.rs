@@ -67,16 +67,17 @@ fn some_delete(dice: &mut Dice) -> DeleteRange {
 
 fn some_compare(dice: &mut Dice, naive: &Naive) -> Compare {
     use CompareResult::*;
-    let target = match dice.roll(5) {
+    let target = match dice.roll(6) {
         0 => CompareTarget::Version(dice.roll(4) as i64),
         1 => CompareTarget::Create(dice.roll(naive.revision() as u64 + 1) as i64),
         2 => CompareTarget::Mod(dice.roll(naive.revision() as u64 + 1) as i64),
         3 => CompareTarget::Value(key(&format!("v{}", dice.roll(9)))),
+        4 => CompareTarget::Nothing,
         _ => CompareTarget::Lease(dice.roll(4) as i64),
     };
     let range =
         if dice.chance(80) { KeyRange { start: some_key(dice), end: RangeEnd::Single } } else { some_range(dice) };
-    Compare { range, result: dice.pick(&[Equal, Greater, Less, NotEqual]), target }
+    Compare { range, result: dice.pick(&[Equal, Greater, Less, NotEqual, Anything]), target }
 }
 
 fn some_branch(dice: &mut Dice, naive: &Naive, depth: u64, used: &mut Vec<Key>) -> Vec<TxnOp> {

@@ -46,7 +46,7 @@ fn a_log_loads_to_the_same_state_however_much_of_its_garbage_is_gone() {
 
 #[test]
 fn garbage_is_named_in_log_order_and_the_floor_is_its_end() {
-    let (_, _, outcomes) = drive(8, 120);
+    let (_, _, outcomes) = drive(8, 240);
     let compactions: Vec<_> = outcomes.iter().filter(|applied| !applied.garbage.is_empty()).collect();
     assert!(compactions.len() > 3);
     for applied in compactions {

@@ -49,7 +49,12 @@ impl Naive {
         Step { world: self.world(self.revision()).clone(), before: self.revision(), events: Vec::new() }
     }
 
-    fn end(&mut self, step: Step) {
+    /// Events tell what was there before the revision; a put that creates its key tells nothing.
+    fn end(&mut self, mut step: Step) {
+        for event in &mut step.events {
+            let is_create = !event.is_delete && event.kv.create_revision == event.kv.mod_revision;
+            event.prev = self.world(step.before).get(&event.kv.key).filter(|_| !is_create).cloned();
+        }
         if !step.events.is_empty() {
             self.events.push(RevisionEvents { revision: step.before + 1, events: step.events });
             self.worlds.push(step.world);
@@ -230,12 +235,14 @@ fn holds(world: &World, compare: &Compare) -> bool {
             CompareTarget::Mod(revision) => kv.mod_revision.cmp(revision),
             CompareTarget::Value(value) => kv.value.cmp(value),
             CompareTarget::Lease(lease) => kv.lease.cmp(lease),
+            CompareTarget::Nothing => std::cmp::Ordering::Equal,
         };
         match compare.result {
             CompareResult::Equal => order.is_eq(),
             CompareResult::NotEqual => order.is_ne(),
             CompareResult::Greater => order.is_gt(),
             CompareResult::Less => order.is_lt(),
+            CompareResult::Anything => true,
         }
     })
 }
