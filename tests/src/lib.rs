@@ -3,6 +3,7 @@
 //! runs them.
 
 pub mod cluster;
+pub mod differ;
 pub mod https;
 pub mod kubectl;
 pub mod load;

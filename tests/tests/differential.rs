@@ -1,0 +1,75 @@
+//! What an etcd 3.6 answered to seeded random requests, replayed against the shim on each of its logs: every answer must be the same,
+//! field by field. The recordings were made by `differ record`, one theme and one fresh etcd each; see `tests::differ`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use tests::{
+    differ::{self, player::Player, recording},
+    postgres,
+    process::{Process, eventually, free_port, own_program},
+};
+
+/// Differences shown of one recording.
+const SHOWN: usize = 3;
+
+#[tokio::test]
+async fn answers_are_those_of_an_etcd_in_memory() -> Result<()> {
+    replay(async || Ok("memory:".to_owned())).await
+}
+
+#[tokio::test]
+async fn answers_are_those_of_an_etcd_on_sqlite() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let number = std::cell::Cell::new(0);
+    replay(async || {
+        number.set(number.get() + 1);
+        Ok(format!("sqlite://{}", dir.path().join(format!("{}.db", number.get())).display()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn answers_are_those_of_an_etcd_on_postgres() -> Result<()> {
+    let Some(postgres) = postgres::shared("answers_are_those_of_an_etcd_on_postgres") else { return Ok(()) };
+    replay(async || postgres.database().await).await
+}
+
+/// Each recording against a shim of its own on a fresh store.
+async fn replay(store: impl AsyncFn() -> Result<String>) -> Result<()> {
+    let (mut requests, mut found) = (0, Vec::new());
+    for file in recordings()? {
+        let exchanges = recording::load(&file)?;
+        requests += exchanges.len();
+        let (_shim, url, _dir) = serve(&store().await?).await?;
+        let differences = differ::replay(&exchanges, &url, SHOWN).await?;
+        found.extend(differences.into_iter().map(|difference| format!("{}, {difference}", file.display())));
+    }
+    println!("{requests} requests replayed");
+    ensure!(requests > 0, "there are no recordings");
+    ensure!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+fn recordings() -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("data").read_dir()? {
+        files.push(entry?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "rec"));
+    files.sort();
+    Ok(files)
+}
+
+async fn serve(store: &str) -> Result<(Process, String, tempfile::TempDir)> {
+    let dir = tempfile::tempdir()?;
+    let url = format!("http://127.0.0.1:{}", free_port()?);
+    let args = [format!("--endpoint={store}"), format!("--listen-client-urls={url}"), "--log-level=error".to_owned()];
+    let mut shim = Process::start("shim", &own_program("kine-shim")?, args.to_vec(), dir.path().join("log"))?;
+    let ready = async || Player::connect(&url).await?.ensure_fresh().await;
+    eventually("a fresh shim", Duration::from_secs(60), ready).await.inspect_err(|_| drop(shim.check_alive()))?;
+    Ok((shim, url, dir))
+}
