@@ -61,6 +61,8 @@ struct Watcher {
     filters: Filters,
     /// First revision wanted.
     start: Revision,
+    /// The watermark when it was created: up to here it catches up.
+    created_at: Revision,
     /// First revision that may hold something unread; it stands in its stream's `dirty` queue exactly while this is `Some`.
     dirty: Option<Revision>,
     progress_notify: bool,
@@ -109,6 +111,8 @@ pub(super) struct Reading {
     pub(super) from: Revision,
     /// What comes after this is not read yet, even if it is there.
     pub(super) upto: Revision,
+    /// It reads what was there before it, or fell behind.
+    pub(super) is_catching_up: bool,
     pub(super) source: Source,
 }
 
@@ -405,6 +409,7 @@ impl Inner {
             range: request.range,
             filters: request.filters,
             start,
+            created_at: header_revision,
             dirty: None,
             progress_notify: request.progress_notify,
             quiet: true,
@@ -517,7 +522,9 @@ impl Inner {
         watcher.quiet = false;
         let upto = stream.progress.unwrap_or(self.state.revision());
         let (id, range, filters) = (watcher.id, watcher.range.clone(), watcher.filters);
-        let source = if from < self.ring.start() {
+        let is_behind = from < self.ring.start();
+        let is_catching_up = is_behind || from <= watcher.created_at;
+        let source = if is_behind {
             Source::History(Box::new(self.state.clone()))
         } else {
             let (piece, more) = self.ring.piece(from, upto);
@@ -526,7 +533,7 @@ impl Inner {
             }
             Source::Ring(piece)
         };
-        Step::Read(Box::new(Reading { slot, id, range, filters, from, upto, source }))
+        Step::Read(Box::new(Reading { slot, id, range, filters, from, upto, is_catching_up, source }))
     }
 }
 

@@ -108,16 +108,15 @@ impl WatchStream {
 
 /// Filters what a watcher has not read; `None` when nothing of it is for the client.
 fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
-    let Reading { slot, id, range, filters, from, upto, source } = reading;
-    let (revisions, caught_up_at) = match source {
-        Source::Ring(piece) => (piece, None),
+    let Reading { slot, id, range, filters, from, upto, is_catching_up, source } = reading;
+    let revisions = match source {
+        Source::Ring(piece) => piece,
         Source::History(state) => match state.history(&range, from, MESSAGE_REVISIONS) {
             Ok(mut revisions) => {
-                let next = cut(&mut revisions, upto);
-                if let Some(next) = next {
+                if let Some(next) = cut(&mut revisions, upto) {
                     hub.read_on(stream, slot, id, next);
                 }
-                (revisions, Some(state.revision()))
+                revisions
             }
             Err(Refusal::Compacted) => {
                 hub.compacted(stream, id);
@@ -128,8 +127,8 @@ fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
     };
     let revisions: Vec<_> = revisions.into_iter().filter_map(|events| filter(events, &range, filters)).collect();
     let last = revisions.last()?.revision;
-    // etcd's header: of a live batch the event's revision, of a catch-up batch the current one.
-    Some(WatchMessage::Events { id, header_revision: caught_up_at.unwrap_or(last), revisions })
+    // etcd's header: of a live batch the event's revision, of a catch-up batch the current one; not beyond progress that is still to come.
+    Some(WatchMessage::Events { id, header_revision: if is_catching_up { upto } else { last }, revisions })
 }
 
 /// Shortens a piece of history to one message up to a revision; where to read on, if there may be more.

@@ -84,6 +84,39 @@ async fn history_is_replayed_and_filters_and_prev_kv_are_obeyed() {
     assert_eq!((response.watch_id, response.header.unwrap().revision), (5, 5));
 }
 
+/// What an etcd 3.6.16 answered.
+#[tokio::test]
+async fn the_header_has_the_current_revision_while_catching_up_and_the_events_own_later() {
+    let mut served = serve().await;
+    for key in ["a", "a", "b", "b"] {
+        served.put(key, "1").await;
+    }
+    let mut watching = Watching::open(&served).await;
+    let a = pb::WatchCreateRequest { key: bytes("a"), start_revision: 2, ..Default::default() };
+    assert_eq!(watching.create(a).await.header.unwrap().revision, 5);
+    let response = watching.next().await;
+    assert_eq!((response.events.len(), response.header.unwrap().revision), (2, 5));
+    let live = served.put("a", "2").await;
+    served.put("b", "2").await;
+    let response = watching.next().await;
+    assert_eq!((response.events.len(), response.header.unwrap().revision), (1, live));
+}
+
+/// As with etcd: who has said all that it will say goes on listening.
+#[tokio::test]
+async fn the_stream_outlives_the_end_of_its_requests() {
+    let mut served = serve().await;
+    let mut client = WatchClient::new(served.channel.clone());
+    let create = pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(all())) };
+    let mut responses = client.watch(tokio_stream::once(create)).await.unwrap().into_inner();
+    assert!(responses.message().await.unwrap().unwrap().created);
+    for value in ["1", "2"] {
+        served.put("a", value).await;
+        let response = tokio::time::timeout(Duration::from_secs(10), responses.message()).await;
+        assert_eq!(texts(&response.expect("no event came").unwrap().unwrap()).len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_watched_is_created_and_canceled_at_once() {
     let mut served = serve().await;
