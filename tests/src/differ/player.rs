@@ -143,11 +143,10 @@ impl Player {
             stream.requests.send(step.body.clone()).await.context("the watch stream is closed")?;
         }
         let mut seen = Vec::new();
-        while is_answered {
+        let mut waits = is_answered;
+        while waits {
             let response = stream.next(&mut seen).await?;
-            if response.created || response.canceled {
-                break;
-            }
+            waits = !response.created && !response.canceled;
         }
         Ok(outcome(Ok(seen)))
     }
