@@ -78,6 +78,8 @@ pub struct ShimConfig {
     /// Operations that must wait before they are sent ahead of an answer that is due: few are answered sooner, and cost less, as one
     /// batch behind it (measured with 16 clients: 1.5 times the writes).
     pub ahead_min: usize,
+    /// How long the writers that a batch answered are awaited before the next goes without them.
+    pub gather: Duration,
     /// Operations that may wait; more are answered "too many requests".
     pub mailbox: usize,
     /// Bounds of one batch; a single larger operation still goes alone.
@@ -102,6 +104,7 @@ impl Default for ShimConfig {
             wall_clock: WallClock::default(),
             pipeline_depth: 4,
             ahead_min: 32,
+            gather: Duration::from_millis(4),
             mailbox: 4096,
             batch_entries: 1024,
             batch_bytes: 4 << 20,

@@ -34,6 +34,9 @@ impl Sequencer {
     /// Takes the outcome of the oldest flight.
     pub(super) async fn landed(&mut self, outcome: Outcome) {
         let Some(flight) = self.flights.pop_front() else { return };
+        if self.flights.is_empty() {
+            self.gather.landed(flight.judged(), self.backlog.len());
+        }
         match (flight, outcome) {
             (Flight::Append { next, judged, .. }, Outcome::Append(Ok(Appended::Committed))) => {
                 self.note_contact();

@@ -7,6 +7,7 @@
 //! still the one it was.
 
 mod catch_up;
+mod gather;
 mod landing;
 pub(crate) mod publication;
 pub(crate) mod snapshots;
@@ -37,6 +38,7 @@ use crate::model::{Batch, Error, Head, Op, Position, Refusal, Reply, Revision, T
 use crate::shim::{Counters, IDENTITY_RECORD, ShimConfig};
 use crate::state::{Applied, State};
 use crate::watch::Hub;
+use gather::Gather;
 use publication::Publication;
 use snapshots::Snapshots;
 use trim::{Author, Trims};
@@ -102,6 +104,15 @@ enum Flight {
     Check { head: Head, judged: Vec<Judged> },
 }
 
+impl Flight {
+    /// Operations that wait for its answer.
+    fn judged(&self) -> usize {
+        match self {
+            Self::Append { judged, .. } | Self::Check { judged, .. } => judged.len(),
+        }
+    }
+}
+
 enum Outcome {
     Append(Result<Appended, LogFault>),
     Fence(Result<Fence, LogFault>),
@@ -143,6 +154,7 @@ pub(crate) struct Sequencer {
     compacted_by: Author,
     leases: Leases,
     turn: Turn,
+    gather: Gather,
     /// The database that appends may go to, by the value of its record.
     trusted: Bytes,
 }
@@ -176,6 +188,7 @@ impl Sequencer {
             let has_room =
                 is_open && self.backlog.len() < self.config.batch_entries && self.flights.len() < self.depth();
             let (leaves_room, glance_at) = (self.leaves_room(), self.glance_at());
+            let gathers_until = self.gather.waits(self.backlog.len()).filter(|_| is_idle && !self.backlog.is_empty());
             tokio::select! {
                 biased;
                 Some(outcome) = self.outcomes.next(), if !is_idle => self.landed(outcome).await,
@@ -183,6 +196,7 @@ impl Sequencer {
                     is_open = count > 0;
                     self.backlog.extend(received.drain(..));
                 }
+                () = async { match gathers_until { Some(until) => tokio::time::sleep_until(until).await, None => std::future::pending().await } } => {}
                 view = async { match &mut self.look { Some(look) => look.await, None => std::future::pending().await } } => {
                     self.look = None;
                     self.saw(view).await;
@@ -200,6 +214,7 @@ impl Sequencer {
     /// Judges what waits and sends it, as long as the pipeline has room.
     fn launch(&mut self) {
         while self.may_launch() {
+            self.gather.sent(self.backlog.len());
             let mut draft = self.tip.draft();
             let mut judged = Vec::new();
             while let Some(submission) = self.backlog.pop_front() {
@@ -237,8 +252,13 @@ impl Sequencer {
     }
 
     fn may_launch(&self) -> bool {
-        let waiting = if self.flights.is_empty() { 1 } else { self.config.ahead_min };
-        self.backlog.len() >= waiting && self.flights.len() < self.depth() && !self.leaves_room()
+        let waiting = self.backlog.len();
+        let is_due = if self.flights.is_empty() {
+            waiting > 0 && self.gather.waits(waiting).is_none()
+        } else {
+            waiting >= self.config.ahead_min
+        };
+        is_due && self.flights.len() < self.depth() && !self.leaves_room()
     }
 
     fn send_append(&mut self, batch: Arc<Batch>, next: Box<Next>, judged: Vec<Judged>) {

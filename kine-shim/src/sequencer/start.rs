@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::catch_up::Loaded;
+use super::gather::Gather;
 use super::publication::Publication;
 use super::snapshots::Snapshots;
 use super::trim::{Author, Trims};
@@ -75,6 +76,7 @@ impl Sequencer {
             compacted_by: Author::Us,
             leases,
             turn: Default::default(),
+            gather: Gather::new(config.gather),
             trusted: bytes::Bytes::new(),
             config,
         };

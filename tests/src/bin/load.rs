@@ -1,5 +1,7 @@
 //! The load tool: presses any etcd-compatible server or any Kubernetes API server and prints what it saw.
 
+use std::time::Duration;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +37,9 @@ enum Target {
         /// Only these of put, get, page, count, event
         #[arg(long, value_delimiter = ',')]
         works: Vec<String>,
+        /// Seconds between laying down the keys and reading them, for the database to write them out
+        #[arg(long, default_value_t = 30.0)]
+        rest: f64,
     },
     /// Many watchers: an event delivered is an operation
     Watchers {
@@ -97,8 +102,9 @@ enum Target {
 async fn main() -> anyhow::Result<()> {
     let Arguments { target, clients, seconds, pids } = Arguments::parse();
     match target {
-        Target::Etcd { endpoints, keys, value_bytes, works } => {
-            etcd::run(etcd::Plan { endpoints, pids, clients, seconds, keys, value_bytes, works }).await
+        Target::Etcd { endpoints, keys, value_bytes, works, rest } => {
+            let rest = Duration::from_secs_f64(rest);
+            etcd::run(etcd::Plan { endpoints, pids, clients, seconds, keys, value_bytes, works, rest }).await
         }
         Target::Watchers { endpoint, watchers, prefixes, streams, connections, writers, value_bytes, prev_kv } => {
             watchers::run(watchers::Plan {

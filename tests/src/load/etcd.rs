@@ -29,6 +29,8 @@ pub struct Plan {
     pub keys: usize,
     pub value_bytes: usize,
     pub works: Vec<String>,
+    /// Between laying down the keys and reading them: whoever took more writes before has more to write out.
+    pub rest: Duration,
 }
 
 pub(super) type Kv = KvClient<Channel>;
@@ -49,6 +51,7 @@ pub async fn run(plan: Plan) -> Result<()> {
     let prefix = format!("/load/{seed:08x}/pages/");
     if ["get", "page", "count"].iter().any(|w| wanted(w)) {
         fill(&plan, &prefix).await?;
+        tokio::time::sleep(plan.rest).await;
     }
     if wanted("get") {
         for &clients in &plan.clients {
