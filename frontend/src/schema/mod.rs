@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod kinds;
 pub mod meta;
 pub mod object;
+pub mod plans;
 pub mod scalar;
 pub mod tables;
 pub mod value;

@@ -12,13 +12,12 @@ mod workloads;
 
 pub use pods::container_sums;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::builtin;
 use super::object::{Object, set_in_struct};
+use super::plans::Plans;
 use super::scalar::quantity::Quantity;
-use super::tables::{Field, Kind, Presence, Shape, StructDef, StructRef};
+use super::tables::{Field, Kind, Presence, Shape};
 use super::value::{Struct, Value};
 
 /// One row. `at` is "core.v1.PodSpec": package without "api.", struct.
@@ -40,65 +39,24 @@ enum Default {
 }
 
 /// What is to be done in one struct.
-struct Plan {
+struct Work {
     rules: Vec<&'static Rule>,
-    /// Slots below which something is to be done.
-    visit: Vec<usize>,
     /// Slots of resource lists, which are rounded to milli.
     round: Vec<usize>,
 }
 
-/// By the address of the built-in definition.
-static PLANS: LazyLock<HashMap<usize, Plan>> = LazyLock::new(plans);
-
-fn address(def: &StructDef) -> usize {
-    std::ptr::from_ref(def).addr()
-}
-
-fn plans() -> HashMap<usize, Plan> {
-    let mut structs: HashMap<usize, &StructDef> = HashMap::new();
-    let mut open: Vec<&StructRef> = builtin::KINDS.iter().map(|kind| &kind.root).collect();
-    while let Some(def) = open.pop() {
-        if structs.insert(address(def), def).is_none() {
-            open.extend(def.fields.iter().filter_map(Field::struct_ref));
-        }
-    }
-    let mut found: HashMap<usize, Plan> = HashMap::new();
-    for (at, def) in &structs {
-        let package = def.package.strip_prefix("api.").unwrap_or(&def.package);
-        let is_for = |rule: &&Rule| {
-            rule.at.strip_suffix(&*def.name).and_then(|rest| rest.strip_suffix('.')).is_some_and(|rest| rest == package)
-        };
-        let rules = rules::RULES.iter().filter(is_for).collect();
+static PLANS: LazyLock<Plans<Work>> = LazyLock::new(|| {
+    Plans::new(|def, name| {
+        let rules: Vec<_> = rules::RULES.iter().filter(|rule| rule.at == name).collect();
         // Groups without defaults of their own do not round.
-        let rounds = package == "core.v1";
-        let resources =
+        let rounds = name.starts_with("core.v1.");
+        let is_resources =
             |field: &Field| rounds && field.kind == Kind::Quantity && field.go_type.ends_with("ResourceList");
-        let round = (0..def.fields.len()).filter(|slot| resources(&def.fields[*slot])).collect();
-        found.insert(*at, Plan { rules, round, visit: Vec::new() });
-    }
-    // Which structs have something below them: repeated until nothing is added, since types may contain themselves.
-    let mut busy: HashSet<usize> =
-        found.iter().filter(|(_, plan)| !plan.rules.is_empty() || !plan.round.is_empty()).map(|(at, _)| *at).collect();
-    loop {
-        let before = busy.len();
-        for (at, def) in &structs {
-            if def.fields.iter().filter_map(Field::struct_ref).any(|inner| busy.contains(&address(inner))) {
-                busy.insert(*at);
-            }
-        }
-        if busy.len() == before {
-            break;
-        }
-    }
-    for (at, plan) in &mut found {
-        let fields = structs[at].fields.iter().enumerate();
-        let below = |field: &Field| field.struct_ref().is_some_and(|inner| busy.contains(&address(inner)));
-        plan.visit = fields.filter(|(_, field)| below(field)).map(|(slot, _)| slot).collect();
-    }
-    found.retain(|at, _| busy.contains(at));
-    found
-}
+        let round: Vec<_> = (0..def.fields.len()).filter(|slot| is_resources(&def.fields[*slot])).collect();
+        let is_any = !rules.is_empty() || !round.is_empty();
+        (Work { rules, round }, is_any)
+    })
+});
 
 /// Fills in defaults in place.
 pub fn apply_defaults(object: &mut Object) {
@@ -106,8 +64,8 @@ pub fn apply_defaults(object: &mut Object) {
 }
 
 fn visit(target: &mut Struct) {
-    let Some(plan) = PLANS.get(&address(target.def())) else { return };
-    for rule in &plan.rules {
+    let Some(plan) = PLANS.of(target.def()) else { return };
+    for rule in &plan.work.rules {
         if let Some(function) = rule.function {
             function(target);
         }
@@ -119,7 +77,7 @@ fn visit(target: &mut Struct) {
     for slot in &plan.visit {
         visit_field(&def.fields[*slot], &mut slots[*slot]);
     }
-    for slot in &plan.round {
+    for slot in &plan.work.round {
         if let Some(Value::Map(map)) = &mut slots[*slot] {
             map.iter_mut().for_each(|(_, value)| round_to_milli(value));
         }
