@@ -26,6 +26,14 @@ impl Position {
     }
 }
 
+/// One grant of a lease: its id, which may be granted anew once the lease is gone, and the batch that granted it. Two grants of one id in
+/// one batch need not be told apart: nobody ever sees the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Grant {
+    pub id: LeaseId,
+    pub at: Position,
+}
+
 /// A batch's identity: random, made by its writer. The nil id stands before the first batch.
 pub type BatchId = uuid::Uuid;
 
@@ -376,10 +384,12 @@ pub enum Op {
         id: LeaseId,
         ttl: i64,
     },
-    /// Deletes every attached key in one revision. Also how an expired lease ends.
+    /// Deletes every attached key in one revision.
     LeaseRevoke {
         id: LeaseId,
     },
+    /// The same of a lease whose time is over; one of that id that was granted later lives on.
+    LeaseExpire(Grant),
     /// Sets (or with an empty value removes) a record such as an alarm.
     Record {
         key: Key,

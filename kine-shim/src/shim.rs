@@ -256,7 +256,7 @@ impl Shim {
             published: published.clone(),
             mailbox: mailbox.clone(),
             counters: counters.clone(),
-            watched: leases.watched(),
+            leases: leases.clone(),
         };
         tasks.spawn(stopping(stop.clone(), keeper.run()));
         tasks.spawn(stopping(stop.clone(), leases.clone().run(log.clone())));
@@ -291,9 +291,6 @@ impl Shim {
     /// with the reply. Once the future was polled to its end or to its first wait the operation goes its way, whether or not anybody
     /// waits.
     pub async fn write_as(&self, op: Op, caller: Caller) -> Result<(Revision, Reply), Error> {
-        if let Op::LeaseGrant { id, .. } = op {
-            self.forget_mark(id).await?;
-        }
         let (reply, answer) = oneshot::channel();
         let submission = Submission { op, caller, reply, arrived: Instant::now() };
         self.0.mailbox.try_send(submission).map_err(|refused| match refused {
@@ -355,25 +352,35 @@ impl Shim {
     /// The TTL again in full, in seconds; 0 when the lease is gone, which an expiring one is waited for to be. Dropping the future
     /// leaves open whether the renewal counts.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, Fault> {
-        if self.snapshot().lease(id).is_none() && self.read(Consistency::Linearizable).await?.lease(id).is_none() {
-            return Ok(0);
-        }
-        let renewed = tokio::time::timeout(self.0.config.patience, self.0.leases.renew(id)).await;
-        let renewed =
-            renewed.unwrap_or_else(|_| Err(Fault::OutcomeUnknown("the renewal was not confirmed in time".into())))?;
-        // Not at the same time: a renewal may come so late that the lease's mark is already forgotten, and counts then for nothing.
-        let Some(lease) = self.read(Consistency::Linearizable).await?.lease(id) else {
-            // A renewal that came after the end left a row that nobody needs; if it stays, it only takes its space.
-            let _ = self.0.log.forget_leases(&[id]).await;
-            return Ok(0);
-        };
-        if renewed {
-            return Ok(lease.ttl);
-        }
-        let is_gone = self.0.published.wait_for(|published| published.state.lease(id).is_none());
-        match tokio::time::timeout(self.0.config.patience, is_gone).await {
-            Ok(_) => Ok(0),
-            Err(_) => Err(Fault::NotApplied("the lease is expiring".into())),
+        loop {
+            let known = self.snapshot().lease(id);
+            let Some(lease) = (match known {
+                Some(lease) => Some(lease),
+                None => self.read(Consistency::Linearizable).await?.lease(id),
+            }) else {
+                return Ok(0);
+            };
+            let renewed = tokio::time::timeout(self.0.config.patience, self.0.leases.renew(lease.grant())).await;
+            let renewed = renewed
+                .unwrap_or_else(|_| Err(Fault::OutcomeUnknown("the renewal was not confirmed in time".into())))?;
+            // Not at the same time: a renewal may come after the end of the lease, and counts then for nothing.
+            let now = self.read(Consistency::Linearizable).await?.lease(id);
+            if now != Some(lease) {
+                // It left a row that nobody needs; if that stays, it only takes its space.
+                let _ = self.0.log.forget_leases(&[lease.grant()]).await;
+                match now {
+                    Some(_) => continue,
+                    None => return Ok(0),
+                }
+            }
+            if renewed {
+                return Ok(lease.ttl);
+            }
+            let is_gone = self.0.published.wait_for(|published| published.state.lease(id) != Some(lease));
+            return match tokio::time::timeout(self.0.config.patience, is_gone).await {
+                Ok(_) => Ok(0),
+                Err(_) => Err(Fault::NotApplied("the lease is expiring".into())),
+            };
         }
     }
 
@@ -381,7 +388,7 @@ impl Shim {
     pub async fn lease_time_to_live(&self, id: LeaseId, keys: bool) -> Result<Option<LeaseTtl>, Fault> {
         let state = self.read(Consistency::Linearizable).await?;
         let Some(lease) = state.lease(id) else { return Ok(None) };
-        let clock = tokio::time::timeout(self.0.config.patience, self.0.leases.clock(id)).await;
+        let clock = tokio::time::timeout(self.0.config.patience, self.0.leases.clock(lease.grant())).await;
         let clock = clock.map_err(|_| Fault::NotApplied("the database did not answer in time".into()))??;
         let age = self.0.leases.age(id, &clock);
         let left = Duration::from_secs(u64::try_from(lease.ttl).unwrap_or(0)).saturating_sub(age);
@@ -389,23 +396,6 @@ impl Shim {
         let remaining = if clock.expiring { 0 } else { i64::try_from(left.as_secs()).unwrap_or(lease.ttl) };
         let keys = if keys { state.lease_keys(id) } else { Vec::new() };
         Ok(Some(LeaseTtl { granted: lease.ttl, remaining, keys }))
-    }
-
-    /// A lease of that id may have expired and left its mark; a new one must not inherit it.
-    async fn forget_mark(&self, id: LeaseId) -> Result<(), Fault> {
-        if self.snapshot().lease(id).is_some() {
-            return Ok(());
-        }
-        let cleanup = async {
-            let is_marked = self.0.leases.clock(id).await?.expiring;
-            if is_marked && self.0.fences.pass().await.is_ok_and(|state| state.lease(id).is_none()) {
-                self.0.log.forget_leases(&[id]).await.map_err(|fault| Fault::NotApplied(fault.to_string()))?;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(self.0.config.patience, cleanup)
-            .await
-            .map_err(|_| Fault::NotApplied("the database did not answer in time".into()))?
     }
 
     /// All leases of the state, the one that would end first coming first.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kine_shim::log::{Appended, Endpoint, FenceMode, Identity, Log, LogFault, Options, open};
-use kine_shim::model::{Batch, Entry, EntryKind, Head, Position};
+use kine_shim::model::{Batch, Entry, EntryKind, Grant, Head, Position};
 use tests::pki::{self, Leaf};
 use tests::postgres::{Disk, Postgres, execute, shared};
 use tokio::time::timeout;
@@ -316,17 +316,18 @@ async fn only_the_trusted_server_is_written_to() {
         let identity = log.fence(Position(0)).await.expect("fence").identity;
         let other = Identity { timeline: identity.timeline + 1, ..identity.clone() };
         let first = batch(head);
+        let lease = Grant { id: 1, at: first.position };
         log.trust(&other);
         let refused = log.append(&first).await;
         assert!(matches!(&refused, Err(LogFault::NotApplied(text)) if text.contains("is trusted")), "{refused:?}");
         assert!(log.trim(Position(1), &[]).await.is_err());
-        assert!(log.mark_expiring(&[(1, 0)]).await.is_err());
+        assert!(log.mark_expiring(&[(lease, 0)]).await.is_err());
         let fence = log.fence(head.position).await.expect("fence");
         assert_eq!((fence.head, fence.trimmed), (head, Position(0)), "nothing happened");
 
         log.trust(&identity);
         assert_eq!(log.append(&first).await, Ok(Appended::Committed));
-        assert_eq!(log.mark_expiring(&[(first.position.0 as i64, 0)]).await, Ok(vec![true]));
+        assert_eq!(log.mark_expiring(&[(lease, 0)]).await, Ok(vec![true]));
         head = first.head();
         assert!(execute(&url, "SELECT kine_shim.must_be(1)").await.is_err(), "no server runs since 1970");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, memory::MemoryLog, open};
-use kine_shim::model::{Batch, BatchId, Entry, EntryKind, Head, LeaseId, Position};
+use kine_shim::model::{Batch, BatchId, Entry, EntryKind, Grant, Head, LeaseId, Position};
 use uuid::Uuid;
 
 fn entry(key: impl Into<Bytes>, value: impl Into<Bytes>, revision: i64, sub_revision: u32) -> Entry {
@@ -212,33 +212,49 @@ async fn an_incarnation_is_counted(log: Arc<dyn Log>) {
     assert_eq!((before.system, before.timeline), (after.system, after.timeline));
 }
 
+fn grants<const N: usize>(ids: [LeaseId; N]) -> [Grant; N] {
+    ids.map(|id| Grant { id, at: Position(3) })
+}
+
+async fn clocks<const N: usize>(log: &dyn Log, leases: [Grant; N]) -> Vec<(i64, bool, bool)> {
+    let clocks = log.lease_clocks(&leases).await.expect("clocks");
+    clocks.iter().map(|clock| (clock.renewals, clock.expiring, clock.age.is_some())).collect()
+}
+
 async fn a_lease_expires_only_if_nobody_renewed_it(log: Arc<dyn Log>) {
-    let clocks = |ids: &'static [LeaseId]| {
-        let log = log.clone();
-        async move {
-            let clocks = log.lease_clocks(ids).await.expect("clocks");
-            clocks.iter().map(|clock| (clock.renewals, clock.expiring, clock.age.is_some())).collect::<Vec<_>>()
-        }
-    };
-    assert_eq!(clocks(&[1, 2]).await, [(0, false, false), (0, false, false)]);
-    assert_eq!(log.renew(&[1, i64::MAX, 1]).await, Ok(vec![true, true, true]));
-    assert_eq!(log.renew(&[1]).await, Ok(vec![true]));
-    assert_eq!(clocks(&[1, 2]).await, [(2, false, true), (0, false, false)]);
+    let [one, two, three, many] = grants([1, 2, 3, i64::MAX]);
+    assert_eq!(clocks(&*log, [one, two]).await, [(0, false, false), (0, false, false)]);
+    assert_eq!(log.renew(&[one, many, one]).await, Ok(vec![true, true, true]));
+    assert_eq!(log.renew(&[one]).await, Ok(vec![true]));
+    assert_eq!(clocks(&*log, [one, two]).await, [(2, false, true), (0, false, false)]);
 
     // Stale sightings mark nothing; an absent row was renewed 0 times.
-    assert_eq!(log.mark_expiring(&[(1, 1), (2, 5), (3, 0)]).await, Ok(vec![false, false, true]));
-    assert_eq!(log.mark_expiring(&[(1, 0)]).await, Ok(vec![false]));
+    assert_eq!(log.mark_expiring(&[(one, 1), (two, 5), (three, 0)]).await, Ok(vec![false, false, true]));
+    assert_eq!(log.mark_expiring(&[(one, 0)]).await, Ok(vec![false]));
     assert_eq!(
-        log.mark_expiring(&[(1, 2), (3, 9)]).await,
+        log.mark_expiring(&[(one, 2), (three, 9)]).await,
         Ok(vec![true, false]),
         "one marks it, the others are told no"
     );
-    assert_eq!(log.renew(&[3, 1, 2]).await, Ok(vec![false, false, true]));
-    assert_eq!(clocks(&[1, 2, 3]).await, [(2, true, true), (1, false, true), (0, true, true)]);
+    assert_eq!(log.renew(&[three, one, two]).await, Ok(vec![false, false, true]));
+    assert_eq!(clocks(&*log, [one, two, three]).await, [(2, true, true), (1, false, true), (0, true, true)]);
 
-    log.forget_leases(&[1, 3, 99]).await.expect("forget");
-    assert_eq!(clocks(&[1, 3]).await, [(0, false, false), (0, false, false)]);
+    log.forget_leases(&grants([1, 3, 99])).await.expect("forget");
+    assert_eq!(clocks(&*log, [one, three]).await, [(0, false, false), (0, false, false)]);
     assert_eq!(log.renew(&[]).await, Ok(vec![]));
+    log.forget_leases(&[]).await.expect("forget");
+}
+
+/// Renewals, marks and their removal that come late for an earlier grant of an id.
+async fn what_is_late_for_an_earlier_grant_leaves_a_later_one_alone(log: Arc<dyn Log>) {
+    let [older] = grants([7]);
+    let newer = Grant { at: Position(9), ..older };
+    assert_eq!(log.renew(&[newer, older, newer]).await, Ok(vec![true, true, true]));
+    assert_eq!(log.mark_expiring(&[(older, 1)]).await, Ok(vec![true]));
+    assert_eq!(log.renew(&[older, newer]).await, Ok(vec![false, true]));
+    assert_eq!(clocks(&*log, [older, newer]).await, [(1, true, true), (2, false, true)]);
+    log.forget_leases(&[older]).await.expect("forget");
+    assert_eq!(clocks(&*log, [older, newer]).await, [(0, false, false), (2, false, true)]);
 }
 
 async fn sizes_are_told_and_space_is_reclaimed(log: Arc<dyn Log>) {
@@ -315,6 +331,7 @@ cases![
     many_rows_are_trimmed,
     an_incarnation_is_counted,
     a_lease_expires_only_if_nobody_renewed_it,
+    what_is_late_for_an_earlier_grant_leaves_a_later_one_alone,
     sizes_are_told_and_space_is_reclaimed,
     racing_appenders_never_share_a_position,
 ];

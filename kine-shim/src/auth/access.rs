@@ -105,7 +105,7 @@ impl Access<'_> {
             Op::Txn(txn) => self.txn(txn),
             Op::LeaseGrant { .. } => self.known(),
             Op::LeaseRevoke { id } => self.known().and_then(|()| self.lease_writes(*id)),
-            Op::Compact { .. } | Op::Record { .. } | Op::Auth(_) => self.admin(),
+            Op::LeaseExpire(_) | Op::Compact { .. } | Op::Record { .. } | Op::Auth(_) => self.admin(),
         }
     }
 

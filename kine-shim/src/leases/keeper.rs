@@ -2,18 +2,17 @@
 //! monotonic time without interruption; then the database marks it, which conflicts with renewals, and only then is it revoked. Every
 //! shim keeps every lease; a mark whose maker died is finished by any other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::Watched;
+use super::{Leases, Watched};
 use crate::auth::Caller;
 use crate::log::{LeaseClock, Log, LogFault};
-use crate::model::{Error, LeaseId, Op, Refusal};
+use crate::model::{Error, Grant, Op, Refusal};
 use crate::sequencer::publication::Publication;
 use crate::sequencer::{BrokenRule, Submission};
 use crate::shim::{Counters, ShimConfig};
@@ -32,12 +31,8 @@ pub(crate) struct Keeper {
     pub(crate) published: Publication,
     pub(crate) mailbox: mpsc::Sender<Submission>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) watched: WatchedLeases,
+    pub(crate) leases: Leases,
 }
-
-/// Shared with whoever shows what is left of a lease's time.
-#[derive(Clone)]
-pub(crate) struct WatchedLeases(pub(super) Arc<Mutex<HashMap<LeaseId, Watched>>>);
 
 /// What the keeper knows besides: a tick costs what has changed and what is due, however many leases there are.
 #[derive(Default)]
@@ -45,7 +40,7 @@ struct Schedule {
     /// The leases that `watched` follows.
     known: LeaseSet,
     /// Every one of them, by its next check.
-    due: BTreeSet<(Instant, LeaseId)>,
+    due: BTreeSet<(Instant, Grant)>,
     epoch: u64,
 }
 
@@ -69,7 +64,7 @@ impl Keeper {
     }
 
     fn restart(&self, schedule: &mut Schedule) {
-        self.watched.0.lock().clear();
+        self.leases.watched.lock().clear();
         *schedule = Schedule { epoch: schedule.epoch, ..Schedule::default() };
     }
 
@@ -85,53 +80,70 @@ impl Keeper {
         }
         self.follow(schedule, leases, now);
         loop {
-            let mut ids: Vec<LeaseId> = Vec::new();
-            while ids.len() < LEASES_AT_ONCE
-                && let Some((at, id)) = schedule.due.first().copied().filter(|(at, _)| *at <= now)
+            self.forget().await?;
+            let mut due: Vec<Grant> = Vec::new();
+            while due.len() < LEASES_AT_ONCE
+                && let Some((at, lease)) = schedule.due.first().copied().filter(|(at, _)| *at <= now)
             {
-                schedule.due.remove(&(at, id));
-                ids.push(id);
+                schedule.due.remove(&(at, lease));
+                due.push(lease);
             }
-            if ids.is_empty() {
+            if due.is_empty() {
                 return Ok(());
             }
-            ids.sort_unstable();
-            self.check(schedule, &ids).await?;
+            due.sort_unstable();
+            self.check(schedule, &due).await?;
+        }
+    }
+
+    /// Drops the rows of leases that ended. Whoever ended them, and however short they were, every shim hears of it.
+    async fn forget(&self) -> Result<(), LogFault> {
+        loop {
+            let ended: Vec<Grant> = {
+                let mut ended = self.leases.ended.lock();
+                let rest = ended.len().saturating_sub(LEASES_AT_ONCE);
+                ended.drain(rest..).collect()
+            };
+            if ended.is_empty() {
+                return Ok(());
+            }
+            self.log.forget_leases(&ended).await?;
         }
     }
 
     /// Takes in which leases came and went.
     fn follow(&self, schedule: &mut Schedule, leases: LeaseSet, now: Instant) {
-        let mut watched = self.watched.0.lock();
+        let mut watched = self.leases.watched.lock();
         for (id, lease) in leases.changes_since(&schedule.known) {
             if let Some(ended) = watched.remove(&id) {
-                schedule.due.remove(&(ended.next_check, id));
+                schedule.due.remove(&(ended.next_check, ended.grant));
             }
             if let Some(lease) = lease {
-                let next_check = now + period(lease.ttl);
-                schedule.due.insert((next_check, id));
-                watched.insert(id, Watched { ttl: lease.ttl, renewals: 0, since: now, marked: None, next_check });
+                let (grant, next_check) = (lease.grant(), now + period(lease.ttl));
+                schedule.due.insert((next_check, grant));
+                watched
+                    .insert(id, Watched { grant, ttl: lease.ttl, renewals: 0, since: now, marked: None, next_check });
             }
         }
         schedule.known = leases;
     }
 
     /// Leases that are not in `due` now; they are put there again.
-    async fn check(&self, schedule: &mut Schedule, ids: &[LeaseId]) -> Result<(), LogFault> {
+    async fn check(&self, schedule: &mut Schedule, leases: &[Grant]) -> Result<(), LogFault> {
         let asked = Instant::now();
-        let clocks = self.log.lease_clocks(ids).await?;
+        let clocks = self.log.lease_clocks(leases).await?;
         let answered = Instant::now();
         let (mut over, mut abandoned) = (Vec::new(), Vec::new());
         {
-            let mut watched = self.watched.0.lock();
-            for (id, clock) in ids.iter().zip(clocks) {
-                let Some(lease) = watched.get_mut(id) else { continue };
+            let mut watched = self.leases.watched.lock();
+            for (grant, clock) in leases.iter().zip(clocks) {
+                let Some(lease) = watched.get_mut(&grant.id) else { continue };
                 match lease.look(clock, asked, answered) {
                     Verdict::Lives => {}
-                    Verdict::IsOver => over.push((*id, clock.renewals)),
-                    Verdict::Abandoned => abandoned.push(*id),
+                    Verdict::IsOver => over.push((*grant, clock.renewals)),
+                    Verdict::Abandoned => abandoned.push(*grant),
                 }
-                schedule.due.insert((lease.next_check, *id));
+                schedule.due.insert((lease.next_check, *grant));
             }
         }
         if self.published.epoch() != schedule.epoch {
@@ -145,30 +157,28 @@ impl Keeper {
                 // Of all shims one is told yes and revokes; whoever hears no looks again.
                 false => self.log.mark_expiring(&over).await?,
             };
-            marked.extend(over.iter().zip(ended).filter(|(_, ended)| *ended).map(|((id, _), _)| *id));
+            marked.extend(over.iter().zip(ended).filter(|(_, ended)| *ended).map(|((grant, _), _)| *grant));
         }
         self.end(marked).await
     }
 
     /// Revokes marked leases. Where that fails the mark stays, and the next check tries again.
-    async fn end(&self, marked: Vec<LeaseId>) -> Result<(), LogFault> {
+    async fn end(&self, marked: Vec<Grant>) -> Result<(), LogFault> {
         let mut answers = Vec::new();
-        for id in marked {
+        for grant in marked {
             let (reply, answer) = oneshot::channel();
-            let (op, caller) = (Op::LeaseRevoke { id }, Caller::Shim);
+            let (op, caller) = (Op::LeaseExpire(grant), Caller::Shim);
             let submission = Submission { op, caller, reply, arrived: Instant::now() };
             if self.mailbox.try_send(submission).is_ok() {
-                answers.push((id, answer));
+                answers.push((grant, answer));
             }
         }
         let mut gone = Vec::new();
-        for (id, answer) in answers {
+        for (grant, answer) in answers {
             match tokio::time::timeout(self.config.patience, answer).await {
-                Ok(Ok(Ok(_))) => {
-                    Counters::add(&self.counters.leases_expired, 1);
-                    gone.push(id);
-                }
-                Ok(Ok(Err(Error::Refused(Refusal::LeaseNotFound)))) => gone.push(id),
+                Ok(Ok(Ok(_))) => Counters::add(&self.counters.leases_expired, 1),
+                // The mark came later than the end.
+                Ok(Ok(Err(Error::Refused(Refusal::LeaseNotFound)))) => gone.push(grant),
                 _ => {}
             }
         }

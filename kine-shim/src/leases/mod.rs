@@ -3,6 +3,9 @@
 
 mod keeper;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +16,21 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::log::{LeaseClock, Log, LogFault};
-use crate::model::{Fault, LeaseId};
+use crate::model::{Fault, Grant, LeaseId};
 use crate::state::State;
 
-pub(crate) use keeper::{Keeper, WatchedLeases};
+pub(crate) use keeper::Keeper;
 
 /// Questions of one kind that may wait for their turn; more are refused.
 const WAITING_MAX: usize = 65_536;
 const ASKED_AT_ONCE: usize = 4_096;
+/// Ended leases whose rows the keeper has not dropped yet; those of more stay, and take their space.
+const ENDED_MAX: usize = 65_536;
 
 /// What this shim has seen of a lease's renewals.
 #[derive(Clone, Copy, Debug)]
 struct Watched {
+    grant: Grant,
     /// Seconds.
     ttl: i64,
     renewals: i64,
@@ -35,7 +41,7 @@ struct Watched {
     next_check: Instant,
 }
 
-/// The handle; clones share one. Expiry goes by `watched` alone; `heard`, when a grant was applied or a renewal counted here, is more
+/// The handle; clones share one. Expiry goes by `watched` alone, which the keeper writes; `heard`, when a grant was applied or a renewal counted here, is more
 /// precise and for display.
 #[derive(Clone, Default)]
 pub(crate) struct Leases {
@@ -43,35 +49,42 @@ pub(crate) struct Leases {
     clocks: Questions<LeaseClock>,
     watched: Arc<Mutex<HashMap<LeaseId, Watched>>>,
     heard: Arc<Mutex<HashMap<LeaseId, Instant>>>,
+    /// Whose renewals the log need not keep.
+    ended: Arc<Mutex<Vec<Grant>>>,
 }
 
 impl Leases {
     /// Counts one renewal; false when the lease is about to expire. Dropping the future leaves open whether it was counted.
-    pub(crate) async fn renew(&self, id: LeaseId) -> Result<bool, Fault> {
-        let renewed = self.renewals.ask(id).await?;
-        if renewed && let Some(heard) = self.heard.lock().get_mut(&id) {
+    pub(crate) async fn renew(&self, lease: Grant) -> Result<bool, Fault> {
+        let renewed = self.renewals.ask(lease).await?;
+        if renewed && let Some(heard) = self.heard.lock().get_mut(&lease.id) {
             *heard = Instant::now();
         }
         Ok(renewed)
     }
 
-    /// A grant was applied: a time begins, whatever a former lease of that id has left in the log.
+    /// A grant was applied: a time begins.
     pub(crate) fn granted(&self, id: LeaseId) {
         self.heard.lock().insert(id, Instant::now());
     }
 
-    pub(crate) fn revoked(&self, id: LeaseId) {
-        self.heard.lock().remove(&id);
+    pub(crate) fn ended(&self, lease: Grant) {
+        self.heard.lock().remove(&lease.id);
+        let mut ended = self.ended.lock();
+        if ended.len() < ENDED_MAX {
+            ended.push(lease);
+        }
     }
 
     /// Other leases may be there now.
     pub(crate) fn replaced(&self) {
         self.heard.lock().clear();
+        self.ended.lock().clear();
     }
 
     /// What the log knows of the lease's renewals. Dropping the future loses nothing.
-    pub(crate) async fn clock(&self, id: LeaseId) -> Result<LeaseClock, Fault> {
-        self.clocks.ask(id).await
+    pub(crate) async fn clock(&self, lease: Grant) -> Result<LeaseClock, Fault> {
+        self.clocks.ask(lease).await
     }
 
     /// Since the grant or the last renewal anybody knows of: the log by its clock, or this shim.
@@ -96,28 +109,23 @@ impl Leases {
         leases.into_iter().map(|lease| lease.id).collect()
     }
 
-    /// What the keeper writes, and what is read of it here.
-    pub(crate) fn watched(&self) -> WatchedLeases {
-        WatchedLeases(self.watched.clone())
-    }
-
     /// Carries questions to the log until the future is dropped.
     pub(crate) async fn run(self, log: Arc<dyn Log>) {
         tokio::join!(self.renewals.carry(&*log, renew), self.clocks.carry(&*log, look));
     }
 }
 
-type Ask<A> = for<'a> fn(&'a dyn Log, &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<A>, LogFault>>;
+type Ask<A> = for<'a> fn(&'a dyn Log, &'a [Grant]) -> BoxFuture<'a, Result<Vec<A>, LogFault>>;
 
-fn renew<'a>(log: &'a dyn Log, ids: &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<bool>, LogFault>> {
-    log.renew(ids)
+fn renew<'a>(log: &'a dyn Log, leases: &'a [Grant]) -> BoxFuture<'a, Result<Vec<bool>, LogFault>> {
+    log.renew(leases)
 }
 
-fn look<'a>(log: &'a dyn Log, ids: &'a [LeaseId]) -> BoxFuture<'a, Result<Vec<LeaseClock>, LogFault>> {
-    log.lease_clocks(ids)
+fn look<'a>(log: &'a dyn Log, leases: &'a [Grant]) -> BoxFuture<'a, Result<Vec<LeaseClock>, LogFault>> {
+    log.lease_clocks(leases)
 }
 
-type Question<A> = (LeaseId, oneshot::Sender<Result<A, Fault>>);
+type Question<A> = (Grant, oneshot::Sender<Result<A, Fault>>);
 
 /// Questions about one lease each, which go to the log together: what waits while one batch is on its way makes up the next.
 struct Questions<A> {
@@ -138,20 +146,20 @@ impl<A> Default for Questions<A> {
 }
 
 impl<A: Copy + Default> Questions<A> {
-    async fn ask(&self, id: LeaseId) -> Result<A, Fault> {
+    async fn ask(&self, lease: Grant) -> Result<A, Fault> {
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = self.waiting.lock();
             if waiting.len() >= WAITING_MAX {
                 return Err(Fault::Overloaded);
             }
-            waiting.push((id, reply));
+            waiting.push((lease, reply));
         }
         self.arrived.notify_one();
         answer.await.map_err(|_| Fault::Stopping)?
     }
 
-    /// `ask` gets ids in ascending order, each once, and answers each.
+    /// `ask` gets leases in ascending order, each once, and answers each.
     async fn carry(&self, log: &dyn Log, ask: Ask<A>) {
         loop {
             self.arrived.notified().await;
@@ -165,22 +173,28 @@ impl<A: Copy + Default> Questions<A> {
                     break;
                 }
                 batch.retain(|(_, reply)| !reply.is_closed());
-                let mut ids: Vec<LeaseId> = batch.iter().map(|(id, _)| *id).collect();
-                ids.sort_unstable();
-                ids.dedup();
-                let answers = ask(log, &ids).await;
-                for (id, reply) in batch {
+                let mut leases: Vec<Grant> = batch.iter().map(|(lease, _)| *lease).collect();
+                leases.sort_unstable();
+                leases.dedup();
+                let answers = ask(log, &leases).await;
+                for (lease, reply) in batch {
                     // Whoever no longer waits does not need the answer.
-                    let _ = reply.send(answer_to(id, &ids, &answers));
+                    let _ = reply.send(answer_to(lease, &leases, &answers));
                 }
             }
         }
     }
 }
 
-fn answer_to<A: Copy + Default>(id: LeaseId, ids: &[LeaseId], answers: &Result<Vec<A>, LogFault>) -> Result<A, Fault> {
+fn answer_to<A: Copy + Default>(
+    lease: Grant,
+    leases: &[Grant],
+    answers: &Result<Vec<A>, LogFault>,
+) -> Result<A, Fault> {
     match answers {
-        Ok(answers) => Ok(ids.binary_search(&id).ok().and_then(|at| answers.get(at)).copied().unwrap_or_default()),
+        Ok(answers) => {
+            Ok(leases.binary_search(&lease).ok().and_then(|at| answers.get(at)).copied().unwrap_or_default())
+        }
         Err(LogFault::NotApplied(reason)) => Err(Fault::NotApplied(reason.clone())),
         Err(fault) => Err(Fault::OutcomeUnknown(fault.to_string())),
     }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::LeaseClock;
-use crate::model::LeaseId;
+use crate::model::Grant;
 
 #[derive(Default)]
-pub(super) struct Clocks(BTreeMap<LeaseId, Clock>);
+pub(super) struct Clocks(BTreeMap<Grant, Clock>);
 
 struct Clock {
     renewals: i64,
@@ -17,32 +17,32 @@ struct Clock {
 }
 
 impl Clocks {
-    pub(super) fn renew(&mut self, ids: &[LeaseId]) -> Vec<bool> {
+    pub(super) fn renew(&mut self, leases: &[Grant]) -> Vec<bool> {
         let now = Instant::now();
         let mut counted = BTreeSet::new();
-        let mut renew = |id: LeaseId| {
-            let clock = self.0.entry(id).or_insert(Clock { renewals: 0, expiring: false, at: now });
-            if !clock.expiring && counted.insert(id) {
+        let mut renew = |lease: Grant| {
+            let clock = self.0.entry(lease).or_insert(Clock { renewals: 0, expiring: false, at: now });
+            if !clock.expiring && counted.insert(lease) {
                 clock.renewals += 1;
                 clock.at = now;
             }
             !clock.expiring
         };
-        ids.iter().map(|id| renew(*id)).collect()
+        leases.iter().map(|lease| renew(*lease)).collect()
     }
 
-    pub(super) fn get(&self, ids: &[LeaseId]) -> Vec<LeaseClock> {
+    pub(super) fn get(&self, leases: &[Grant]) -> Vec<LeaseClock> {
         let shown = |clock: &Clock| LeaseClock {
             renewals: clock.renewals,
             expiring: clock.expiring,
             age: Some(clock.at.elapsed()),
         };
-        ids.iter().map(|id| self.0.get(id).map(shown).unwrap_or_default()).collect()
+        leases.iter().map(|lease| self.0.get(lease).map(shown).unwrap_or_default()).collect()
     }
 
-    pub(super) fn mark_expiring(&mut self, seen: &[(LeaseId, i64)]) -> Vec<bool> {
+    pub(super) fn mark_expiring(&mut self, seen: &[(Grant, i64)]) -> Vec<bool> {
         let now = Instant::now();
-        let mut mark = |id: LeaseId, seen: i64| match self.0.get_mut(&id) {
+        let mut mark = |lease: Grant, seen: i64| match self.0.get_mut(&lease) {
             Some(clock) if !clock.expiring && clock.renewals == seen => {
                 clock.expiring = true;
                 clock.at = now;
@@ -50,17 +50,17 @@ impl Clocks {
             }
             Some(_) => false,
             None if seen == 0 => {
-                self.0.insert(id, Clock { renewals: 0, expiring: true, at: now });
+                self.0.insert(lease, Clock { renewals: 0, expiring: true, at: now });
                 true
             }
             None => false,
         };
-        seen.iter().map(|(id, renewals)| mark(*id, *renewals)).collect()
+        seen.iter().map(|(lease, renewals)| mark(*lease, *renewals)).collect()
     }
 
-    pub(super) fn forget(&mut self, ids: &[LeaseId]) {
-        for id in ids {
-            self.0.remove(id);
+    pub(super) fn forget(&mut self, leases: &[Grant]) {
+        for lease in leases {
+            self.0.remove(lease);
         }
     }
 }

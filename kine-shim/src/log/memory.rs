@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size, clocks::Clocks, page};
-use crate::model::{Batch, BatchId, EntryKind, Head, LeaseId, Position};
+use crate::model::{Batch, BatchId, EntryKind, Grant, Head, Position};
 
 /// One store. Locks are held for the length of a map operation, never over an await.
 #[derive(Default)]
@@ -134,20 +134,20 @@ impl Log for MemoryLog {
         Ok(())
     }
 
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        Ok(self.store.lock().clocks.renew(ids))
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
+        Ok(self.store.lock().clocks.renew(leases))
     }
 
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        Ok(self.store.lock().clocks.get(ids))
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+        Ok(self.store.lock().clocks.get(leases))
     }
 
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         Ok(self.store.lock().clocks.mark_expiring(seen))
     }
 
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        self.store.lock().clocks.forget(ids);
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
+        self.store.lock().clocks.forget(leases);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::endpoint::Endpoint;
-use crate::model::{Batch, Head, LeaseId, Position, Revision};
+use crate::model::{Batch, Grant, Head, Position, Revision};
 
 /// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub struct Page {
     pub trimmed: Position,
 }
 
-/// A lease's row in the table of renewals. Absent rows read as (0, false).
+/// The row of one grant of a lease in the table of renewals: whatever comes late for an earlier one of that id does not touch it.
+/// Absent rows read as (0, false).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LeaseClock {
     pub renewals: i64,
@@ -131,13 +132,13 @@ pub trait Log: Send + Sync + 'static {
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
 
     /// Counts one renewal of each lease; false for one that is expiring.
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault>;
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault>;
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault>;
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault>;
     /// Marks each lease expiring if its renewals are still as given; true where this call marked it, so that of many who try one is told to
     /// act. A lease that was marked before stays so.
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault>;
-    /// Drops the rows of revoked leases.
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault>;
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault>;
+    /// Drops the rows of leases that are no more.
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault>;
 
     /// Says that `writer` was refused and asks the others to leave room for a moment, or that it no longer asks. A hint.
     async fn ask_turn(&self, _writer: uuid::Uuid, _wanted: bool) -> Result<(), LogFault> {

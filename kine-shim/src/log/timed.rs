@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Page, Size};
 use crate::metrics::{DatabaseTimes, Metrics};
-use crate::model::{Batch, LeaseId, Position};
+use crate::model::{Batch, Grant, Position};
 
 /// What etcd calls slow to apply.
 const SLOW: Duration = Duration::from_millis(100);
@@ -83,20 +83,20 @@ impl Log for TimedLog {
         self.inner.trim(floor, garbage).await
     }
 
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        self.inner.renew(ids).await
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
+        self.inner.renew(leases).await
     }
 
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        self.inner.lease_clocks(ids).await
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+        self.inner.lease_clocks(leases).await
     }
 
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         self.inner.mark_expiring(seen).await
     }
 
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        self.inner.forget_leases(ids).await
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
+        self.inner.forget_leases(leases).await
     }
 
     async fn ask_turn(&self, writer: uuid::Uuid, wanted: bool) -> Result<(), LogFault> {

@@ -150,8 +150,8 @@ impl Sequencer {
 
     /// One batch may grant an id again that it revokes: what is left in the end counts.
     fn note_leases(&self, state: &State, applied: &Applied) {
-        for id in &applied.revoked {
-            self.leases.revoked(*id);
+        for grant in &applied.revoked {
+            self.leases.ended(*grant);
         }
         for lease in applied.granted.iter().filter_map(|(id, _)| state.lease(*id)) {
             self.leases.granted(lease.id);

@@ -358,6 +358,7 @@ fn weight(op: &Op) -> usize {
         Op::Put(put) => put.key.len() + put.value.len(),
         Op::Txn(txn) => of_ops(&txn.success).max(of_ops(&txn.failure)),
         Op::Record { key, value } => key.len() + value.len(),
-        Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseGrant { .. } | Op::LeaseRevoke { .. } | Op::Auth(_) => 0,
+        Op::DeleteRange(_) | Op::Compact { .. } | Op::Auth(_) => 0,
+        Op::LeaseGrant { .. } | Op::LeaseRevoke { .. } | Op::LeaseExpire(_) => 0,
     }
 }

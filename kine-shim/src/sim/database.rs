@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::log::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size};
-use crate::model::{Batch, BatchId, Head, LeaseId, Position};
+use crate::model::{Batch, BatchId, Grant, Head, Position};
 
 /// How often what goes wrong, in a hundredth of a percent of calls.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +44,7 @@ struct Server {
     identity: Identity,
     batches: BTreeMap<Position, Arc<Batch>>,
     trimmed: Position,
-    clocks: BTreeMap<LeaseId, LeaseClock>,
+    clocks: BTreeMap<Grant, LeaseClock>,
     in_recovery: bool,
 }
 
@@ -454,11 +454,11 @@ impl Log for SimLog {
         self.ask_trusted(move |world| world.server.trim(floor, &garbage)).await
     }
 
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        let ids = ids.to_vec();
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
+        let leases = leases.to_vec();
         let renew = move |world: &mut World| {
-            let renewals = ids.iter().map(|id| {
-                let clock = world.server.clocks.entry(*id).or_default();
+            let renewals = leases.iter().map(|lease| {
+                let clock = world.server.clocks.entry(*lease).or_default();
                 clock.renewals += i64::from(!clock.expiring);
                 !clock.expiring
             });
@@ -467,17 +467,19 @@ impl Log for SimLog {
         self.ask(renew).await
     }
 
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        let ids = ids.to_vec();
-        self.ask(move |world| ids.iter().map(|id| world.server.clocks.get(id).copied().unwrap_or_default()).collect())
-            .await
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+        let leases = leases.to_vec();
+        self.ask(move |world| {
+            leases.iter().map(|lease| world.server.clocks.get(lease).copied().unwrap_or_default()).collect()
+        })
+        .await
     }
 
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         let seen = seen.to_vec();
         let mark = move |world: &mut World| {
-            let marks = seen.iter().map(|(id, renewals)| {
-                let clock = world.server.clocks.entry(*id).or_default();
+            let marks = seen.iter().map(|(lease, renewals)| {
+                let clock = world.server.clocks.entry(*lease).or_default();
                 let marks = !clock.expiring && clock.renewals == *renewals;
                 clock.expiring |= marks;
                 marks
@@ -487,9 +489,9 @@ impl Log for SimLog {
         self.ask_trusted(mark).await
     }
 
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        let ids = ids.to_vec();
-        self.ask(move |world| world.server.clocks.retain(|id, _| !ids.contains(id))).await
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
+        let leases = leases.to_vec();
+        self.ask(move |world| world.server.clocks.retain(|lease, _| !leases.contains(lease))).await
     }
 
     async fn size(&self) -> Result<Size, LogFault> {

@@ -42,7 +42,8 @@ impl State {
         let grows = match op {
             Op::Put(_) | Op::LeaseGrant { .. } => true,
             Op::Txn(txn) => txn.success.iter().chain(&txn.failure).any(grows),
-            Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseRevoke { .. } | Op::Record { .. } | Op::Auth(_) => false,
+            Op::DeleteRange(_) | Op::Compact { .. } | Op::LeaseRevoke { .. } | Op::LeaseExpire(_) => false,
+            Op::Record { .. } | Op::Auth(_) => false,
         };
         if grows { Err(Refusal::NoSpace) } else { Ok(()) }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded};
-use super::{Applied, State};
+use super::{Applied, LeaseInfo, State};
 use crate::auth;
 use crate::model::{Batch, Entry, EntryKind, Event, Position, Revision, RevisionEvents};
 
@@ -154,10 +154,11 @@ impl State {
                 gathered.applied.granted.push((entry.lease, entry.version));
             }
             EntryKind::LeaseRevoke => {
-                let lease = self.leases.remove(&entry.lease);
-                self.bury(lease.map(|lease| lease.place));
+                if let Some(lease) = self.leases.remove(&entry.lease) {
+                    self.bury(Some(lease.place));
+                    gathered.applied.revoked.push(LeaseInfo::from(&lease).grant());
+                }
                 self.bury(Some(place));
-                gathered.applied.revoked.push(entry.lease);
             }
             EntryKind::Compact if entry.create_revision <= self.compacted => self.bury(Some(place)),
             EntryKind::Compact => {

@@ -7,8 +7,8 @@ use super::apply::Gathered;
 use super::{Applied, State};
 use crate::auth::{Caller, Change};
 use crate::model::{
-    Batch, BatchId, DeleteRange, DeleteRangeReply, Entry, EntryKind, Key, LeaseId, Op, Put, PutReply, Refusal, Reply,
-    Revision,
+    Batch, BatchId, DeleteRange, DeleteRangeReply, Entry, EntryKind, Grant, Key, LeaseId, Op, Put, PutReply, Refusal,
+    Reply, Revision,
 };
 
 /// A state after the operations judged so far, and the entries that make it so.
@@ -57,6 +57,7 @@ impl Draft {
             Op::Compact { revision } => self.compact(*revision),
             Op::LeaseGrant { id, ttl } => self.grant(*id, *ttl),
             Op::LeaseRevoke { id } => self.revoke(*id),
+            Op::LeaseExpire(grant) => self.expire(*grant),
             Op::Record { key, value } => Ok(self.record(key, value)),
             Op::Auth(change) => self.auth(change),
         };
@@ -173,6 +174,11 @@ impl Draft {
         }
         self.push(Entry { lease: id, ..Entry::plain(EntryKind::LeaseRevoke) });
         Ok(Reply::LeaseRevoke)
+    }
+
+    fn expire(&mut self, grant: Grant) -> Result<Reply, Refusal> {
+        let is_there = self.state.lease(grant.id).is_some_and(|lease| lease.grant() == grant);
+        if is_there { self.revoke(grant.id) } else { Err(Refusal::LeaseNotFound) }
     }
 
     fn auth(&mut self, change: &Change) -> Result<Reply, Refusal> {

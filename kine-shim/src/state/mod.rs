@@ -28,7 +28,7 @@ use bytes::Bytes;
 use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
 use self::tree::Tree;
 use crate::auth::Auth;
-use crate::model::{Head, Key, LeaseId, Position, Revision, RevisionEvents};
+use crate::model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents};
 
 pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
 pub use self::apply::Corrupt;
@@ -51,7 +51,7 @@ pub struct Applied {
     pub trim_floor: Position,
     /// Leases and their TTL in seconds.
     pub granted: Vec<(LeaseId, i64)>,
-    pub revoked: Vec<LeaseId>,
+    pub revoked: Vec<Grant>,
     pub compacted: Option<Revision>,
 }
 
@@ -60,11 +60,18 @@ pub struct LeaseInfo {
     pub id: LeaseId,
     /// As granted, in seconds.
     pub ttl: i64,
+    pub granted_at: Position,
+}
+
+impl LeaseInfo {
+    pub fn grant(&self) -> Grant {
+        Grant { id: self.id, at: self.granted_at }
+    }
 }
 
 impl From<&Lease> for LeaseInfo {
     fn from(lease: &Lease) -> Self {
-        Self { id: lease.id, ttl: lease.ttl }
+        Self { id: lease.id, ttl: lease.ttl, granted_at: lease.place.0 }
     }
 }
 

@@ -27,7 +27,7 @@ use self::link::Link;
 use self::trust::Trust;
 use self::url::Connector;
 use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Options, Page, Size, page};
-use crate::model::{Batch, LeaseId, Position};
+use crate::model::{Batch, Grant, Position};
 
 /// No read of ours takes this long on a server that is alive.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -198,22 +198,22 @@ impl Log for PostgresLog {
         trimmed.inspect_err(|_| self.space_trust.doubt())
     }
 
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        clock::renew(&self.chores.session().await?.client, ids).await
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
+        clock::renew(&self.chores.session().await?.client, leases).await
     }
 
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        clock::get(&self.chores.session().await?.client, ids).await
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+        clock::get(&self.chores.session().await?.client, leases).await
     }
 
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         let session = self.chores.session().await?;
         let run = self.trust.run(&session).await?;
         clock::mark_expiring(&session.client, run, seen).await.inspect_err(|_| self.trust.doubt())
     }
 
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        clock::forget(&self.chores.session().await?.client, ids).await
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
+        clock::forget(&self.chores.session().await?.client, leases).await
     }
 
     async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/postgres/0003_fence.sql"),
     include_str!("../../../../migrations/postgres/0004_member.sql"),
     include_str!("../../../../migrations/postgres/0005_space.sql"),
+    include_str!("../../../../migrations/postgres/0006_lease_clock.sql"),
 ];
 /// "kineshim".
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use self::store::Store;
 use super::clocks::Clocks;
 use super::{Appended, Fence, LeaseClock, Log, LogFault, Page, Size, page};
-use crate::model::{Batch, LeaseId, Position};
+use crate::model::{Batch, Grant, Position};
 
 /// Jobs waiting for the thread; whoever comes later waits to hand over.
 const QUEUE_JOBS: usize = 64;
@@ -164,20 +164,20 @@ impl Log for SqliteLog {
         Ok(())
     }
 
-    async fn renew(&self, ids: &[LeaseId]) -> Result<Vec<bool>, LogFault> {
-        Ok(self.clocks.lock().renew(ids))
+    async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
+        Ok(self.clocks.lock().renew(leases))
     }
 
-    async fn lease_clocks(&self, ids: &[LeaseId]) -> Result<Vec<LeaseClock>, LogFault> {
-        Ok(self.clocks.lock().get(ids))
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+        Ok(self.clocks.lock().get(leases))
     }
 
-    async fn mark_expiring(&self, seen: &[(LeaseId, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         Ok(self.clocks.lock().mark_expiring(seen))
     }
 
-    async fn forget_leases(&self, ids: &[LeaseId]) -> Result<(), LogFault> {
-        self.clocks.lock().forget(ids);
+    async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
+        self.clocks.lock().forget(leases);
         Ok(())
     }
 

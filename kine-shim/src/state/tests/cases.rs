@@ -124,6 +124,19 @@ fn put_without_a_lease_detaches_and_revoke_deletes_in_one_revision() {
 }
 
 #[test]
+fn an_expiry_ends_the_grant_that_it_is_of_and_no_later_one() {
+    let mut state = with(vec![Op::LeaseGrant { id: 7, ttl: 60 }]);
+    let older = state.lease(7).unwrap().grant();
+    commit(&mut state, Op::LeaseRevoke { id: 7 }).unwrap();
+    commit(&mut state, Op::LeaseGrant { id: 7, ttl: 60 }).unwrap();
+    let newer = state.lease(7).unwrap().grant();
+    assert_eq!(commit(&mut state, Op::LeaseExpire(older)), Err(Refusal::LeaseNotFound));
+    assert!(state.lease(7).is_some());
+    commit(&mut state, Op::LeaseExpire(newer)).unwrap();
+    assert_eq!(state.lease(7), None);
+}
+
+#[test]
 fn ignoring_keeps_and_needs_what_was_there() {
     let mut state = with(vec![Op::LeaseGrant { id: 7, ttl: 60 }, Op::Put(Put { lease: 7, ..put("a", "1") })]);
     commit(&mut state, Op::Put(Put { ignore_lease: true, ..put("a", "2") })).unwrap();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Compare, CompareResult, CompareTarget, DeleteRange, DeleteRangeReply, Event, Key, KeyRange, KeyValue, LeaseId, Op,
-    Put, PutReply, Range, RangeReply, ReadAt, Refusal, Reply, Revision, RevisionEvents, SortOrder, SortTarget, Txn,
-    TxnOp, TxnOpReply, TxnReply,
+    Compare, CompareResult, CompareTarget, DeleteRange, DeleteRangeReply, Event, Grant, Key, KeyRange, KeyValue,
+    LeaseId, Op, Put, PutReply, Range, RangeReply, ReadAt, Refusal, Reply, Revision, RevisionEvents, SortOrder,
+    SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
 };
 
 type World = BTreeMap<Key, KeyValue>;
@@ -87,7 +87,7 @@ impl Naive {
                 self.leases.insert(*id, *ttl);
                 Reply::LeaseGrant
             }
-            Op::LeaseRevoke { id } => {
+            Op::LeaseRevoke { id } | Op::LeaseExpire(Grant { id, .. }) => {
                 self.leases.remove(id).ok_or(Refusal::LeaseNotFound)?;
                 for key in self.lease_keys(*id) {
                     erase(&mut step, &key);
