@@ -146,22 +146,23 @@ async fn listen(
 /// From the loaded log to the signal to stop.
 async fn serve(config: &Config, shim: Shim, options: GrpcOptions, site: &Site, stop: &CancellationToken) {
     let (quota, members, own) = (options.quota.clone(), options.members.clone(), options.own_member());
+    let member_id = own.id;
     // Before the first request: what is full is known to be full, and the first list has all shims.
     quota.measure(&shim).await;
     members.beat(&shim, &own).await;
     let quota_backend_bytes = quota.shown();
     let routes = grpc::routes(shim.clone(), options).prepare();
-    site.open(Ready { shim: shim.clone(), grpc: routes, quota_backend_bytes });
+    site.open(Ready { shim: shim.clone(), grpc: routes, quota_backend_bytes, members: members.clone(), member_id });
     tracing::info!(revision = shim.snapshot().revision(), "serving");
     let compactor = kine_shim::compactor::run(shim.clone(), config.compaction);
     let _compactor = AbortOnDropHandle::new(tokio::spawn(compactor));
     let _quota = AbortOnDropHandle::new(tokio::spawn(quota.run(shim.clone())));
-    let beats = AbortOnDropHandle::new(tokio::spawn(members.run(shim.clone(), own.clone())));
+    let beats = AbortOnDropHandle::new(tokio::spawn(members.clone().run(shim.clone(), own.clone())));
 
     stop.cancelled().await;
     tracing::info!("stopping");
     drop(beats);
-    Members::part(&shim, &own).await;
+    members.part(&shim, &own).await;
     // The listeners stop by the same token; what is under way ends first, then the watches, then the connections.
     shim.stop().await;
 }

@@ -2,6 +2,7 @@
 //! decision of ours rests on it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,20 +16,36 @@ const PART_WITHIN: Duration = Duration::from_secs(1);
 
 /// The list as last heard. While the database is silent it stays as it was.
 #[derive(Clone, Debug, Default)]
-pub struct Members(Arc<ArcSwap<Vec<Member>>>);
+pub struct Members(Arc<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    alive: ArcSwap<Vec<Member>>,
+    /// We stop, and have said so.
+    has_parted: AtomicBool,
+}
 
 impl Members {
     /// By id; empty before the first beat.
     pub fn known(&self) -> Arc<Vec<Member>> {
-        self.0.load_full()
+        self.0.alive.load_full()
+    }
+
+    /// Every shim may write. But tools look for one leader, the same whomever they ask: a backup that only the leader takes, a restart that
+    /// leaves it for last. So the living one with the smallest id is called that.
+    pub fn leader(&self, own: u64) -> u64 {
+        self.known().iter().map(|member| member.id).fold(own, u64::min)
     }
 
     /// Says that `own` is alive and hears of the others, once.
     pub async fn beat(&self, shim: &Shim, own: &Member) {
+        if self.0.has_parted.load(Ordering::Relaxed) {
+            return;
+        }
         match shim.meet(own).await {
             Ok(mut alive) => {
                 alive.sort_by_key(|member| member.id);
-                self.0.store(Arc::new(alive));
+                self.0.alive.store(Arc::new(alive));
             }
             Err(fault) => tracing::debug!(%fault, "the other shims were not told"),
         }
@@ -43,7 +60,8 @@ impl Members {
     }
 
     /// Says that `own` stops; whoever is not heard is forgotten a little later.
-    pub async fn part(shim: &Shim, own: &Member) {
+    pub async fn part(&self, shim: &Shim, own: &Member) {
+        self.0.has_parted.store(true, Ordering::Relaxed);
         if let Ok(Err(fault)) = tokio::time::timeout(PART_WITHIN, shim.part(own.id)).await {
             tracing::debug!(%fault, "the other shims were not told of the end");
         }

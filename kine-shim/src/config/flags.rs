@@ -10,6 +10,7 @@ use clap::{ArgAction, Parser};
 #[command(
     name = "kine-shim",
     version,
+    args_override_self = true,
     after_help = "Without flags: an embedded store under ./data, served on http://127.0.0.1:2379.\n\
         Moving in and out: kine-shim import --help, kine-shim export --help.\n\
         Every flag is also read from the environment (KINE_SHIM_MAX_TXN_OPS, else ETCD_MAX_TXN_OPS), then from --config-file.\n\

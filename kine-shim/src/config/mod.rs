@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
 use self::flags::Flags;
 pub use self::listener::{Address, Listener};
@@ -128,7 +128,12 @@ impl Config {
         args: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let command = Flags::command();
+        // As with Go's flags, the last of a repeated one counts, lists as well.
+        let last_list = |arg: Arg| match arg.get_action() {
+            ArgAction::Append => arg.action(ArgAction::Set),
+            _ => arg,
+        };
+        let command = Flags::command().mut_args(last_list);
         let gathered = sources::gather(&command, args, environment)?;
         let flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
         let mut config = Self::from_flags(flags)?;

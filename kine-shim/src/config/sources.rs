@@ -160,7 +160,8 @@ pub(super) fn gather(
             }
         }
     }
-    let at = rest.iter().position(|arg| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some("--config-file")));
+    let at =
+        rest.iter().rposition(|arg| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some("--config-file")));
     if let Some(arg) = at.and_then(|at| rest[at].to_str().map(|arg| (at, arg))) {
         config_file = match arg.1.split_once('=') {
             Some((_, file)) => Some(OsString::from(file)),

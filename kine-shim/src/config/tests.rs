@@ -157,3 +157,27 @@ fn every_flag_of_etcd_is_known() {
     let config = config(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect("accepted");
     assert_eq!(config.warnings.len(), with_value.len() + switches.len(), "{:?}", config.warnings);
 }
+
+#[test]
+fn the_last_of_a_repeated_flag_counts() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = |number: usize| folder.path().join(format!("{number}.yaml")).display().to_string();
+    for number in [1, 2] {
+        std::fs::write(file(number), format!("bcrypt-cost: {}\n", 3 + number)).expect("written");
+    }
+    let args = [
+        "--quota-backend-bytes=7",
+        "--quota-backend-bytes",
+        "8",
+        "--listen-client-urls=http://127.0.0.1:1,http://127.0.0.1:2",
+        "--listen-client-urls=http://127.0.0.1:3",
+        "--enable-pprof",
+        "--enable-pprof=false",
+        &format!("--config-file={}", file(1)),
+        &format!("--config-file={}", file(2)),
+    ];
+    let config = config(&args).expect("settings");
+    let listeners: Vec<_> = config.listeners.iter().map(ToString::to_string).collect();
+    assert_eq!((config.quota_backend_bytes, config.http.pprof, config.bcrypt_cost), (8, false, 5));
+    assert_eq!(listeners, ["http://127.0.0.1:3"]);
+}

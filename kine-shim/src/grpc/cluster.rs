@@ -1,6 +1,8 @@
 //! The Cluster service. Members are the shims that are alive; they come and go by being started and stopped, so there is nothing to
 //! reconfigure. The refusals are etcd's where etcd would refuse the same.
 
+use std::time::Duration;
+
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::cluster_server::Cluster;
 use tonic::{Code, Request, Response, Status};
@@ -8,6 +10,8 @@ use tonic::{Code, Request, Response, Status};
 use super::{Wire, errors};
 use crate::log::Member;
 use crate::shim::Consistency;
+
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 #[tonic::async_trait]
 impl Cluster for Wire {
@@ -20,6 +24,7 @@ impl Cluster for Wire {
         if is_linearizable {
             self.shim.read(Consistency::Linearizable).await.map_err(errors::faulted)?;
         }
+        self.hear_of_members().await;
         self.require_user(&request).await?;
         let wire = |member: Member| pb::Member {
             id: member.id,
@@ -75,6 +80,12 @@ impl Cluster for Wire {
 }
 
 impl Wire {
+    /// Between two beats too: whoever asks sees the shims that are there now, or, when the database is silent, were there last.
+    pub(super) async fn hear_of_members(&self) {
+        let own = self.options.own_member();
+        let _ = tokio::time::timeout(HEARD_WITHIN, self.options.members.beat(&self.shim, &own)).await;
+    }
+
     /// This one always, the others as they are known.
     fn members(&self) -> Vec<Member> {
         let mut members: Vec<Member> = self.options.members.known().to_vec();

@@ -43,6 +43,7 @@ impl Maintenance for Wire {
     async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
         self.require_user(&request).await?;
         let size = self.shim.size().await.map_err(log_failed)?;
+        self.hear_of_members().await;
         let state = self.shim.snapshot();
         let header = self.header(state.revision());
         let mut errors: Vec<_> = raised(&state).iter().map(alarm_text).collect();
@@ -54,8 +55,7 @@ impl Maintenance for Wire {
         Ok(Response::new(pb::StatusResponse {
             version: ETCD_VERSION.to_owned(),
             db_size: size.total_bytes,
-            // Every shim serves writes, so each calls itself the leader while its database answers.
-            leader: if is_serving { self.options.member_id } else { 0 },
+            leader: if is_serving { self.options.members.leader(self.options.member_id) } else { 0 },
             raft_index: position,
             raft_term: header.raft_term,
             raft_applied_index: position,
@@ -111,12 +111,16 @@ impl Maintenance for Wire {
         Ok(Response::new(self.stream_snapshot().await?))
     }
 
-    /// Every shim serves writes and so leads for itself: leadership is where it is, and nobody else can take it.
+    /// The leader is one by its id alone: nobody else can take that.
     async fn move_leader(
         &self,
         request: Request<pb::MoveLeaderRequest>,
     ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
         self.require_admin(&request).await?;
+        self.hear_of_members().await;
+        if self.options.members.leader(self.options.member_id) != self.options.member_id {
+            return Err(Status::failed_precondition("etcdserver: not leader"));
+        }
         if request.into_inner().target_id != self.options.member_id {
             return Err(Status::failed_precondition("etcdserver: bad leader transferee"));
         }

@@ -10,6 +10,7 @@ use tonic::body::Body;
 
 use super::{Front, Shows};
 use crate::grpc::{self, ETCD_VERSION};
+use crate::metrics::Subject;
 use crate::shim::Consistency;
 use crate::state::CORRUPT;
 
@@ -114,7 +115,11 @@ impl Front {
 
     async fn metrics(&self) -> String {
         let site = &self.site;
-        let ready = site.ready().map(|ready| (&ready.shim, ready.quota_backend_bytes));
+        let ready = site.ready().map(|ready| Subject {
+            shim: &ready.shim,
+            quota_backend_bytes: ready.quota_backend_bytes,
+            is_leader: ready.members.leader(ready.member_id) == ready.member_id,
+        });
         site.metrics.page(ready, site.options.extensive_metrics).await
     }
 

@@ -25,6 +25,7 @@ use crate::config::HttpOptions;
 use crate::gateway::Gateway;
 use crate::grpc::{self, ClientName};
 use crate::logs::LogLevel;
+use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::shim::Shim;
 
@@ -52,6 +53,8 @@ pub struct Ready {
     pub shim: Shim,
     pub grpc: Routes,
     pub quota_backend_bytes: i64,
+    pub members: Members,
+    pub member_id: u64,
 }
 
 /// What a listener answers.

@@ -103,13 +103,21 @@ struct Scraped {
     last_size: (AtomicI64, AtomicI64),
 }
 
-/// What one scrape sees.
+/// Whom one scrape asks.
+pub struct Subject<'a> {
+    pub shim: &'a Shim,
+    pub quota_backend_bytes: i64,
+    pub is_leader: bool,
+}
+
+/// What it sees.
 struct Look<'a> {
     state: State,
     health: Health,
     counts: &'a Counters,
     size: (i64, i64),
     quota: i64,
+    is_leader: bool,
     garbage_rows: i64,
     applied: i64,
     head_seen: i64,
@@ -269,9 +277,9 @@ impl Metrics {
     }
 
     /// The page of one scrape; without a shim while the log is loaded. Histograms of RPCs are many lines.
-    pub async fn page(&self, ready: Option<(&Shim, i64)>, with_rpc_histograms: bool) -> String {
-        if let Some((shim, quota_backend_bytes)) = ready {
-            self.look(shim, quota_backend_bytes).await;
+    pub async fn page(&self, ready: Option<Subject<'_>>, with_rpc_histograms: bool) -> String {
+        if let Some(subject) = ready {
+            self.look(subject).await;
         }
         let mut page = String::new();
         // Writing to a String cannot fail.
@@ -282,7 +290,7 @@ impl Metrics {
         page
     }
 
-    async fn look(&self, shim: &Shim, quota: i64) {
+    async fn look(&self, Subject { shim, quota_backend_bytes: quota, is_leader }: Subject<'_>) {
         let last = &self.scraped.last_size;
         if let Ok(Ok(size)) = tokio::time::timeout(SIZE_WITHIN, shim.size()).await {
             last.0.store(size.total_bytes, Ordering::Relaxed);
@@ -297,6 +305,7 @@ impl Metrics {
             counts: shim.counters(),
             size: (last.0.load(Ordering::Relaxed), last.1.load(Ordering::Relaxed)),
             quota,
+            is_leader,
             garbage_rows: i64::try_from(shim.garbage_rows()).unwrap_or(i64::MAX),
             head_seen: self.database.head_seen.get(),
         };
@@ -327,7 +336,9 @@ type Row<T> = (&'static str, &'static str, Reading<T>);
 /// etcd's types: some of its gauges are called totals.
 const GAUGES: &[Row<i64>] = &[
     ("etcd_server_has_leader", "Whether the database answers", |look| i64::from(look.health.is_serving)),
-    ("etcd_server_is_leader", "Whether this shim may write", |look| i64::from(look.health.is_serving)),
+    ("etcd_server_is_leader", "Whether this shim is the one that is called the leader", |look| {
+        i64::from(look.health.is_serving && look.is_leader)
+    }),
     ("etcd_server_is_learner", "Always 0", |_| 0),
     ("etcd_server_quota_backend_bytes", "As configured; -1 is none", |look| look.quota),
     ("etcd_server_proposals_committed_total", "Operations made durable here", |look| {
