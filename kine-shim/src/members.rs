@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::log::Member;
 use crate::shim::Shim;
@@ -13,6 +15,8 @@ use crate::shim::Shim;
 /// The log forgets who is silent three times as long.
 const BEAT: Duration = Duration::from_secs(5);
 const PART_WITHIN: Duration = Duration::from_secs(1);
+/// Whoever asks gets a list that is at most so old: many who ask cost the database ten beats a second.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// The list as last heard. While the database is silent it stays as it was.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,7 @@ pub struct Members(Arc<Heard>);
 #[derive(Debug, Default)]
 struct Heard {
     alive: ArcSwap<Vec<Member>>,
+    asked: Mutex<Option<Instant>>,
     /// We stop, and have said so.
     has_parted: AtomicBool,
 }
@@ -48,6 +53,15 @@ impl Members {
                 self.0.alive.store(Arc::new(alive));
             }
             Err(fault) => tracing::debug!(%fault, "the other shims were not told"),
+        }
+    }
+
+    /// Between two beats: the list as it is now. Those who ask at once share an answer.
+    pub async fn hear(&self, shim: &Shim, own: &Member) {
+        let mut asked = self.0.asked.lock().await;
+        if asked.is_none_or(|at| at.elapsed() >= FRESH) {
+            self.beat(shim, own).await;
+            *asked = Some(Instant::now());
         }
     }
 

@@ -83,7 +83,7 @@ impl Wire {
     /// Between two beats too: whoever asks sees the shims that are there now, or, when the database is silent, were there last.
     pub(super) async fn hear_of_members(&self) {
         let own = self.options.own_member();
-        let _ = tokio::time::timeout(HEARD_WITHIN, self.options.members.beat(&self.shim, &own)).await;
+        let _ = tokio::time::timeout(HEARD_WITHIN, self.options.members.hear(&self.shim, &own)).await;
     }
 
     /// This one always, the others as they are known.
