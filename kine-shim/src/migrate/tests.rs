@@ -96,7 +96,9 @@ fn assert_same(found: &State, expected: &State, seed: u64) {
         let hash = |state: &State| hash::of(&state.scrub(ReadAt::Revision(revision)).unwrap());
         assert_eq!(hash(found), hash(expected), "seed {seed}: HashKV at {revision}");
     }
-    let leases = |state: &State| state.leases().map(|lease| (lease, state.lease_keys(lease.id))).collect::<Vec<_>>();
+    let leases = |state: &State| {
+        state.leases().map(|lease| (lease.id, lease.ttl, state.lease_keys(lease.id))).collect::<Vec<_>>()
+    };
     assert_eq!(leases(found), leases(expected), "seed {seed}");
     let users = |state: &State| {
         let records = state.records().into_iter();
