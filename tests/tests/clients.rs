@@ -253,7 +253,9 @@ async fn elections(clients: &[Client; 2]) -> Result<()> {
         let told = tokio::time::timeout(CHECKED_WITHIN, observed.message()).await??.context("observing ended")?;
         seen.push(told.kv().context("no leader")?.value_str()?.to_owned());
         match step {
-            0 => drop(one.proclaim("still one", Some(ProclaimOptions::new().with_leader(leader.clone()))).await?),
+            0 => {
+                one.proclaim("still one", Some(ProclaimOptions::new().with_leader(leader.clone()))).await?;
+            }
             1 => {
                 let mut heir = two.clone();
                 let campaign = tokio::spawn(async move { heir.campaign("elections/name", "two", other_lease).await });
