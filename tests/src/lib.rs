@@ -8,6 +8,7 @@ pub mod https;
 pub mod kubectl;
 pub mod load;
 pub mod pki;
+pub mod plain;
 pub mod pooler;
 pub mod postgres;
 pub mod process;

@@ -12,11 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 use etcd_client::{
     Channel, Client, Compare, CompareOp, GetOptions, LockOptions, ProclaimOptions, PutOptions, Txn, TxnOp,
 };
-use tempfile::TempDir;
 use tests::{
     cluster::{Cluster, Spec},
-    find_program, postgres,
-    process::{Process, eventually, free_port, own_program},
+    find_program,
+    plain::PlainShim,
+    postgres,
+    process::eventually,
     skipped,
 };
 use tokio::process::Command;
@@ -120,9 +121,12 @@ async fn pythons_clients_by_json_and_by_grpc() -> Result<()> {
     };
     let Some((cluster, database)) = two_shims(case).await? else { return Ok(()) };
     // aetcd knows no TLS: it gets two more shims of the same database.
-    let plain = PlainShims::start(&database).await?;
+    let plain = [
+        PlainShim::start(&database, &["--name=plain-0"]).await?,
+        PlainShim::start(&database, &["--name=plain-1"]).await?,
+    ];
     let gateway = format!("--gateway={}", urls(&cluster));
-    let grpc = format!("--grpc={}", plain.urls.join(","));
+    let grpc = format!("--grpc={},{}", plain[0].url, plain[1].url);
     check(
         Command::new(python)
             .arg(Path::new(HERE).join("python/client.py"))
@@ -155,39 +159,6 @@ async fn python_with_clients() -> Result<Result<PathBuf, String>> {
     }
     std::fs::write(stamp, wanted)?;
     Ok(Ok(inside))
-}
-
-/// Two shims without TLS.
-struct PlainShims {
-    urls: Vec<String>,
-    _processes: Vec<Process>,
-    _dir: TempDir,
-}
-
-impl PlainShims {
-    async fn start(database: &str) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let (mut urls, mut processes) = (Vec::new(), Vec::new());
-        for number in 0..2 {
-            let port = free_port()?;
-            let url = format!("http://127.0.0.1:{port}");
-            let args = [
-                format!("--endpoint={database}"),
-                format!("--name=plain-{number}"),
-                format!("--listen-client-urls={url}"),
-            ];
-            let log = dir.path().join(format!("{number}.log"));
-            processes.push(Process::start("a plain shim", &own_program("kine-shim")?, args.to_vec(), log)?);
-            urls.push(url);
-        }
-        for url in &urls {
-            eventually("an answer", Duration::from_secs(60), || async {
-                Client::connect([url], None).await?.get("ready", None).await.map(drop).context("a read")
-            })
-            .await?;
-        }
-        Ok(Self { urls, _processes: processes, _dir: dir })
-    }
 }
 
 async fn client(cluster: &Cluster, shim: usize) -> Result<Client> {

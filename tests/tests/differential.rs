@@ -3,14 +3,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Result, ensure};
 use tests::{
     differ::{self, player::Player, recording},
+    plain::PlainShim,
     postgres,
-    process::{Process, eventually, free_port, own_program},
 };
 
 /// Differences shown of one recording.
@@ -44,8 +44,10 @@ async fn replay(store: impl AsyncFn() -> Result<String>) -> Result<()> {
     for file in recordings()? {
         let (exchanges, started) = (recording::load(&file)?, Instant::now());
         requests += exchanges.len();
-        let (_shim, url, _dir) = serve(&store().await?).await?;
-        let differences = differ::replay(&exchanges, &url, SHOWN).await?;
+        // A build that is not optimised needs seconds for a password at etcd's default.
+        let shim = PlainShim::start(&store().await?, &["--log-level=error", "--bcrypt-cost=4"]).await?;
+        Player::connect(&shim.url).await?.ensure_fresh().await?;
+        let differences = differ::replay(&exchanges, &shim.url, SHOWN).await?;
         println!("{}: {:?}", file.display(), started.elapsed());
         found.extend(differences.into_iter().map(|difference| format!("{}, {difference}", file.display())));
     }
@@ -63,16 +65,4 @@ fn recordings() -> Result<Vec<PathBuf>> {
     files.retain(|file| file.extension().is_some_and(|extension| extension == "rec"));
     files.sort();
     Ok(files)
-}
-
-async fn serve(store: &str) -> Result<(Process, String, tempfile::TempDir)> {
-    let dir = tempfile::tempdir()?;
-    let url = format!("http://127.0.0.1:{}", free_port()?);
-    let (store, listen) = (format!("--endpoint={store}"), format!("--listen-client-urls={url}"));
-    // A build that is not optimised needs seconds for a password at etcd's default.
-    let args = [&store, &listen, "--log-level=error", "--bcrypt-cost=4"].map(str::to_owned);
-    let mut shim = Process::start("shim", &own_program("kine-shim")?, args.to_vec(), dir.path().join("log"))?;
-    let ready = async || Player::connect(&url).await?.ensure_fresh().await;
-    eventually("a fresh shim", Duration::from_secs(60), ready).await.inspect_err(|_| drop(shim.check_alive()))?;
-    Ok((shim, url, dir))
 }

@@ -12,11 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::{
-    find_program,
-    process::{Process, eventually, free_port, own_program},
-    skipped,
-};
+use tests::{find_program, plain::PlainShim, process::eventually, skipped};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,8 +25,8 @@ async fn every_command_prints_what_it_prints_for_an_etcd() -> Result<()> {
     let record = std::env::var("RECORD").ok();
     let mut session = Session {
         program,
-        endpoint: record.clone().unwrap_or_else(|| shim.url.clone()),
-        dir: shim.dir.path().to_owned(),
+        endpoint: record.clone().unwrap_or_else(|| shim.0.url.clone()),
+        dir: shim.0.dir.path().to_owned(),
         lease: String::new(),
     };
     let mut transcript = String::new();
@@ -51,7 +47,7 @@ async fn a_mirror_follows() -> Result<()> {
     let (from, to) = (Shim::start().await?, Shim::start().await?);
     from.run(&program, &["put", "before", "1"])?;
     let mut mirror = Command::new(&program);
-    mirror.args(["--endpoints", &from.url, "make-mirror", &to.url]).stdout(Stdio::null()).stderr(Stdio::null());
+    mirror.args(["--endpoints", &from.0.url, "make-mirror", &to.0.url]).stdout(Stdio::null()).stderr(Stdio::null());
     let _mirror = Running(mirror.spawn()?);
     let holds = async |key: &str, value: &str| {
         eventually("the mirror to follow", PATIENCE, async || {
@@ -85,7 +81,7 @@ async fn the_check_of_the_data_scale_passes() -> Result<()> {
 async fn the_check_of_the_performance_ends_without_errors() -> Result<()> {
     let Some(program) = etcdctl("the_check_of_the_performance_ends_without_errors") else { return Ok(()) };
     let shim = Shim::start().await?;
-    let command = Command::new(&program).args(["--endpoints", &shim.url, "check", "perf"]).output()?;
+    let command = Command::new(&program).args(["--endpoints", &shim.0.url, "check", "perf"]).output()?;
     let printed = String::from_utf8(command.stdout)?;
     ensure!(printed.contains("PASS: Throughput is ") && !printed.contains("ERROR"), "{printed}");
     Ok(())
@@ -141,31 +137,20 @@ fn output(program: &Path, args: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-struct Shim {
-    url: String,
-    dir: tempfile::TempDir,
-    _process: Process,
-}
+struct Shim(PlainShim);
 
 impl Shim {
     async fn start() -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let url = format!("http://127.0.0.1:{}", free_port()?);
         // A build that is not optimised needs seconds for a password at etcd's default.
-        let args = ["--endpoint=memory:", "--bcrypt-cost=4", &format!("--listen-client-urls={url}")].map(str::to_owned);
-        let process = Process::start("shim", &own_program("kine-shim")?, args.to_vec(), dir.path().join("log"))?;
-        let port: u16 = url.rsplit(':').next().context("no port")?.parse()?;
-        eventually("the shim", PATIENCE, async || Ok(tokio::net::TcpStream::connect(("127.0.0.1", port)).await?))
-            .await?;
-        Ok(Self { url, dir, _process: process })
+        Ok(Self(PlainShim::start("memory:", &["--bcrypt-cost=4"]).await?))
     }
 
     fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
+        self.0.dir.path().join(name).display().to_string()
     }
 
     fn run(&self, program: &Path, args: &[&str]) -> Result<String> {
-        output(program, &[&["--endpoints", &self.url], args].concat())
+        output(program, &[&["--endpoints", &self.0.url], args].concat())
     }
 }
 

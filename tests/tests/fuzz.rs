@@ -20,7 +20,7 @@ use tests::{
         player::Player,
         recording::{self, Kind, Step},
     },
-    process::{Process, eventually, free_port, own_program},
+    plain::PlainShim,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::Code;
@@ -39,13 +39,10 @@ async fn bytes_that_nobody_meant_harm_nobody_else() -> Result<()> {
     let (seed, duration) =
         (named("SEED").unwrap_or_else(rand::random), Duration::from_secs(named("SECONDS").unwrap_or(SECONDS)));
     println!("SEED={seed}");
-    let dir = tempfile::tempdir()?;
-    let port = free_port()?;
-    let url = format!("http://127.0.0.1:{port}");
-    let args = ["--endpoint=memory:".to_owned(), format!("--listen-client-urls={url}")];
-    let mut shim = Process::start("shim", &own_program("kine-shim")?, args.to_vec(), dir.path().join("log"))?;
-    eventually("an answer", Duration::from_secs(60), async || Player::connect(&url).await?.ensure_fresh().await)
-        .await?;
+    let mut shim = PlainShim::start("memory:", &[]).await?;
+    let url = shim.url.clone();
+    Player::connect(&url).await?.ensure_fresh().await?;
+    let port: u16 = url.rsplit(':').next().context("no port")?.parse()?;
 
     let until = Instant::now() + duration;
     let samples = Arc::new(samples()?);
@@ -61,8 +58,8 @@ async fn bytes_that_nobody_meant_harm_nobody_else() -> Result<()> {
     let (connections, answers) = (raw.await??, other.await?.context("somebody else got no answer")?);
     println!("{} calls, {connections} connections, {answers} answers to others", sent.load(Ordering::Relaxed));
 
-    shim.check_alive()?;
-    ensure!(!shim.output().contains("panicked"), "{}", shim.output());
+    shim.process.check_alive()?;
+    ensure!(!shim.process.output().contains("panicked"), "{}", shim.process.output());
     Ok(())
 }
 
