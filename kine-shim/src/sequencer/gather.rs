@@ -12,47 +12,44 @@ const TRUSTLESS_MAX: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Gather {
     patience: Duration,
-    /// Operations that may be expected before `until`.
-    expected: usize,
-    until: Option<Instant>,
+    crowd: Option<Crowd>,
     /// Batches still to be sent at once, and how many that will be after the next disappointment.
     at_once: u32,
     next_at_once: u32,
 }
 
+/// So many operations, waiting ones included, may be expected until then.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    size: usize,
+    until: Instant,
+}
+
 impl Gather {
     /// Zero patience sends everything at once.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, expected: 0, until: None, at_once: 0, next_at_once: 1 }
+        Self { patience, crowd: None, at_once: 0, next_at_once: 1 }
     }
 
     /// The last batch under way has answered `answered` operations, while `waiting` others wait already.
     pub(super) fn landed(&mut self, answered: usize, waiting: usize) {
-        self.until = None;
-        if self.patience.is_zero() {
-            return;
-        }
-        if self.at_once > 0 {
-            self.at_once -= 1;
-            return;
-        }
-        if answered + waiting > 1 {
-            self.expected = answered + waiting;
-            self.until = Some(Instant::now() + self.patience);
-        }
+        let size = answered + waiting;
+        let is_awaited = self.at_once == 0 && size > 1;
+        self.at_once = self.at_once.saturating_sub(1);
+        self.crowd = is_awaited.then(|| Crowd { size, until: Instant::now() + self.patience });
     }
 
     /// Until when `waiting` operations shall wait for more.
     pub(super) fn waits(&self, waiting: usize) -> Option<Instant> {
-        self.until.filter(|until| waiting < self.expected && Instant::now() < *until)
+        self.crowd.filter(|crowd| waiting < crowd.size && Instant::now() < crowd.until).map(|crowd| crowd.until)
     }
 
     /// What waited is sent.
     pub(super) fn sent(&mut self, waited: usize) {
-        let Some(until) = self.until.take() else { return };
-        if waited >= self.expected {
+        let Some(crowd) = self.crowd.take() else { return };
+        if waited >= crowd.size {
             self.next_at_once = 1;
-        } else if Instant::now() < until + self.patience {
+        } else if Instant::now() < crowd.until + self.patience {
             // Somebody waited in vain; whoever came later than the crowd could have did not.
             self.at_once = self.next_at_once;
             self.next_at_once = (self.next_at_once * 2).min(TRUSTLESS_MAX);
