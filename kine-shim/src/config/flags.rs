@@ -83,13 +83,13 @@ pub(super) struct Flags {
     #[arg(help_heading = "Security", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(super) client_cert_auth: bool,
     /// Kind of the clients' tokens: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m
-    #[arg(long, default_value = "simple", value_name = "TOKEN")]
+    #[arg(help_heading = "Security", long, default_value = "simple", value_name = "TOKEN")]
     pub(super) auth_token: String,
     /// Seconds that a simple token lives without being used
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    #[arg(help_heading = "Security", long, default_value_t = 300, value_name = "SECONDS")]
     pub(super) auth_token_ttl: u32,
     /// Cost of hashing passwords, from 4 to 31; anything else means 10
-    #[arg(long, default_value_t = 10, value_name = "COST")]
+    #[arg(help_heading = "Security", long, default_value_t = 10, value_name = "COST")]
     pub(super) bcrypt_cost: u32,
 
     /// List of revoked client certificates
