@@ -2,8 +2,10 @@
 
 #[path = "program/operators.rs"]
 mod operators;
+#[path = "program/tls.rs"]
+mod tls;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,11 +15,10 @@ use proto::etcdserverpb::cluster_client::ClusterClient;
 use proto::etcdserverpb::kv_client::KvClient;
 use proto::etcdserverpb::watch_client::WatchClient;
 use tempfile::TempDir;
-use tests::pki::{self, Leaf};
 use tests::process::{Process, eventually, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -307,53 +308,6 @@ async fn the_password_is_never_shown() -> Result<()> {
     .await?;
     let said = shim.process.output();
     ensure!(said.contains("postgres://u:xxxxx@127.0.0.1:1/d") && !said.contains("geheim"), "{said}");
-    Ok(())
-}
-
-fn certificates(folder: &Path) -> Result<()> {
-    let leaf = |name| Leaf { name, common_name: name, organization: None };
-    pki::write(folder, &[leaf("server"), leaf("client")])
-}
-
-fn client_tls(folder: &Path, with_identity: bool) -> Result<ClientTlsConfig> {
-    let pem = |name: &str| std::fs::read(folder.join(name));
-    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem("ca.crt")?));
-    Ok(if with_identity { tls.identity(Identity::from_pem(pem("client.crt")?, pem("client.key")?)) } else { tls })
-}
-
-async fn put_over_tls(port: u16, tls: ClientTlsConfig) -> Result<i64> {
-    let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{port}"))?.tls_config(tls)?;
-    put(&endpoint.connect().await?, "a", "1").await
-}
-
-#[tokio::test]
-async fn tls_asks_for_a_client_certificate_and_takes_new_files_over() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    certificates(&old)?;
-    certificates(&new)?;
-    let file = |name: &str| old.join(name).display().to_string();
-    let flags = [
-        format!("--cert-file={}", file("server.crt")),
-        format!("--key-file={}", file("server.key")),
-        format!("--trusted-ca-file={}", file("ca.crt")),
-        "--client-cert-auth".to_owned(),
-    ];
-    let shim = Shim::start("memory:", "https", &flags)?;
-    eventually("TLS", PATIENCE, || async { put_over_tls(shim.port, client_tls(&old, true)?).await })
-        .await
-        .with_context(|| shim.process.output())?;
-    ensure!(put_over_tls(shim.port, client_tls(&old, false)?).await.is_err(), "no client certificate");
-    ensure!(put_over_tls(shim.port, client_tls(&new, true)?).await.is_err(), "another authority");
-    ensure!(shim.get("/health").await.is_err(), "clear text on the TLS port");
-
-    for name in ["ca.crt", "server.crt", "server.key"] {
-        std::fs::copy(new.join(name), old.join(name))?;
-    }
-    eventually("the new files", PATIENCE, || async { put_over_tls(shim.port, client_tls(&new, true)?).await })
-        .await
-        .with_context(|| shim.process.output())?;
-    ensure!(shim.folder.path().exists());
     Ok(())
 }
 

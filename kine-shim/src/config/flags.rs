@@ -95,6 +95,9 @@ pub(super) struct Flags {
     /// List of revoked client certificates
     #[arg(help_heading = "Security", long, value_name = "FILE")]
     pub(super) client_crl_file: Option<PathBuf>,
+    /// Host names and addresses, comma separated: a client's certificate must name one of them [default: any]
+    #[arg(help_heading = "Security", long, value_delimiter = ',', value_name = "NAMES")]
+    pub(super) client_cert_allowed_hostname: Vec<String>,
     /// Without --cert-file: make a certificate and sign it ourselves
     #[arg(help_heading = "Security", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(super) auto_tls: bool,

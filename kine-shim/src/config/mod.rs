@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
+use rustls::pki_types::ServerName;
 
 use self::flags::Flags;
 pub use self::listener::{Address, Listener};
@@ -80,6 +81,8 @@ pub struct TlsFiles {
     /// A certificate names its client to the auth store.
     pub client_cert_auth: bool,
     pub client_crl: Option<PathBuf>,
+    /// Of the certificates of `trusted_ca`, only those for one of these hosts; empty: all.
+    pub client_hostnames: Vec<ServerName<'static>>,
     /// Standard names; empty: all safe ones.
     pub cipher_suites: Vec<String>,
     pub versions: TlsVersions,
@@ -204,6 +207,8 @@ impl fmt::Display for Config {
             }
             if let Some(ca) = &tls.trusted_ca {
                 write!(f, " --trusted-ca-file={} --client-cert-auth={}", ca.display(), tls.client_cert_auth)?;
+                let names: Vec<_> = tls.client_hostnames.iter().map(ServerName::to_str).collect();
+                write!(f, " --client-cert-allowed-hostname={}", names.join(","))?;
             }
         }
         write!(f, " --auth-token={} --auth-token-ttl={}", self.auth_token, self.auth_token_ttl.as_secs())?;
@@ -305,6 +310,7 @@ fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
     if flags.client_crl_file.is_some() && flags.trusted_ca_file.is_none() {
         return Err(wrong("client-crl-file", "needs --trusted-ca-file"));
     }
+    let client_hostnames = client_hostnames(flags)?;
     let made = flags.data_dir.join("tls");
     let (cert, key) = match (&flags.cert_file, &flags.key_file) {
         (Some(cert), Some(key)) => (cert.clone(), key.clone()),
@@ -328,10 +334,21 @@ fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
         trusted_ca: flags.trusted_ca_file.clone(),
         client_cert_auth: flags.client_cert_auth,
         client_crl: flags.client_crl_file.clone(),
+        client_hostnames,
         cipher_suites: flags.cipher_suites.iter().map(|suite| suite.trim().to_owned()).collect(),
         versions,
         self_signed_years: flags.cert_file.is_none().then_some(flags.self_signed_cert_validity),
     }))
+}
+
+fn client_hostnames(flags: &Flags) -> Result<Vec<ServerName<'static>>, ConfigError> {
+    let flag = "client-cert-allowed-hostname";
+    let names = &flags.client_cert_allowed_hostname;
+    if !names.is_empty() && flags.trusted_ca_file.is_none() {
+        return Err(wrong(flag, "needs --trusted-ca-file"));
+    }
+    let parse = |name: &String| ServerName::try_from(name.trim().to_owned()).map_err(|error| wrong(flag, error));
+    names.iter().map(parse).collect()
 }
 
 fn parsed(flag: &'static str, urls: &[String]) -> Result<Vec<Listener>, ConfigError> {

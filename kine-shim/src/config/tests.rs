@@ -54,7 +54,8 @@ fn bad_flags_are_named() {
         (&["--metrics=all"], "--metrics"),
         (&["--tls-min-version=TLS1.0"], "--tls-min-version"),
         (&["--client-crl-file=/dev/null"], "--client-crl-file: needs"),
-        (&["--client-cert-allowed-hostname=h"], "--client-cert-allowed-hostname"),
+        (&["--client-cert-allowed-hostname=h"], "--client-cert-allowed-hostname: needs"),
+        (&["--client-cert-allowed-hostname=a b", "--trusted-ca-file=/dev/null"], "--client-cert-allowed-hostname: "),
         (&["--config-file=/no/such/file"], "--config-file: /no/such/file"),
     ];
     for (args, part) in cases {

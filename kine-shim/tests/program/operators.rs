@@ -104,24 +104,6 @@ async fn a_profile_can_be_taken_where_it_is_enabled() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_made_and_kept() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let data = format!("--data-dir={}", folder.path().display());
-    let mut shim = Shim::start("memory:", "https", &["--auto-tls".to_owned(), data])?;
-    let made = folder.path().join("tls/cert.pem");
-    let connected = async |shim: &Shim| {
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(std::fs::read(&made)?));
-        put_over_tls(shim.port, tls).await
-    };
-    eventually("TLS", PATIENCE, || connected(&shim)).await.with_context(|| shim.process.output())?;
-    let before = std::fs::read(&made)?;
-    shim.process.restart()?;
-    eventually("TLS again", PATIENCE, || connected(&shim)).await.with_context(|| shim.process.output())?;
-    ensure!(std::fs::read(&made)? == before);
-    Ok(())
-}
-
-#[tokio::test]
 async fn http_may_have_a_port_of_its_own() -> Result<()> {
     let port = free_port()?;
     let mut shim = Shim::start("memory:", "http", &[format!("--listen-client-http-urls=http://127.0.0.1:{port}")])?;

@@ -1,6 +1,8 @@
 //! TLS of the listeners. In go the named files, out come handshakes; changed files are taken over without a restart. What the
 //! certificate of a client means is not decided here.
 
+mod hostnames;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,11 +12,13 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use self::hostnames::AllowedHostnames;
 use crate::config::{TlsFiles, TlsVersions};
 use crate::grpc::ClientName;
 
@@ -67,25 +71,34 @@ impl Contents {
             .map_err(|error| wrong("cipher-suites", error))?;
         let builder = match &self.trusted_ca {
             None => builder.with_no_client_auth(),
-            Some(ca) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates("trusted-ca-file", ca)? {
-                    roots.add(certificate).map_err(|error| wrong("trusted-ca-file", error))?;
-                }
-                // Only what a list revokes is refused, as in etcd: an authority without a list has revoked nothing.
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .with_crls(self.revoked()?)
-                    .only_check_end_entity_revocation()
-                    .allow_unknown_revocation_status()
-                    .build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| wrong("trusted-ca-file", error))?)
-            }
+            Some(ca) => builder.with_client_cert_verifier(self.client_verifier(ca, files, provider)?),
         };
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| wrong("key-file", error))?;
         let chain = certificates("cert-file", &self.cert)?;
         let mut config = builder.with_single_cert(chain, key).map_err(|error| wrong("cert-file", error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
+    }
+
+    fn client_verifier(
+        &self,
+        ca: &[u8],
+        files: &TlsFiles,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates("trusted-ca-file", ca)? {
+            roots.add(certificate).map_err(|error| wrong("trusted-ca-file", error))?;
+        }
+        // Only what a list revokes is refused, as in etcd: an authority without a list has revoked nothing.
+        let authority = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .with_crls(self.revoked()?)
+            .only_check_end_entity_revocation()
+            .allow_unknown_revocation_status()
+            .build()
+            .map_err(|error| wrong("trusted-ca-file", error))?;
+        let names = files.client_hostnames.clone();
+        Ok(if names.is_empty() { authority } else { Arc::new(AllowedHostnames { names, authority }) })
     }
 
     /// Lists in PEM or, as etcd wants them, one in DER.
