@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use kine_shim::auth::token::Tokens;
 use kine_shim::config::{Config, ConfigError};
 use kine_shim::grpc::{self, GrpcOptions, Quota};
-use kine_shim::http::{Bound, Front, Ready, Shows, Site};
+use kine_shim::http::{Bound, Front, Ready, Shows, Site, raise_open_files};
 use kine_shim::log::timed::TimedLog;
 use kine_shim::log::{self, Log, LogFault};
 use kine_shim::logs::{self, LogLevel};
@@ -70,6 +70,7 @@ fn main() -> ExitCode {
 async fn run(config: Config, log_level: LogLevel) -> Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "kine-shim starts: {config}");
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    raise_open_files();
     let stop = CancellationToken::new();
     let _signals = AbortOnDropHandle::new(tokio::spawn(cancel_on_signal(stop.clone())?));
 

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use self::front::Caller;
 pub use self::front::{Front, Ready, Shows, Site};
 pub(crate) use self::limits::open_files;
+pub use self::limits::raise_open_files;
 pub(crate) use self::observe::{code_name, methods};
 use self::opening::Opened;
 use crate::config::{Address, HttpOptions, Listener};
@@ -185,12 +186,13 @@ async fn connection<S>(
     let site = front.site.clone();
     site.metrics.connections.inc();
     let _open = Open(&site);
+    // Boxed: what only the handshake needs is gone when it is done, and idle connections are small.
     match tls {
-        None => talk(stream, front, Caller::default(), stop).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
+        None => Box::pin(talk(stream, front, Caller::default(), stop)).await,
+        Some(tls) => match Box::pin(tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream))).await {
             Ok(Ok(stream)) => {
                 let caller = Caller { is_secure: true, name: tls.client_name(stream.get_ref().1) };
-                talk(stream, front, caller, stop).await;
+                Box::pin(talk(stream, front, caller, stop)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -206,12 +208,18 @@ where
     let opened = tokio::select! {
         biased;
         () = stop.cancelled() => return,
-        opened = Opened::read(stream, HEADERS_WITHIN) => opened,
+        opened = Box::pin(Opened::read(stream, HEADERS_WITHIN)) => opened,
     };
-    let (stream, is_http2) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return tracing::debug!(%error, "a connection said nothing"),
-    };
+    match opened {
+        Ok((stream, is_http2)) => Box::pin(exchange(stream, is_http2, front, caller, stop)).await,
+        Err(error) => tracing::debug!(%error, "a connection said nothing"),
+    }
+}
+
+async fn exchange<S>(stream: Opened<S>, is_http2: bool, front: Front, caller: Caller, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let server = protocol(is_http2, &front.site.options);
     let answer = service_fn(move |request: Request<Incoming>| {
         let (front, caller) = (front.clone(), caller.clone());

@@ -149,3 +149,24 @@ async fn strangers_on_the_port_harm_nobody() -> Result<()> {
     .await?;
     stopped_in_order(&mut shim)
 }
+
+/// A shell that gives few files at first, as service managers do.
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised_to_what_is_allowed() -> Result<()> {
+    let (folder, port) = (tempfile::tempdir()?, free_port()?);
+    let shell = "ulimit -S -n 256 && exec \"$0\" \"$@\"".to_owned();
+    let listen = format!("--listen-client-urls=http://127.0.0.1:{port}");
+    let args = vec!["-c".into(), shell, program().display().to_string(), "--endpoint=memory:".into(), listen];
+    let process = Process::start("kine-shim", std::path::Path::new("/bin/sh"), args, folder.path().join("log"))?;
+    let mut shim = Shim { process, port, folder };
+    shim.channel().await?;
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(TcpStream::connect(("127.0.0.1", port)).await?);
+    }
+    // Those above are dropped only after 30 seconds of silence.
+    let late = tokio::time::timeout(PATIENCE / 2, async { put(&shim.channel().await?, "a", "1").await }).await;
+    ensure!(late?? == 2);
+    drop(idle);
+    stopped_in_order(&mut shim)
+}

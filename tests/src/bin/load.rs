@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tests::load::{etcd, kube, leases, watchers};
+use tests::load::{etcd, idle, kube, leases, watchers};
 
 #[derive(Parser)]
 #[command(about = "Throughput, latency and server CPU of any etcd-compatible server or Kubernetes API server")]
@@ -82,6 +82,13 @@ enum Target {
         #[arg(long, default_value_t = 10)]
         key_every: usize,
     },
+    /// Connections that say nothing, and one client that puts
+    Idle {
+        #[arg(long)]
+        endpoint: String,
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
     /// Creates, gets, merge patches and lists of ConfigMaps
     Kube {
         #[arg(long)]
@@ -135,6 +142,7 @@ async fn main() -> anyhow::Result<()> {
             })
             .await
         }
+        Target::Idle { endpoint, connections } => idle::run(idle::Plan { endpoint, pids, connections, seconds }).await,
         Target::Kube { server, ca, cert, key, objects } => {
             kube::run(kube::Plan { server, ca, cert, key, pids, clients, seconds, objects }).await
         }

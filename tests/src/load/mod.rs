@@ -1,7 +1,8 @@
-//! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also with many [`watchers`]
-//! or [`leases`], and [`kube`] API servers.
+//! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also with many [`watchers`],
+//! [`leases`] or [`idle`] connections, and [`kube`] API servers.
 
 pub mod etcd;
+pub mod idle;
 pub mod kube;
 pub mod leases;
 pub mod watchers;
