@@ -147,12 +147,17 @@ pub struct Counters {
     pub incarnations_declared: AtomicU64,
     pub leases_granted: AtomicU64,
     pub leases_expired: AtomicU64,
+    pub leases_renewed: AtomicU64,
     pub compactions: AtomicU64,
+    /// Seconds since 1970 at which one was applied last.
+    pub compacted_at: AtomicU64,
     pub rows_trimmed: AtomicU64,
     /// Tries to delete compacted rows that failed; each is repeated.
     pub trims_failed: AtomicU64,
     /// Applied, whoever wrote them.
     pub puts: AtomicU64,
+    /// Of keys and values.
+    pub put_bytes: AtomicU64,
     pub deletes: AtomicU64,
     pub leases_revoked: AtomicU64,
     pub reads_failed: AtomicU64,
@@ -374,6 +379,7 @@ impl Shim {
                 }
             }
             if renewed {
+                Counters::add(&self.0.counters.leases_renewed, 1);
                 return Ok(lease.ttl);
             }
             let is_gone = self.0.published.wait_for(|published| published.state.lease(id) != Some(lease));

@@ -167,7 +167,7 @@ impl Front {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let site = &self.site;
-        let observation = Observation::start(site.metrics.clone(), request.uri().path(), site.options.slow_rpc);
+        let observation = Observation::start(site.metrics.clone(), &request, site.options.slow_rpc);
         let Ok(ready) = timeout(READY_WITHIN, site.ready.wait()).await else {
             return observation.follow(Status::unavailable(site.progress()).into_http());
         };

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use prometheus_client::metrics::counter::Counter;
 use tonic::Code;
 
-use crate::metrics::{HandledLabels, MethodLabels, Metrics, RequestLabels};
+use crate::metrics::{ApiVersion, ClientLabels, HandledLabels, MethodLabels, Metrics, RequestLabels};
 
 const UNARY: &str = "unary";
 const SERVER_STREAM: &str = "server_stream";
@@ -64,6 +64,17 @@ fn method(path: &str) -> MethodLabels {
     methods().find(|method| method.grpc_service == service && method.grpc_method == name).unwrap_or(OTHER)
 }
 
+/// What clientv3 says of itself, as etcd shows it, if it looks like a version: clients cannot make us remember what they like.
+fn api_version(headers: &HeaderMap) -> ApiVersion {
+    let Some(said) = headers.get("client-api-version") else { return ApiVersion::Unknown };
+    let parts = said.to_str().ok().and_then(|said| said.split_once('.'));
+    let number = |digits: &str| digits.parse::<u8>().ok().filter(|number| *number < 100);
+    match parts.map(|(major, minor)| (number(major), number(minor))) {
+        Some((Some(major), Some(minor))) => ApiVersion::Named(major, minor),
+        _ => ApiVersion::Unknown,
+    }
+}
+
 pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -98,9 +109,14 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn start(metrics: Arc<Metrics>, path: &str, slow: Option<Duration>) -> Self {
-        let method = method(path);
+    pub(super) fn start<B>(metrics: Arc<Metrics>, request: &Request<B>, slow: Option<Duration>) -> Self {
+        let method = method(request.uri().path());
         metrics.rpc_started.get_or_create(&method).inc();
+        let client = ClientLabels {
+            r#type: if method.grpc_type == UNARY { UNARY } else { "stream" },
+            client_api_version: api_version(request.headers()),
+        };
+        metrics.client_requests.get_or_create(&client).inc();
         let sent = Traffic::new(metrics.client_sent_bytes.clone(), metrics.messages_sent.get_or_create_owned(&method));
         Self { metrics, method, started: Instant::now(), slow, sent, done: false }
     }
@@ -231,6 +247,18 @@ mod tests {
             stream.chunks(piece).for_each(|data| traffic.take(data));
             assert_eq!((traffic.messages.get(), traffic.bytes.get()), (3, stream.len() as u64), "pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn only_what_looks_like_a_version_of_a_client_is_shown() {
+        let of = |said: &str| {
+            api_version(&HeaderMap::from_iter([("client-api-version".parse().unwrap(), said.parse().unwrap())]))
+        };
+        assert_eq!(of("3.6"), ApiVersion::Named(3, 6));
+        for said in ["", "3", "3.", "3.6.1", "3.100", "-3.6", "x.y"] {
+            assert_eq!(of(said), ApiVersion::Unknown, "{said}");
+        }
+        assert_eq!(api_version(&HeaderMap::new()), ApiVersion::Unknown);
     }
 
     #[test]

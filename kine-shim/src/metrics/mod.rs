@@ -4,10 +4,11 @@
 mod process;
 mod text;
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -41,6 +42,29 @@ pub struct HandledLabels {
 pub struct RequestLabels {
     pub r#type: &'static str,
     pub success: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClientLabels {
+    pub r#type: &'static str,
+    pub client_api_version: ApiVersion,
+}
+
+/// Of the API that a client was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ApiVersion {
+    /// Major and minor.
+    Named(u8, u8),
+    Unknown,
+}
+
+impl EncodeLabelValue for ApiVersion {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(major, minor) => write!(encoder, "{major}.{minor}"),
+            Self::Unknown => encoder.write_str("unknown"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -78,6 +102,7 @@ pub struct Metrics {
     registry: Registry,
     pub database: DatabaseTimes,
     pub rpc_started: Family<MethodLabels, Counter>,
+    pub client_requests: Family<ClientLabels, Counter>,
     pub rpc_handled: Family<HandledLabels, Counter>,
     pub rpc_seconds: Family<MethodLabels, Histogram>,
     pub messages_received: Family<MethodLabels, Counter>,
@@ -158,6 +183,7 @@ impl Metrics {
                 head_seen: Gauge::default(),
             },
             rpc_started: Family::default(),
+            client_requests: Family::default(),
             rpc_handled: Family::default(),
             rpc_seconds: Family::new_with_constructor(rpc_seconds),
             messages_received: Family::default(),
@@ -200,6 +226,11 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let registry = &mut self.registry;
         registry.register("grpc_server_started", "RPCs started", self.rpc_started.clone());
+        registry.register(
+            "etcd_server_client_requests",
+            "RPCs by what their client was made for",
+            self.client_requests.clone(),
+        );
         registry.register("grpc_server_handled", "RPCs completed", self.rpc_handled.clone());
         registry.register("grpc_server_handling_seconds", "Time of RPCs", self.rpc_seconds.clone());
         registry.register("grpc_server_msg_received", "Messages from clients", self.messages_received.clone());
@@ -359,6 +390,19 @@ const GAUGES: &[Row<i64>] = &[
     ("etcd_debugging_mvcc_slow_watcher_total", "Watchers that read history to catch up", |look| {
         as_i64(look.health.slow_watchers)
     }),
+    ("etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of keys and values put", |look| {
+        count_as_i64(&look.counts.put_bytes)
+    }),
+    ("etcd_debugging_mvcc_db_compaction_last", "When a compaction was applied last, in seconds since 1970", |look| {
+        count_as_i64(&look.counts.compacted_at)
+    }),
+    ("etcd_debugging_auth_revision", "Revision of users and roles", |look| {
+        i64::try_from(look.state.auth().revision()).unwrap_or(i64::MAX)
+    }),
+    ("etcd_server_snapshot_apply_in_progress_total", "Always 0: shims get no snapshots from each other", |_| 0),
+    ("kine_shim_log_rows", "Rows of the log, garbage included", |look| {
+        as_i64(look.state.rows()).saturating_add(look.garbage_rows)
+    }),
     ("kine_shim_leases", "Leases granted and not ended", |look| as_i64(look.state.lease_count())),
     ("kine_shim_garbage_rows", "Compacted rows that are not deleted yet", |look| look.garbage_rows),
     ("kine_shim_log_lag", "Positions of the log that are known of and not applied yet", |look| {
@@ -376,6 +420,11 @@ const COUNTERS: &[Row<u64>] = &[
     ("etcd_mvcc_delete", "Deletes applied", |look| count(&look.counts.deletes)),
     ("etcd_debugging_mvcc_events", "Events", |look| count(&look.counts.puts) + count(&look.counts.deletes)),
     ("etcd_debugging_lease_granted", "Leases granted", |look| count(&look.counts.leases_granted)),
+    ("etcd_debugging_lease_renewed", "Keep-alives answered here", |look| count(&look.counts.leases_renewed)),
+    ("etcd_debugging_mvcc_db_compaction_keys", "Rows deleted after compactions", |look| {
+        count(&look.counts.rows_trimmed)
+    }),
+    ("etcd_server_heartbeat_send_failures", "Always 0: shims send each other none", |_| 0),
     ("etcd_debugging_lease_revoked", "Leases ended", |look| count(&look.counts.leases_revoked)),
     ("etcd_debugging_server_lease_expired", "Leases expired", |look| count(&look.counts.leases_expired)),
     ("kine_shim_batches_committed", "Batches appended", |look| count(&look.counts.batches_committed)),

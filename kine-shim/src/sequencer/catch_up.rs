@@ -2,6 +2,9 @@
 //! The revision never goes back and is never used twice (invariant 6): where a database answers that has lost something, or that nobody
 //! has written to, a new incarnation is declared in the log before anything else is.
 
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::trim::Author;
 use super::{BrokenRule, PAGE_BYTES, Sequencer, View, follows, identity_value, is_same_database, start};
 use crate::log::{Appended, Fence, LogFault, Page};
@@ -128,18 +131,21 @@ impl Sequencer {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
         self.note_leases(&state, &applied);
         self.committed = state;
-        let events = applied.events.iter().flat_map(|revision| &revision.events);
-        let (deletes, all) =
-            events.fold((0, 0), |(deletes, all), event| (deletes + usize::from(event.is_delete), all + 1));
-        Counters::add(&self.counters.puts, all - deletes);
-        Counters::add(&self.counters.deletes, deletes);
+        for event in applied.events.iter().flat_map(|revision| &revision.events) {
+            Counters::add(if event.is_delete { &self.counters.deletes } else { &self.counters.puts }, 1);
+            if !event.is_delete {
+                Counters::add(&self.counters.put_bytes, event.kv.key.len() + event.kv.value.len());
+            }
+        }
         Counters::add(&self.counters.leases_revoked, applied.revoked.len());
         if applied.compacted.is_some() {
             self.compacted_by = author;
+            Counters::add(&self.counters.compactions, 1);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.counters.compacted_at.store(now.as_secs(), Ordering::Relaxed);
         }
         self.trims.add(applied.garbage, self.compacted_by);
         Counters::add(&self.counters.leases_granted, applied.granted.len());
-        Counters::add(&self.counters.compactions, usize::from(applied.compacted.is_some()));
         if is_new_incarnation {
             self.hub.reset(self.committed.clone());
         } else {

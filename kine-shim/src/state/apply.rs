@@ -145,6 +145,7 @@ impl State {
 
     /// The one place where state changes.
     pub(super) fn change(&mut self, place: Place, entry: &Entry, gathered: &mut Gathered) {
+        self.rows += 1;
         match entry.kind {
             EntryKind::Put | EntryKind::Delete => self.write(Record::new(entry, place), gathered),
             EntryKind::LeaseGrant => {
@@ -252,7 +253,7 @@ impl State {
         let Some(reach) = self.reach.take() else { return };
         while let Some(place) = self.dead.iter().next().copied().filter(|place| place.0 <= reach) {
             self.dead.remove(&place);
-            gathered.applied.garbage.push(place);
+            self.discard(place, gathered);
         }
     }
 
@@ -264,14 +265,19 @@ impl State {
             && older.key_bytes() == record.key_bytes()
         {
             self.superseded.remove(&(older.key(), older.revision, older.sub_revision));
-            gathered.applied.garbage.push(older.place());
+            self.discard(older.place(), gathered);
         }
         if !record.is_delete {
             return;
         }
-        gathered.applied.garbage.push(record.place());
+        self.discard(record.place(), gathered);
         if self.superseded.remove(&id).is_none() {
             self.newest.remove(&id.0);
         }
+    }
+
+    fn discard(&mut self, row: Place, gathered: &mut Gathered) {
+        self.rows -= 1;
+        gathered.applied.garbage.push(row);
     }
 }

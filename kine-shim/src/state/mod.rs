@@ -106,6 +106,8 @@ pub struct State {
     auth: Arc<Auth>,
     /// Rows to be named garbage by a later compaction.
     dead: Tree<Place>,
+    /// Rows of the log that were not named garbage.
+    rows: usize,
     compact_row: Option<Place>,
     incarnation_row: Option<Place>,
     /// Rows up to here may be named garbage when the compaction under way is done.
@@ -140,6 +142,7 @@ impl State {
             records: Tree::default(),
             auth: Arc::default(),
             dead: Tree::default(),
+            rows: 0,
             compact_row: None,
             incarnation_row: None,
             reach: None,
@@ -177,6 +180,11 @@ impl State {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Rows that a log needs to hold for this state, and those that the next compaction makes useless.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// A speculative successor.
