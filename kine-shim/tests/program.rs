@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tests::process::{Process, eventually, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,13 +81,18 @@ async fn get(channel: &Channel, key: &str) -> Result<Option<String>> {
     kvs.first().map(|kv| Ok(String::from_utf8(kv.value.to_vec())?)).transpose()
 }
 
-/// The first value that a watch of one key from `revision` on sees.
-async fn watched(channel: &Channel, key: &str, revision: i64) -> Result<String> {
+/// A watch of one key from `revision` on.
+async fn watch(channel: &Channel, key: &str, revision: i64) -> Result<Streaming<pb::WatchResponse>> {
     let create = pb::WatchCreateRequest { key: key.to_owned().into(), start_revision: revision, ..Default::default() };
     let request = pb::WatchRequest { request_union: Some(pb::watch_request::RequestUnion::CreateRequest(create)) };
     // The stream of requests stays open: its end would end the watch.
     let requests = futures::StreamExt::chain(futures::stream::iter([request]), futures::stream::pending());
-    let mut responses = WatchClient::new(channel.clone()).watch(requests).await?.into_inner();
+    Ok(WatchClient::new(channel.clone()).watch(requests).await?.into_inner())
+}
+
+/// The first value that it sees.
+async fn watched(channel: &Channel, key: &str, revision: i64) -> Result<String> {
+    let mut responses = watch(channel, key, revision).await?;
     loop {
         let response = tokio::time::timeout(PATIENCE, responses.message()).await??.context("the watch ended")?;
         if let Some(kv) = response.events.first().and_then(|event| event.kv.as_ref()) {

@@ -116,6 +116,51 @@ async fn http_may_have_a_port_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// The one sample of a name.
+async fn metric(shim: &Shim, name: &str) -> Result<f64> {
+    let (_, page) = shim.get("/metrics").await?;
+    let sample = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    sample.with_context(|| format!("{name} is not in\n{page}"))
+}
+
+/// Watchers that do not read: nobody waits for them, they share one copy of what they have not read, and get all of it in the end.
+#[tokio::test]
+async fn slow_readers_cost_nobody_anything() -> Result<()> {
+    const SLOW: usize = 40;
+    const VALUES: usize = 100;
+    let value = "v".repeat(512 << 10);
+    let mut shim = Shim::start("memory:", "http", &[])?;
+    let writer = shim.channel().await?;
+    let mut slow = Vec::new();
+    for _ in 0..SLOW {
+        slow.push(watch(&shim.channel().await?, "a", 2).await?);
+    }
+    let mut fast = watch(&shim.channel().await?, "a", 2).await?;
+    let all_seen = async |watch: &mut Streaming<pb::WatchResponse>| {
+        let mut revisions = Vec::new();
+        while revisions.len() < VALUES {
+            let response = tokio::time::timeout(PATIENCE, watch.message()).await??.context("the watch ended")?;
+            revisions.extend(response.events.iter().filter_map(|event| Some(event.kv.as_ref()?.mod_revision)));
+        }
+        anyhow::Ok(revisions)
+    };
+    let written = async {
+        for _ in 0..VALUES {
+            put(&writer, "a", &value).await?;
+        }
+        anyhow::Ok(())
+    };
+    let ((), seen) = tokio::try_join!(written, all_seen(&mut fast))?;
+    ensure!(seen == (2..2 + VALUES as i64).collect::<Vec<_>>(), "{seen:?}");
+    // A copy for each would be 2 GB.
+    let resident = metric(&shim, "process_resident_memory_bytes").await?;
+    ensure!(resident < 500e6, "{resident} bytes resident");
+    for late in &mut slow {
+        ensure!(all_seen(late).await? == seen, "a slow reader saw something else");
+    }
+    stopped_in_order(&mut shim)
+}
+
 /// Strangers that say nonsense, half a word, or nothing; nobody else notices.
 #[tokio::test]
 async fn strangers_on_the_port_harm_nobody() -> Result<()> {
@@ -141,9 +186,8 @@ async fn strangers_on_the_port_harm_nobody() -> Result<()> {
     ensure!(shim.get("/health").await?.0.ends_with("200 OK"));
     drop(strangers);
     eventually("the strangers are forgotten", PATIENCE, || async {
-        let (_, page) = shim.get("/metrics").await?;
-        let open = page.lines().find_map(|line| line.strip_prefix("kine_shim_connections ")?.parse::<u64>().ok());
-        ensure!(open.is_some_and(|open| open < 10), "{open:?} open");
+        let open = metric(&shim, "kine_shim_connections").await?;
+        ensure!(open < 10.0, "{open} open");
         Ok(())
     })
     .await?;
