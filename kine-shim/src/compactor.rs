@@ -70,7 +70,7 @@ mod tests {
 
     async fn put(shim: &Shim) -> Revision {
         let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));
-        let put = Put { key, value, lease: 0, prev_kv: false, ignore_value: false, ignore_lease: false };
+        let put = Put::of(key, value);
         shim.write(Op::Put(put)).await.expect("put").0
     }
 

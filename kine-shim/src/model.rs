@@ -200,6 +200,15 @@ pub enum RangeEnd {
 }
 
 impl KeyRange {
+    pub fn single(key: Key) -> Self {
+        Self { start: key, end: RangeEnd::Single }
+    }
+
+    /// Every key there can be.
+    pub fn everything() -> Self {
+        Self { start: Key::from_static(&[0]), end: RangeEnd::Unbounded }
+    }
+
     /// From the wire's (key, range_end).
     pub fn from_wire(key: Bytes, range_end: Bytes) -> Self {
         let end = match range_end.as_ref() {
@@ -259,6 +268,23 @@ pub struct Range {
     pub create_revisions: (Revision, Revision),
 }
 
+impl Range {
+    /// All that is in it now, in the order of the keys.
+    pub fn of(range: KeyRange) -> Self {
+        Self {
+            range,
+            at: ReadAt::Latest,
+            limit: 0,
+            sort_target: SortTarget::Key,
+            sort_order: SortOrder::None,
+            keys_only: false,
+            count_only: false,
+            mod_revisions: (0, 0),
+            create_revisions: (0, 0),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeReply {
     pub kvs: Vec<KeyValue>,
@@ -276,6 +302,13 @@ pub struct Put {
     pub prev_kv: bool,
     pub ignore_value: bool,
     pub ignore_lease: bool,
+}
+
+impl Put {
+    /// Without a lease and without wishes.
+    pub fn of(key: Key, value: Bytes) -> Self {
+        Self { key, value, lease: 0, prev_kv: false, ignore_value: false, ignore_lease: false }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::store::{Auth, ROOT, User};
 use super::{AuthRefusal, Caller};
-use crate::model::{DeleteRange, Key, KeyRange, LeaseId, Op, Put, RangeEnd, Txn, TxnOp};
+use crate::model::{DeleteRange, Key, KeyRange, LeaseId, Op, Put, Txn, TxnOp};
 use crate::state::State;
 
 /// A caller on a state.
@@ -110,7 +110,7 @@ impl Access<'_> {
     }
 
     fn put(&self, put: &Put) -> Result<(), AuthRefusal> {
-        let key = single(&put.key);
+        let key = KeyRange::single(put.key.clone());
         self.write(&key)?;
         self.lease_writes(put.lease)?;
         if put.prev_kv { self.read(&key) } else { Ok(()) }
@@ -136,17 +136,13 @@ impl Access<'_> {
         if self.admin().is_ok() {
             return Ok(());
         }
-        self.state.lease_keys(id).iter().try_for_each(|key| self.write(&single(key)))
+        self.state.lease_keys(id).iter().try_for_each(|key| self.write(&KeyRange::single(key.clone())))
     }
 
     pub fn lease_reads(&self, keys: &[Key]) -> Result<(), AuthRefusal> {
         if self.admin().is_ok() {
             return Ok(());
         }
-        keys.iter().try_for_each(|key| self.read(&single(key)))
+        keys.iter().try_for_each(|key| self.read(&KeyRange::single(key.clone())))
     }
-}
-
-fn single(key: &Key) -> KeyRange {
-    KeyRange { start: key.clone(), end: RangeEnd::Single }
 }

@@ -178,27 +178,26 @@ fn commit(state: &mut State, op: Op, caller: &Caller) -> Result<Reply, Refusal> 
     Ok(reply)
 }
 
-#[test]
-fn what_is_judged_sees_the_changes_before_it() {
+/// Auth is on, and a user "u" has a role "r" with these permissions.
+fn enabled(permissions: impl IntoIterator<Item = Change>) -> State {
     let mut state = State::new();
-    let user =
-        |state: &State, name: &str| Caller::User(Identity { name: name.into(), revision: state.auth().revision() });
-    let changes = [
-        add("root"),
-        grant("root", "root"),
-        add("u"),
-        Change::RoleAdd { name: text("r") },
-        grant("u", "r"),
-        permit("r", Type::Write, "a", "c"),
-        permit("r", Type::Read, "b", ""),
-        Change::Enable(secret()),
-    ];
-    for change in changes {
+    let people = [add("root"), grant("root", "root"), add("u"), Change::RoleAdd { name: text("r") }, grant("u", "r")];
+    for change in people.into_iter().chain(permissions).chain([Change::Enable(secret())]) {
         commit(&mut state, Op::Auth(change), &Caller::Nobody).unwrap();
     }
+    state
+}
+
+fn user(state: &State, name: &str) -> Caller {
+    Caller::User(Identity { name: name.into(), revision: state.auth().revision() })
+}
+
+#[test]
+fn what_is_judged_sees_the_changes_before_it() {
+    let mut state = enabled([permit("r", Type::Write, "a", "c"), permit("r", Type::Read, "b", "")]);
     let put = |key: &str, prev_kv| {
         let (key, value) = (Key::copy_from_slice(key.as_bytes()), Bytes::new());
-        Op::Put(Put { key, value, lease: 0, prev_kv, ignore_value: false, ignore_lease: false })
+        Op::Put(Put { prev_kv, ..Put::of(key, value) })
     };
     let delete = |prev_kv| Op::DeleteRange(DeleteRange { range: range("a", "c"), prev_kv });
     let denied = Some(Refusal::Auth(AuthRefusal::PermissionDenied));
@@ -235,23 +234,11 @@ fn what_is_judged_sees_the_changes_before_it() {
 
 #[test]
 fn a_lease_belongs_to_whoever_may_write_its_keys() {
-    let mut state = State::new();
-    let changes = [
-        add("root"),
-        grant("root", "root"),
-        add("u"),
-        Change::RoleAdd { name: text("r") },
-        grant("u", "r"),
-        permit("r", Type::Readwrite, "a", "b"),
-        Change::Enable(secret()),
-    ];
-    for change in changes {
-        commit(&mut state, Op::Auth(change), &Caller::Shim).unwrap();
-    }
-    let u = Caller::User(Identity { name: "u".into(), revision: state.auth().revision() });
+    let mut state = enabled([permit("r", Type::Readwrite, "a", "b")]);
+    let u = user(&state, "u");
     let put = |key: &str, lease| {
         let (key, value) = (Key::copy_from_slice(key.as_bytes()), Bytes::new());
-        Op::Put(Put { key, value, lease, prev_kv: false, ignore_value: false, ignore_lease: false })
+        Op::Put(Put { lease, ..Put::of(key, value) })
     };
     let denied = Some(Refusal::Auth(AuthRefusal::PermissionDenied));
     for (op, caller, refusal) in [

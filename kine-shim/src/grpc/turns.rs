@@ -10,7 +10,7 @@ use super::kv::unexpected;
 use super::{Wire, errors, lease};
 use crate::model::{
     Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
-    ReadAt, Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
+    Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
 };
 use crate::shim::Consistency;
 use crate::state::State;
@@ -60,8 +60,10 @@ impl Turn {
         let key = Bytes::from([prefix.as_ref(), format!("{lease:x}").as_bytes()].concat());
         let txn = if_created(&key, 0, put(&key, value, lease));
         // Whoever may not see the others could not wait for them.
-        let see = || TxnOp::Range(Range { count_only: true, ..read(below(&prefix)) });
-        let with_read = |ops: Vec<TxnOp>| ops.into_iter().chain([TxnOp::Range(read(single(&key))), see()]).collect();
+        let see = || TxnOp::Range(Range { count_only: true, ..Range::of(below(&prefix)) });
+        let with_read = |ops: Vec<TxnOp>| {
+            ops.into_iter().chain([TxnOp::Range(Range::of(KeyRange::single(key.clone()))), see()]).collect()
+        };
         let txn = Txn { success: with_read(txn.success), failure: with_read(Vec::new()), ..txn };
         let reply = wire.txn_of(credentials, txn).await?;
         let own = reply.replies.into_iter().find_map(|reply| match reply {
@@ -92,7 +94,7 @@ impl Turn {
     }
 
     fn is_queued(&self, state: &State) -> Result<bool, Status> {
-        let own = state.range(&read(single(&self.key))).map_err(errors::refused)?.kvs.pop();
+        let own = state.range(&Range::of(KeyRange::single(self.key.clone()))).map_err(errors::refused)?.kvs.pop();
         Ok(own.is_some_and(|own| own.create_revision == self.create_revision))
     }
 
@@ -129,7 +131,7 @@ impl Wire {
         let mut messages = self.shim.watch_stream();
         for key in keys {
             let filters = Filters { no_put: true, no_delete: false };
-            let range = single(key);
+            let range = KeyRange::single(key.clone());
             let request = WatchRequest { id: None, range, start: Some(from), filters, progress_notify: false };
             messages.control().create(request).await;
         }
@@ -161,39 +163,20 @@ pub(super) fn below(prefix: &Key) -> KeyRange {
 }
 
 fn by_creation(prefix: &Key, sort_order: SortOrder) -> Range {
-    Range { limit: 1, sort_target: SortTarget::Create, sort_order, ..read(below(prefix)) }
-}
-
-fn single(key: &Key) -> KeyRange {
-    KeyRange { start: key.clone(), end: RangeEnd::Single }
-}
-
-fn read(range: KeyRange) -> Range {
-    Range {
-        range,
-        at: ReadAt::Latest,
-        limit: 0,
-        sort_target: SortTarget::Key,
-        sort_order: SortOrder::None,
-        keys_only: false,
-        count_only: false,
-        mod_revisions: (0, 0),
-        create_revisions: (0, 0),
-    }
+    Range { limit: 1, sort_target: SortTarget::Create, sort_order, ..Range::of(below(prefix)) }
 }
 
 /// `then`, if the key was created at that revision; 0 means that it does not exist.
 pub(super) fn if_created(key: &Key, revision: Revision, then: TxnOp) -> Txn {
     let target = CompareTarget::Create(revision);
-    let compare = Compare { range: single(key), result: CompareResult::Equal, target };
+    let compare = Compare { range: KeyRange::single(key.clone()), result: CompareResult::Equal, target };
     Txn { compare: vec![compare], success: vec![then], failure: Vec::new() }
 }
 
 pub(super) fn put(key: &Key, value: Bytes, lease: LeaseId) -> TxnOp {
-    let key = key.clone();
-    TxnOp::Put(Put { key, value, lease, prev_kv: false, ignore_value: false, ignore_lease: false })
+    TxnOp::Put(Put { lease, ..Put::of(key.clone(), value) })
 }
 
 pub(super) fn delete(key: &Key) -> TxnOp {
-    TxnOp::DeleteRange(DeleteRange { range: single(key), prev_kv: false })
+    TxnOp::DeleteRange(DeleteRange { range: KeyRange::single(key.clone()), prev_kv: false })
 }

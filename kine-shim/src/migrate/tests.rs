@@ -15,7 +15,7 @@ use super::{export, load, progress::Progress};
 use crate::grpc::hash;
 use crate::log::memory::MemoryLog;
 use crate::log::{Appended, Log};
-use crate::model::{Batch, KeyRange, Op, Position, Put, RangeEnd, ReadAt};
+use crate::model::{Batch, KeyRange, Op, Position, Put, ReadAt};
 use crate::shim::{Shim, ShimConfig};
 use crate::state::State;
 
@@ -46,17 +46,11 @@ fn some_op(rng: &mut StdRng, revision: i64) -> Op {
     let key = Bytes::from(format!("/registry/{}", rng.random_range(0..60)));
     match rng.random_range(0..100) {
         0..60 => Op::Put(Put {
-            key,
             value: Bytes::from(vec![rng.random(); if rng.random_range(0..40) == 0 { 9_000 } else { 40 }]),
             lease: if rng.random_range(0..4) == 0 { rng.random_range(1..4) } else { 0 },
-            prev_kv: false,
-            ignore_value: false,
-            ignore_lease: false,
+            ..Put::of(key, Bytes::new())
         }),
-        60..85 => Op::DeleteRange(crate::model::DeleteRange {
-            range: KeyRange { start: key, end: RangeEnd::Single },
-            prev_kv: false,
-        }),
+        60..85 => Op::DeleteRange(crate::model::DeleteRange { range: KeyRange::single(key), prev_kv: false }),
         85..93 => Op::LeaseGrant { id: rng.random_range(1..4), ttl: rng.random_range(5..5_000) },
         93..95 => Op::LeaseRevoke { id: rng.random_range(1..4) },
         95..98 => Op::Record { key: format!("auth/user/{}", rng.random_range(0..3)).into(), value: "\n\x01u".into() },
@@ -136,14 +130,7 @@ async fn a_shim_goes_on_from_what_was_imported() {
     let log = Arc::new(MemoryLog::new());
     import_file(&path, log.clone()).await.unwrap();
     let shim = Shim::start(log.clone(), ShimConfig::default()).await.unwrap();
-    let put = Put {
-        key: "/registry/new".into(),
-        value: "x".into(),
-        lease: 0,
-        prev_kv: false,
-        ignore_value: false,
-        ignore_lease: false,
-    };
+    let put = Put::of("/registry/new".into(), "x".into());
     let (revision, _) = shim.write(Op::Put(put)).await.unwrap();
     assert_eq!(revision, state.revision() + 1);
     shim.stop().await;
@@ -285,17 +272,7 @@ async fn kines_table_becomes_the_store_that_its_clients_saw() {
     assert_eq!((imported.revision, imported.compacted, imported.keys, imported.leases), (13, Some(7), 3, 1));
     let state = loaded(&*log).await;
     let at = |at| {
-        let range = crate::model::Range {
-            range: KeyRange { start: "\0".into(), end: RangeEnd::Unbounded },
-            at,
-            limit: 0,
-            sort_target: Default::default(),
-            sort_order: Default::default(),
-            keys_only: false,
-            count_only: false,
-            mod_revisions: (0, 0),
-            create_revisions: (0, 0),
-        };
+        let range = crate::model::Range { at, ..crate::model::Range::of(KeyRange::everything()) };
         let found = state.range(&range).unwrap().kvs.into_iter();
         let found = found.map(|kv| {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

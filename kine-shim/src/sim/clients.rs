@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::history::{Call, Done, History, Outcome, WatchSession};
 use crate::model::{
     Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
-    ReadAt, Refusal, Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply,
+    ReadAt, Refusal, Reply, Revision, Txn, TxnOp, TxnOpReply,
 };
 use crate::shim::{Consistency, Shim};
 use crate::watch::{Filters, WatchMessage, WatchRequest};
@@ -42,28 +42,14 @@ fn all_keys() -> KeyRange {
 
 pub(super) fn range_of(key: Option<&Key>) -> KeyRange {
     match key {
-        Some(key) => KeyRange { start: key.clone(), end: RangeEnd::Single },
+        Some(key) => KeyRange::single(key.clone()),
         None => all_keys(),
-    }
-}
-
-fn read_of(range: KeyRange, at: ReadAt) -> Range {
-    Range {
-        range,
-        at,
-        limit: 0,
-        sort_target: SortTarget::Key,
-        sort_order: SortOrder::None,
-        keys_only: false,
-        count_only: false,
-        mod_revisions: (0, 0),
-        create_revisions: (0, 0),
     }
 }
 
 fn put_of(key: &Key, value: &str, lease: LeaseId) -> Put {
     let value = Key::copy_from_slice(value.as_bytes());
-    Put { key: key.clone(), value, lease, prev_kv: false, ignore_value: false, ignore_lease: false }
+    Put { lease, ..Put::of(key.clone(), value) }
 }
 
 /// A write that no client watches or reads.
@@ -78,7 +64,7 @@ fn delete_of(key: &Key) -> DeleteRange {
 fn swap_of(key: &Key, expected: Revision, then: TxnOp) -> Op {
     let compare =
         Compare { range: range_of(Some(key)), result: CompareResult::Equal, target: CompareTarget::Mod(expected) };
-    let read = TxnOp::Range(read_of(range_of(Some(key)), ReadAt::Latest));
+    let read = TxnOp::Range(Range::of(range_of(Some(key))));
     Op::Txn(Txn { compare: vec![compare], success: vec![then], failure: vec![read] })
 }
 
@@ -159,13 +145,14 @@ impl Client {
             Call::Swap { key, expected, value } => swap_of(&key, expected, TxnOp::Put(put_of(&key, &value, 0))),
             Call::Remove { key, expected } => swap_of(&key, expected, TxnOp::DeleteRange(delete_of(&key))),
             Call::Get { key, is_linearizable } => {
-                return read(shim, read_of(range_of(Some(&key)), ReadAt::Latest), is_linearizable).await;
+                return read(shim, Range::of(range_of(Some(&key))), is_linearizable).await;
             }
             Call::List { is_linearizable } => {
-                return read(shim, read_of(all_keys(), ReadAt::Latest), is_linearizable).await;
+                return read(shim, Range::of(all_keys()), is_linearizable).await;
             }
             Call::ListAt { revision } => {
-                return read(shim, read_of(all_keys(), ReadAt::Revision(revision.max(1))), true).await;
+                return read(shim, Range { at: ReadAt::Revision(revision.max(1)), ..Range::of(all_keys()) }, true)
+                    .await;
             }
             Call::Compact { revision } => Op::Compact { revision: revision.max(1) },
             Call::Grant { id, ttl } => Op::LeaseGrant { id, ttl },
@@ -349,7 +336,7 @@ pub(super) fn resume(next: Option<Revision>, session: &WatchSession) -> Option<R
 pub(super) async fn final_list(shim: &Shim) -> Result<(Revision, Vec<KeyValue>), Refusal> {
     loop {
         if let Ok(state) = shim.read(Consistency::Linearizable).await {
-            return state.range(&read_of(all_keys(), ReadAt::Latest)).map(|reply| (state.revision(), reply.kvs));
+            return state.range(&Range::of(all_keys())).map(|reply| (state.revision(), reply.kvs));
         }
     }
 }

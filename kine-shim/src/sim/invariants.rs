@@ -9,8 +9,8 @@ use super::clients::range_of;
 use super::database::{Database, Faults, SimLog};
 use super::model::Lineage;
 use crate::model::{
-    Compare, CompareResult, CompareTarget, Error, Fault, Key, KeyRange, KeyValue, Op, Put, Range, RangeEnd, ReadAt,
-    Reply, Revision, SortOrder, SortTarget, Txn, TxnOp,
+    Compare, CompareResult, CompareTarget, Error, Fault, Key, KeyRange, KeyValue, Op, Put, Range, Reply, Revision, Txn,
+    TxnOp,
 };
 use crate::shim::{Consistency, Shim, ShimConfig};
 use crate::state::State;
@@ -38,7 +38,7 @@ async fn start(log: Arc<SimLog>) -> Shim {
 
 fn put(key: impl AsRef<[u8]>, value: &str) -> Op {
     let (key, value) = (Key::copy_from_slice(key.as_ref()), Key::copy_from_slice(value.as_bytes()));
-    Op::Put(Put { key, value, lease: 0, prev_kv: false, ignore_value: false, ignore_lease: false })
+    Op::Put(Put::of(key, value))
 }
 
 async fn write(shim: &Shim, op: Op) -> Revision {
@@ -53,23 +53,8 @@ fn create(key: &str, value: &str) -> Op {
     Op::Txn(Txn { compare: vec![compare], success: vec![TxnOp::Put(put)], failure: vec![] })
 }
 
-fn everything() -> KeyRange {
-    KeyRange { start: Key::from_static(b"\0"), end: RangeEnd::Unbounded }
-}
-
 fn list(state: &State) -> Vec<KeyValue> {
-    let range = Range {
-        range: everything(),
-        at: ReadAt::Latest,
-        limit: 0,
-        sort_target: SortTarget::Key,
-        sort_order: SortOrder::None,
-        keys_only: false,
-        count_only: false,
-        mod_revisions: (0, 0),
-        create_revisions: (0, 0),
-    };
-    state.range(&range).expect("the newest revision").kvs
+    state.range(&Range::of(KeyRange::everything())).expect("the newest revision").kvs
 }
 
 async fn read(shim: &Shim) -> State {
@@ -149,7 +134,7 @@ async fn invariant_4_one_queue_carries_creation_events_and_progress() {
     let Setting { shims, .. } = setting(1).await;
     let shim = &shims[0];
     let first = write(shim, put("k", "1")).await;
-    let mut stream = watch(shim, everything(), Some(first)).await;
+    let mut stream = watch(shim, KeyRange::everything(), Some(first)).await;
     let second = write(shim, put("k", "2")).await;
     stream.control().request_progress();
     let mut known = None;
@@ -207,7 +192,7 @@ async fn invariant_6_no_revision_is_used_twice_even_after_a_failover_that_lost_s
     for n in 0..10 {
         last = write(&shims[0], put("k", &n.to_string())).await;
     }
-    let mut stream = watch(&shims[1], everything(), Some(last + 1)).await;
+    let mut stream = watch(&shims[1], KeyRange::everything(), Some(last + 1)).await;
     assert!(matches!(stream.next().await, Some(WatchMessage::Created { .. })));
     database.fail_over(3, Duration::from_millis(200)).await;
     let next = write(&shims[1], put("k", "after")).await;
@@ -245,7 +230,7 @@ async fn invariant_8_watchers_that_do_not_read_hold_nobody_up_and_miss_nothing()
     let shim = &shims[0];
     let mut streams = Vec::new();
     for n in 0..10_000 {
-        let range = if n % 2 == 0 { everything() } else { range_of(Some(&Key::from_static(b"k"))) };
+        let range = if n % 2 == 0 { KeyRange::everything() } else { range_of(Some(&Key::from_static(b"k"))) };
         streams.push(watch(shim, range, None).await);
     }
     let began = Instant::now();

@@ -60,8 +60,7 @@ fn some_put(dice: &mut Dice) -> Put {
 }
 
 fn some_delete(dice: &mut Dice) -> DeleteRange {
-    let range =
-        if dice.chance(70) { KeyRange { start: some_key(dice), end: RangeEnd::Single } } else { some_range(dice) };
+    let range = if dice.chance(70) { KeyRange::single(some_key(dice)) } else { some_range(dice) };
     DeleteRange { range, prev_kv: dice.chance(50) }
 }
 
@@ -75,8 +74,7 @@ fn some_compare(dice: &mut Dice, naive: &Naive) -> Compare {
         4 => CompareTarget::Nothing,
         _ => CompareTarget::Lease(dice.roll(4) as i64),
     };
-    let range =
-        if dice.chance(80) { KeyRange { start: some_key(dice), end: RangeEnd::Single } } else { some_range(dice) };
+    let range = if dice.chance(80) { KeyRange::single(some_key(dice)) } else { some_range(dice) };
     Compare { range, result: dice.pick(&[Equal, Greater, Less, NotEqual, Anything]), target }
 }
 

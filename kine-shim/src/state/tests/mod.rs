@@ -10,9 +10,7 @@ mod weight;
 use bytes::Bytes;
 
 use super::State;
-use crate::model::{
-    Batch, DeleteRange, Key, KeyRange, Op, Put, Range, RangeEnd, ReadAt, Refusal, Reply, SortOrder, SortTarget,
-};
+use crate::model::{Batch, DeleteRange, Key, KeyRange, Op, Put, Range, RangeEnd, Refusal, Reply};
 
 /// Seeded: a failure names its seed, and the seed replays it.
 pub(super) struct Dice(u64);
@@ -48,7 +46,7 @@ pub(super) fn key(name: &str) -> Key {
 }
 
 pub(super) fn put(name: &str, value: &str) -> Put {
-    Put { key: key(name), value: key(value), lease: 0, prev_kv: false, ignore_value: false, ignore_lease: false }
+    Put::of(key(name), key(value))
 }
 
 pub(super) fn span(start: &str, end: &str) -> KeyRange {
@@ -56,25 +54,15 @@ pub(super) fn span(start: &str, end: &str) -> KeyRange {
 }
 
 pub(super) fn single(name: &str) -> KeyRange {
-    KeyRange { start: key(name), end: RangeEnd::Single }
+    KeyRange::single(key(name))
 }
 
 pub(super) fn everything() -> KeyRange {
-    KeyRange { start: key("\0"), end: RangeEnd::Unbounded }
+    KeyRange::everything()
 }
 
 pub(super) fn read(range: KeyRange) -> Range {
-    Range {
-        range,
-        at: ReadAt::Latest,
-        limit: 0,
-        sort_target: SortTarget::Key,
-        sort_order: SortOrder::None,
-        keys_only: false,
-        count_only: false,
-        mod_revisions: (0, 0),
-        create_revisions: (0, 0),
-    }
+    Range::of(range)
 }
 
 pub(super) fn delete(range: KeyRange) -> Op {
