@@ -123,6 +123,41 @@ async fn metric(shim: &Shim, name: &str) -> Result<f64> {
     sample.with_context(|| format!("{name} is not in\n{page}"))
 }
 
+/// A database that lets nobody delete: writes go on, the fault is told and counted, and the rows go when it lets again.
+#[tokio::test]
+async fn rows_that_cannot_be_deleted_are_deleted_later() -> Result<()> {
+    let Some(server) = tests::postgres::shared("rows_that_cannot_be_deleted") else { return Ok(()) };
+    let url = server.database().await?;
+    let mut shim = Shim::start(&url, "http", &[])?;
+    let channel = shim.channel().await?;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+        CREATE TRIGGER refuse BEFORE DELETE ON kine_shim.log FOR EACH ROW EXECUTE FUNCTION refuse();";
+    put(&channel, "a", "0").await?;
+    tests::postgres::execute(&url, refuse).await?;
+    for turn in 1..10 {
+        put(&channel, "a", &turn.to_string()).await?;
+    }
+    let compact = pb::CompactionRequest { revision: 11, physical: false };
+    KvClient::new(channel.clone()).compact(compact).await?;
+    eventually("a try to delete", PATIENCE, || async {
+        ensure!(metric(&shim, "kine_shim_trims_failed_total").await? > 0.0, "none");
+        Ok(())
+    })
+    .await?;
+    ensure!(metric(&shim, "kine_shim_garbage_rows").await? > 0.0);
+    ensure!(shim.process.output().contains("compacted rows cannot be deleted yet"));
+    put(&channel, "a", "more").await?;
+
+    tests::postgres::execute(&url, "DROP TRIGGER refuse ON kine_shim.log").await?;
+    eventually("the rows are gone", PATIENCE, || async {
+        ensure!(metric(&shim, "kine_shim_garbage_rows").await? == 0.0);
+        Ok(())
+    })
+    .await?;
+    ensure!(metric(&shim, "kine_shim_rows_trimmed_total").await? > 0.0);
+    stopped_in_order(&mut shim)
+}
+
 /// Watchers that do not read: nobody waits for them, they share one copy of what they have not read, and get all of it in the end.
 #[tokio::test]
 async fn slow_readers_cost_nobody_anything() -> Result<()> {
