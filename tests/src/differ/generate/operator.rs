@@ -11,11 +11,10 @@ pub(super) fn hash_kv(g: &mut Generator) {
 }
 
 fn hash_kv_as(g: &mut Generator, user: &str) {
-    let mut revision = if g.rarely(2) { 0 } else { g.old_revision() };
-    // There an etcd answers, for a while, what it found when it compacted, counted from the compaction before.
-    if g.compactions.contains(&revision) {
-        revision = 0;
-    }
+    let revision = if g.rarely(2) { 0 } else { g.old_revision() };
+    // Where it compacted, an etcd answers, for a while, what it found then, counted from the compaction before.
+    let is_known = |revision: &i64| !g.compactions.contains(revision);
+    let Some(revision) = [revision, 0, g.revision].into_iter().find(is_known) else { return };
     g.unary_as(user, "/etcdserverpb.Maintenance/HashKV", pb::HashKvRequest { revision });
 }
 
