@@ -110,6 +110,8 @@ pub struct Generator {
     revision: i64,
     compacted: i64,
     compactions: BTreeSet<i64>,
+    /// Revisions that Txns made.
+    txns: BTreeSet<i64>,
     /// Keys and revisions of recent writes.
     written: VecDeque<(Bytes, i64)>,
     leases: BTreeSet<i64>,
@@ -129,6 +131,7 @@ impl Generator {
             revision: 1,
             compacted: 0,
             compactions: BTreeSet::new(),
+            txns: BTreeSet::new(),
             written: VecDeque::new(),
             leases: BTreeSet::new(),
             streams: BTreeMap::new(),
@@ -168,6 +171,7 @@ impl Generator {
                 }
                 self.written.push_back((key, self.revision));
             }
+            txn::TXN if is_ok => drop(self.txns.insert(outcome.revision())),
             kv::COMPACT if is_ok => {
                 self.compacted = pb::CompactionRequest::decode(step.body.clone())?.revision;
                 self.compactions.insert(self.compacted);
