@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use prost::Message;
+use proto::etcdserverpb::{range_request::SortTarget, request_op::Request, response_op::Response};
 use proto::{etcdserverpb as pb, health, v3electionpb, v3lockpb};
 use tonic::Code;
 
@@ -36,7 +37,8 @@ impl Comparison {
             Kind::Unary | Kind::First | Kind::UntilLeaseGone => {
                 ensure!(expected.responses.len() == actual.responses.len(), "another number of responses");
                 for (expected, actual) in expected.responses.iter().zip(&actual.responses) {
-                    same(&shown(&step.path, expected)?, &shown(&step.path, actual)?)?;
+                    let [expected, actual] = [untied(step, expected)?, untied(step, actual)?];
+                    same(&shown(&step.path, &expected)?, &shown(&step.path, &actual)?)?;
                 }
             }
             Kind::WatchAnswered | Kind::WatchUnanswered => self.take(step, expected, actual, now)?,
@@ -54,6 +56,48 @@ impl Comparison {
         let views = self.streams.entry(step.stream).or_default();
         views[0].take(&expected.responses, now).context("in what was expected")?;
         views[1].take(&actual.responses, now)
+    }
+}
+
+/// An answer without what an etcd leaves to chance: the order of the equal in a sorted range.
+fn untied(step: &Step, response: &Bytes) -> Result<Bytes> {
+    Ok(match step.path.as_str() {
+        RANGE => {
+            let mut answer = pb::RangeResponse::decode(response.clone())?;
+            untie_range(&pb::RangeRequest::decode(step.body.clone())?, &mut answer);
+            answer.encode_to_vec().into()
+        }
+        TXN => {
+            let mut answer = pb::TxnResponse::decode(response.clone())?;
+            untie_txn(&pb::TxnRequest::decode(step.body.clone())?, &mut answer);
+            answer.encode_to_vec().into()
+        }
+        _ => response.clone(),
+    })
+}
+
+/// So few are sorted by insertion, which keeps their order (Go's `sort.Sort`).
+const STABLE_MAX: i64 = 12;
+
+fn untie_range(request: &pb::RangeRequest, answer: &mut pb::RangeResponse) {
+    if request.sort_target == SortTarget::Key as i32 || answer.count <= STABLE_MAX {
+        return;
+    }
+    match answer.more {
+        // Which of the equal are beyond the limit is left to chance as well.
+        true => answer.kvs.fill(Default::default()),
+        false => answer.kvs.sort_by(|a, b| a.key.cmp(&b.key)),
+    }
+}
+
+fn untie_txn(request: &pb::TxnRequest, answer: &mut pb::TxnResponse) {
+    let asked = if answer.succeeded { &request.success } else { &request.failure };
+    for (asked, answered) in asked.iter().zip(&mut answer.responses) {
+        match (&asked.request, &mut answered.response) {
+            (Some(Request::RequestRange(asked)), Some(Response::ResponseRange(answer))) => untie_range(asked, answer),
+            (Some(Request::RequestTxn(asked)), Some(Response::ResponseTxn(answer))) => untie_txn(asked, answer),
+            _ => {}
+        }
     }
 }
 
@@ -99,7 +143,7 @@ type Show = fn(Bytes) -> Result<String>;
 type Method = (&'static str, Show, Show);
 
 macro_rules! methods {
-    ($($path:literal: $request:ty => $response:ty $(, $mask:expr)?;)*) => {
+    ($($path:tt: $request:ty => $response:ty $(, $mask:expr)?;)*) => {
         &[$(($path, text::<$request>, |bytes| {
             let mut message = <$response>::decode(bytes)?;
             message.header.iter_mut().for_each(mask_header);
@@ -110,14 +154,16 @@ macro_rules! methods {
     };
 }
 
+const RANGE: &str = "/etcdserverpb.KV/Range";
+const TXN: &str = "/etcdserverpb.KV/Txn";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// All that can be compared.
 pub const METHODS: &[Method] = methods! {
-    "/etcdserverpb.KV/Range": pb::RangeRequest => pb::RangeResponse;
+    RANGE: pb::RangeRequest => pb::RangeResponse;
     "/etcdserverpb.KV/Put": pb::PutRequest => pb::PutResponse;
     "/etcdserverpb.KV/DeleteRange": pb::DeleteRangeRequest => pb::DeleteRangeResponse;
-    "/etcdserverpb.KV/Txn": pb::TxnRequest => pb::TxnResponse;
+    TXN: pb::TxnRequest => pb::TxnResponse;
     "/etcdserverpb.KV/Compact": pb::CompactionRequest => pb::CompactionResponse;
     "/etcdserverpb.Watch/Watch": pb::WatchRequest => pb::WatchResponse;
     "/etcdserverpb.Lease/LeaseGrant": pb::LeaseGrantRequest => pb::LeaseGrantResponse;
