@@ -19,6 +19,9 @@ use crate::state::State;
 
 /// Fences on their way at once.
 const FENCES_MAX: usize = 4;
+/// While one is on its way, the next is sent so long after it. A database answers them one after the other: several at once would only
+/// wait there, each for fewer readers. But a database far away is not waited for to answer.
+const SPACING: Duration = Duration::from_millis(2);
 /// Readers that wait for a fence to be sent; more are refused.
 const READERS_MAX: usize = 65_536;
 const RETRY_MIN: Duration = Duration::from_millis(5);
@@ -65,16 +68,21 @@ impl Fences {
     /// Works until the future is dropped.
     pub(crate) async fn run(self, carrier: Carrier) {
         let mut carried = FuturesUnordered::new();
+        let mut next_at = Instant::now();
         loop {
+            let has_room = carried.len() < FENCES_MAX;
+            let is_time = carried.is_empty() || Instant::now() >= next_at;
             tokio::select! {
                 biased;
                 Some(()) = carried.next(), if !carried.is_empty() => {}
-                () = self.arrived.notified(), if carried.len() < FENCES_MAX => {
+                () = self.arrived.notified(), if has_room && is_time => {
                     let readers = std::mem::take(&mut *self.waiting.lock());
                     if !readers.is_empty() {
                         carried.push(carrier.clone().carry(readers));
+                        next_at = Instant::now() + SPACING;
                     }
                 }
+                () = tokio::time::sleep_until(next_at), if has_room && !is_time => {}
             }
         }
     }
