@@ -1,34 +1,19 @@
 //! A stateless Kubernetes API server on an etcd v3 store.
 //!
-//! A request's way: `net` (listener, TLS) -> `pipeline` (request info, authentication, authorization, admission) ->
-//! `verbs` -> `store`, and back through the codec in `schema`; `registry` holds what resources there are.
+//! The rooms, from the connection inwards: `server` (connections and the chain of a request), `access` (who is it, and may
+//! they), `admission` (what may still happen to an object), `verbs` (one file a verb), `object` (what an object may become),
+//! `api` (what is served), `cluster` (the cluster as this server sees it), `store` (the etcd client and the watch cache).
+//! `request` holds the nouns of a request, `config` the flags, `wiring` puts a server together. A room uses only rooms
+//! further inwards.
 
+pub mod access;
 pub mod admission;
-pub mod audit;
-pub mod authn;
-pub mod authz;
-pub mod body;
-pub mod bootstrap;
-pub mod context;
-pub mod discovery;
-pub mod flags;
-pub mod health;
-pub mod metrics;
-pub mod negotiate;
-pub mod net;
-pub mod openapi;
-pub mod patch;
-pub mod pipeline;
-pub mod registry;
-pub mod request_info;
-pub mod respond;
-pub mod reviews;
-pub mod schema;
-pub mod selector;
-pub mod status;
+pub mod api;
+pub mod cluster;
+pub mod config;
+pub mod object;
+pub mod request;
+pub mod server;
 pub mod store;
-pub mod strategy;
-pub mod table;
-pub mod validation;
 pub mod verbs;
 pub mod wiring;

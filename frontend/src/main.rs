@@ -4,11 +4,11 @@ use std::{process::ExitCode, sync::Arc};
 
 use async_trait::async_trait;
 use frontend::{
-    body::Body,
-    context::Context,
-    flags::{self, Config, Given},
-    pipeline::{Authorized, Resources, VERSION},
-    status::ApiError,
+    access::Authorized,
+    config::{self, Config, Given},
+    request::{body::Body, status::ApiError},
+    server::pipeline::{Resources, VERSION},
+    verbs::Context,
     wiring,
 };
 use tracing_subscriber::EnvFilter;
@@ -30,13 +30,13 @@ impl Resources for Verbs {
 }
 
 fn main() -> ExitCode {
-    let parsed = flags::parse(std::env::args().skip(1));
+    let parsed = config::parse(std::env::args().skip(1));
     let given = match parsed {
         Ok(given) => given,
         Err(error) => return refuse(&error),
     };
     if given.is_true("help") {
-        print!("{}", flags::help());
+        print!("{}", config::help());
         return ExitCode::SUCCESS;
     }
     if given.is_true("version") {

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use frontend::schema::codec::{self, StorageEncoding};
-use frontend::schema::{Gvk, Schema, StructDef, StructRef, apply_defaults, convert};
+use frontend::api::schema::codec::{self, StorageEncoding};
+use frontend::api::schema::{Gvk, Schema, StructDef, StructRef, apply_defaults, convert};
 
 fn evidence(name: &str) -> PathBuf {
     let folder = std::env::var_os("KUBERNETES_EVIDENCE").expect("KUBERNETES_EVIDENCE names the folder of recordings");
     PathBuf::from(folder).join(name)
 }
 
-fn json_of(object: &frontend::schema::Object) -> Vec<u8> {
+fn json_of(object: &frontend::api::schema::Object) -> Vec<u8> {
     let mut out = Vec::new();
     codec::encode_json(object, &mut out);
     out

@@ -9,16 +9,17 @@ use super::{
     input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
-    target::{Target, known_kind},
     write::{self, Current, Rewrite, Step},
 };
+use crate::cluster::{Target, known_kind};
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, Offer},
-    pipeline::Request,
-    schema::{Object, Struct, Value},
-    status::{ApiError, FieldError, GroupResource},
+    api::schema::{Object, Struct, Value},
+    request::{
+        Request, User,
+        negotiate::{self, Offer},
+        status::{ApiError, FieldError, GroupResource},
+    },
+    verbs::Context,
 };
 
 /// Assigns a pod to a node.
@@ -26,11 +27,12 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
-    let kind = known_kind(&target.schema, "", "v1", "Binding")?;
-    let mut binding = input::decode(&target.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+    let kind = known_kind(&target.api.schema, "", "v1", "Binding")?;
+    let mut binding =
+        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut binding)?;
-    let pods = target.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
-    let pod_kind = known_kind(&target.schema, "", "v1", "Pod")?;
+    let pods = target.api.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
+    let pod_kind = known_kind(&target.api.schema, "", "v1", "Pod")?;
     let name = if target.name.is_empty() { binding.name().to_owned() } else { target.name.clone() };
     if name != binding.name() && !binding.name().is_empty() {
         return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
@@ -44,7 +46,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     caller.admit(ctx, target, &mut binding, None).await?;
     let mut bind = Bind { ctx, target: &pod, binding };
     write::apply(ctx, &pod, options.dry_run, &mut bind).await?;
-    Answer::done(&target.schema, 201)
+    Answer::done(&target.api.schema, 201)
 }
 
 fn binding_errors(binding: &Object) -> Vec<FieldError> {
@@ -78,7 +80,11 @@ impl Rewrite for Bind<'_> {
             return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
         }
         if let Some(node) = pod.get_str(&["spec", "nodeName"]).filter(|n| !n.is_empty()) {
-            return refuse(format!("pod {} is already assigned to node {}", pod.name(), crate::status::go_quote(node)));
+            return refuse(format!(
+                "pod {} is already assigned to node {}",
+                pod.name(),
+                crate::request::status::go_quote(node)
+            ));
         }
         let node = self.binding.get_str(&["target", "name"]).unwrap_or_default();
         pod.set(&["spec", "nodeName"], node);
@@ -111,8 +117,8 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
-    let kind = known_kind(&target.schema, "policy", "v1", "Eviction")?;
-    let eviction = input::decode(&target.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+    let kind = known_kind(&target.api.schema, "policy", "v1", "Eviction")?;
+    let eviction = input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     if !eviction.name().is_empty() && eviction.name() != target.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
@@ -125,5 +131,5 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     };
     let pod = Target { subresource: None, ..target.clone() };
     delete::remove(ctx, &pod, &deletion, caller).await?;
-    Answer::done(&target.schema, 201)
+    Answer::done(&target.api.schema, 201)
 }

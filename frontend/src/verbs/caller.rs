@@ -1,13 +1,11 @@
 //! On whose behalf something is written, and what admission says to it.
 
-use super::target::Target;
+use crate::cluster::Target;
 use crate::{
     admission::{Attributes, Operation},
-    authn::User,
-    context::Context,
-    pipeline::Warnings,
-    schema::Object,
-    status::ApiError,
+    api::schema::Object,
+    request::{User, Warnings, status::ApiError},
+    verbs::Context,
 };
 
 /// What a write carries through its retries.
@@ -32,7 +30,7 @@ impl Caller<'_> {
         }
         let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
         let mut attributes = self.attributes(target, &name, Some(object), old);
-        ctx.admission.admit(ctx, &mut attributes).await
+        ctx.admission.admit(&ctx.cluster, &mut attributes).await
     }
 
     /// Lets plugins refuse what will be stored; without an object, a deletion.
@@ -51,7 +49,7 @@ impl Caller<'_> {
             _ => target.name.clone(),
         };
         let attributes = self.attributes(target, &name, object, old);
-        ctx.admission.validate(ctx, &attributes).await
+        ctx.admission.validate(&ctx.cluster, &attributes).await
     }
 
     fn attributes<'a>(

@@ -5,17 +5,18 @@ use super::{
     defaults, input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
-    target::Target,
     write::insert,
 };
+use crate::cluster::Target;
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, Offer},
-    pipeline::{Request, Warnings},
-    schema::Object,
-    status::ApiError,
-    strategy, validation,
+    api::schema::Object,
+    object::{strategy, validation},
+    request::{
+        Request, User, Warnings,
+        negotiate::{self, Offer},
+        status::ApiError,
+    },
+    verbs::Context,
 };
 
 /// A taken generated name is replaced by another this often.
@@ -27,7 +28,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
     let mut object =
-        input::decode(&target.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;
     input::merge_owner_references(&mut object, &request.warnings);
@@ -42,7 +43,7 @@ pub(super) async fn create_object(
     mut object: Object,
     caller: Caller<'_>,
 ) -> Result<Object, ApiError> {
-    strategy::namespace_accepts(ctx, target, object.name()).await?;
+    strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
     caller.admit(ctx, target, &mut object, None).await?;
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
     let mut attempt = 1;
@@ -51,23 +52,23 @@ pub(super) async fn create_object(
         prepare_new(ctx, target, &mut candidate, caller.warnings)?;
         caller.validate(ctx, target, Some(&mut candidate), None).await?;
         let named = target.with_name(candidate.name());
-        let key = named.key(ctx)?;
-        let claims = strategy::claim(ctx, &named, &mut candidate, None, caller.dry_run).await?;
+        let key = named.key(&ctx.cluster)?;
+        let claims = strategy::claim(&ctx.cluster, &named, &mut candidate, None, caller.dry_run).await?;
         if !candidate.resource_version().is_empty() {
-            claims.release(ctx).await;
+            claims.release(&ctx.cluster).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }
         match insert(ctx, &named, &key, &candidate, caller.dry_run).await {
             Ok(Some(stored)) => return Ok(stored),
             Ok(None) => {
-                claims.release(ctx).await;
+                claims.release(&ctx.cluster).await;
                 if !generated || attempt == GENERATE_ATTEMPTS {
                     return Err(taken(ctx, &named, &key, generated).await);
                 }
                 attempt += 1;
             }
             Err(error) => {
-                claims.release(ctx).await;
+                claims.release(&ctx.cluster).await;
                 return Err(error);
             }
         }
@@ -87,8 +88,9 @@ pub(super) fn prepare_new(
         object.set_name(&name);
     }
     defaults::settle_namespace(target, object)?;
-    strategy::prepare_create(ctx, target, object);
-    let errors = validation::validate_create(target.row(), target.resource.namespaced, object, ctx.settings.validation);
+    strategy::prepare_create(&ctx.cluster, target, object);
+    let errors =
+        validation::validate_create(target.row(), target.resource.namespaced, object, ctx.cluster.settings.validation);
     if !errors.is_empty() {
         let gvk = object.gvk();
         return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
@@ -107,7 +109,7 @@ async fn taken(ctx: &Context, target: &Target, key: &str, generated: bool) -> Ap
     } else {
         ApiError::already_exists(&resource, &target.name)
     };
-    if let Ok(Some(stored)) = ctx.store.get(key).await
+    if let Ok(Some(stored)) = ctx.cluster.store.get(key).await
         && target.decode(&stored).is_ok_and(|existing| existing.deletion_timestamp().is_some())
     {
         error.message = format!("object is being deleted: {}", error.message);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::target::Target;
-use crate::{context::Context, schema::Object, status::ApiError};
+use crate::cluster::Target;
+use crate::{api::schema::Object, request::status::ApiError, verbs::Context};
 
 /// Characters of generated names: no vowels, nothing that reads like another.
 const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -12,11 +12,7 @@ const GENERATED_BASE_MAX: usize = 63 - RANDOM_LENGTH;
 
 /// The time now, as metadata writes it: whole seconds in UTC.
 pub(super) fn now(ctx: &Context) -> String {
-    time_text(ctx.clock.now())
-}
-
-pub(crate) fn time_text(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    ctx.cluster.now_text()
 }
 
 /// A name that is most likely free, made of a generateName.
@@ -62,5 +58,5 @@ pub(super) fn settle_namespace(target: &Target, object: &mut Object) -> Result<(
 /// Only events vanish by themselves.
 pub(super) fn ttl(ctx: &Context, target: &Target) -> Option<Duration> {
     let leased = target.resource.storage.as_ref().is_some_and(|s| s.leased);
-    leased.then_some(ctx.settings.event_ttl)
+    leased.then_some(ctx.cluster.settings.event_ttl)
 }

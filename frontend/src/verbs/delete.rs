@@ -7,16 +7,17 @@ use super::{
     defaults,
     delete_options::{DeleteOptions, Propagation},
     respond::Answer,
-    target::Target,
     write::{self, Current, Rewrite, Step},
 };
+use crate::cluster::{Target, time_text};
 use crate::{
-    authn::User,
-    context::Context,
-    pipeline::Request,
-    schema::Object,
-    status::{ApiError, GroupResource},
-    strategy::{self, Collection, Grace},
+    api::schema::Object,
+    object::strategy::{self, Collection, Grace},
+    request::{
+        Request, User,
+        status::{ApiError, GroupResource},
+    },
+    verbs::Context,
 };
 
 pub(super) const ORPHAN: &str = "orphan";
@@ -44,7 +45,7 @@ impl Removal {
         if self.shows_object {
             return Ok(Answer::object(code, self.object));
         }
-        Answer::success(&target.schema, code, &target.group_resource(), self.object.name(), self.object.uid())
+        Answer::success(&target.api.schema, code, &target.group_resource(), self.object.name(), self.object.uid())
     }
 }
 
@@ -73,7 +74,7 @@ pub(super) async fn remove(
     }
     if removal.removed {
         if !options.dry_run {
-            strategy::removed(ctx, target, &removal.object).await;
+            strategy::removed(&ctx.cluster, target, &removal.object).await;
         }
         removal.shows_object = strategy::shows_deleted(target.row());
     } else if matches!(outcome, Outcome::AlreadyDeleting) {
@@ -157,7 +158,7 @@ impl Mark<'_> {
         else {
             return Ok(Begun::Immediate);
         };
-        let now = self.ctx.clock.now();
+        let now = self.ctx.cluster.clock.now();
         let Some(deleted_at) = object.deletion_timestamp() else {
             object.set_deletion_timestamp(Some(&later(now, seconds)));
             object.set_deletion_grace_period_seconds(Some(seconds));
@@ -176,7 +177,7 @@ impl Mark<'_> {
         let begun = deleted_at.parse::<jiff::Timestamp>().unwrap_or(now) - jiff::SignedDuration::from_secs(granted);
         let shortened = begun + jiff::SignedDuration::from_secs(wish);
         let (at, seconds) = if shortened < now { (now, wish.min(1)) } else { (shortened, wish) };
-        object.set_deletion_timestamp(Some(&defaults::time_text(at)));
+        object.set_deletion_timestamp(Some(&time_text(at)));
         object.set_deletion_grace_period_seconds(Some(seconds));
         Ok(Begun::Graceful(seconds))
     }
@@ -193,7 +194,7 @@ impl Mark<'_> {
 }
 
 fn later(now: jiff::Timestamp, seconds: i64) -> String {
-    defaults::time_text(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now))
+    time_text(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now))
 }
 
 /// The second half of a grace period of zero.

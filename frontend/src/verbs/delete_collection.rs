@@ -1,20 +1,14 @@
 //! DELETE of a collection: every selected object is deleted by itself.
 
 use super::{
-    caller::Caller,
-    delete::remove,
-    delete_options::DeleteOptions,
-    encodings, list,
-    list_options::ListOptions,
+    caller::Caller, delete::remove, delete_options::DeleteOptions, encodings, list, list_options::ListOptions,
     respond::Answer,
-    target::{Target, known_kind},
 };
+use crate::cluster::{Target, known_kind};
 use crate::{
-    authn::User,
-    context::Context,
-    pipeline::Request,
-    schema::{Object, Value},
-    status::ApiError,
+    api::schema::{Object, Value},
+    request::{Request, User, status::ApiError},
+    verbs::Context,
 };
 
 pub(super) async fn delete_collection(
@@ -46,7 +40,7 @@ pub(super) async fn delete_collection(
         items.push(Value::Struct(object.root().clone()));
     }
     let kind =
-        known_kind(&target.schema, &target.resource.group, &target.resource.version, &target.resource.list_kind)?;
+        known_kind(&target.api.schema, &target.resource.group, &target.resource.version, &target.resource.list_kind)?;
     let mut answer = Object::new(&kind);
     answer.set(&["metadata", "resourceVersion"], listing.revision.to_string());
     answer.set(&["items"], Value::List(items));

@@ -5,9 +5,9 @@ use prost::Message;
 use serde::Deserialize;
 
 use super::options::dry_run;
-use crate::{
+use crate::request::{
+    info::Query,
     negotiate::{self, MediaType, Offer},
-    request_info::Query,
     status::{ApiError, FieldError},
 };
 
@@ -85,7 +85,7 @@ fn from_query(query: &Query) -> Result<Wire, ApiError> {
     let seconds = match query.non_empty("gracePeriodSeconds") {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {
-            let quoted = crate::status::go_quote(text);
+            let quoted = crate::request::status::go_quote(text);
             ApiError::bad_request(format!("strconv.ParseInt: parsing {quoted}: invalid syntax"))
         })?),
     };

@@ -9,24 +9,25 @@ use http::Response;
 use super::{
     binding, create, delete, delete_collection, get, list, patch,
     respond::{Answer, respond},
-    reviews, subresources,
-    target::Target,
-    update, watch,
+    reviews, subresources, update, watch,
 };
+use crate::cluster::Target;
 use crate::{
-    authn::User,
-    body::Body,
-    context::Context,
-    negotiate::{self, Offer},
-    pipeline::{Authorized, Request},
-    request_info::Verb,
-    status::ApiError,
+    access::Authorized,
+    request::{
+        Request, User,
+        body::Body,
+        info::Verb,
+        negotiate::{self, Offer},
+        status::ApiError,
+    },
+    verbs::Context,
 };
 
 /// Answers a request on a resource.
 pub async fn dispatch(ctx: Arc<Context>, authorized: Authorized) -> Result<Response<Body>, ApiError> {
     let (request, user) = authorized.into_parts();
-    let target = Target::resolve(&ctx, &request.info)?;
+    let target = Target::resolve(&ctx.cluster, &request.info)?;
     match request.info.verb {
         Verb::Get | Verb::List | Verb::Watch => read(ctx, target, request).await,
         _ => change(&ctx, target, request, user).await,

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::target::Target;
+use crate::cluster::Target;
 use crate::{
-    schema::{Gvk, Object, codec},
-    status::ApiError,
+    api::schema::{Gvk, Object, codec},
+    request::status::ApiError,
     store::{Entry, cache::EncodingId},
 };
 

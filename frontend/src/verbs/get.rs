@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use super::{respond::Answer, target::Target, write::store_error};
-use crate::{context::Context, pipeline::Request, schema::Object, status::ApiError};
+use super::{respond::Answer, write::store_error};
+use crate::cluster::Target;
+use crate::{
+    api::schema::Object,
+    request::{Request, status::ApiError},
+    verbs::Context,
+};
 
 /// How long a read waits for a revision that the cache has not seen.
 pub(super) const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
@@ -34,8 +39,10 @@ pub(super) fn parse_revision(text: &str) -> Result<i64, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse::<u64>() {
         Ok(number) if digits => Ok(i64::try_from(number).unwrap_or(i64::MAX)),
-        _ if digits => Err(format!("strconv.ParseUint: parsing {}: value out of range", crate::status::go_quote(text))),
-        _ => Err(format!("strconv.ParseUint: parsing {}: invalid syntax", crate::status::go_quote(text))),
+        _ if digits => {
+            Err(format!("strconv.ParseUint: parsing {}: value out of range", crate::request::status::go_quote(text)))
+        }
+        _ => Err(format!("strconv.ParseUint: parsing {}: invalid syntax", crate::request::status::go_quote(text))),
     }
 }
 
@@ -47,12 +54,12 @@ pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Re
 pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Object, ApiError> {
     let version = request.query.get("resourceVersion").unwrap_or_default();
     let at = ReadAt::parse(version).map_err(ApiError::unknown)?;
-    let key = target.key(ctx)?;
-    let cache = ctx.store.cache();
+    let key = target.key(&ctx.cluster)?;
+    let cache = ctx.cluster.store.cache();
     let fault = |error| store_error(target, error);
     let stored = match at {
-        ReadAt::Latest => ctx.store.get(&key).await.map_err(fault)?,
-        ReadAt::Any if !cache.is_ready() => ctx.store.get(&key).await.map_err(fault)?,
+        ReadAt::Latest => ctx.cluster.store.get(&key).await.map_err(fault)?,
+        ReadAt::Any if !cache.is_ready() => ctx.cluster.store.get(&key).await.map_err(fault)?,
         ReadAt::Any => cache.get(&key).map_err(fault)?.map(|entry| entry.stored()),
         ReadAt::NotOlderThan(revision) => {
             cache.wait_for(revision, FRESHNESS_WAIT).await.map_err(fault)?;

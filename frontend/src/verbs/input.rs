@@ -7,10 +7,8 @@ use bytes::Bytes;
 
 use super::options::FieldValidation;
 use crate::{
-    negotiate::MediaType,
-    pipeline::Warnings,
-    schema::{DecodeError, Object, Schema, StrictError, Type, Value, apply_defaults, codec},
-    status::ApiError,
+    api::schema::{DecodeError, Object, Schema, StrictError, Type, Value, apply_defaults, codec},
+    request::{Warnings, negotiate::MediaType, status::ApiError},
 };
 
 /// Decodes a body that should be of `kind` (any version of the group that the endpoint accepts is that one here).
@@ -91,7 +89,7 @@ pub(super) fn conversion_error(object: &Object, kind: &Type) -> String {
 
 /// What Go's parser says of text that is no JSON.
 pub(super) fn json_complaint(body: &[u8], error: &serde_json::Error) -> String {
-    let any = crate::schema::Gvk::from_static("", "v1", "ConfigMap");
+    let any = crate::api::schema::Gvk::from_static("", "v1", "ConfigMap");
     match codec::decode_json(&Schema::builtin(), body, Some(&any)) {
         Err(DecodeError::Syntax(text)) => text,
         _ => error.to_string(),

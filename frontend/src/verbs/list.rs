@@ -10,17 +10,19 @@ use super::{
     list_options::{ListOptions, Match},
     respond::{self, response},
     select, table,
-    target::{Target, known_kind},
     write::store_error,
 };
+use crate::cluster::{Target, known_kind};
 use crate::{
-    body::{self, Body},
-    context::Context,
-    negotiate::{MediaType, Output, Transform},
-    pipeline::Request,
-    schema::{Object, Value},
-    status::ApiError,
+    api::schema::{Object, Value},
+    request::{
+        Request,
+        body::{self, Body},
+        negotiate::{MediaType, Output, Transform},
+        status::ApiError,
+    },
     store::{Entry, ListAt, ListRequest, StoreError, continue_token::Continue},
+    verbs::Context,
 };
 
 pub(super) async fn list(
@@ -66,7 +68,7 @@ pub(super) async fn read(ctx: &Context, target: &Target, options: &ListOptions) 
     let chosen = |entry: &Entry| select::selects(target, &options.selection, entry);
     let everything = options.selection.is_everything();
     let request = ListRequest { scope: scope.clone(), at, limit, start_key, select: (!everything).then_some(&chosen) };
-    let listing = ctx.store.listing(&request).await.map_err(|error| expired(target, error, options))?;
+    let listing = ctx.cluster.store.listing(&request).await.map_err(|error| expired(target, error, options))?;
     Ok(Page {
         continue_token: listing.continue_token(&scope).unwrap_or_default(),
         revision: listing.revision,
@@ -122,7 +124,7 @@ fn write(
         Transform::None => {
             let items = listing.objects(target)?;
             let kind = known_kind(
-                &target.schema,
+                &target.api.schema,
                 &target.resource.group,
                 &target.resource.version,
                 &target.resource.list_kind,
@@ -143,11 +145,11 @@ fn write(
         Transform::PartialObjectMetadataList(version) => {
             let mut items = Vec::with_capacity(listing.entries.len());
             for object in listing.objects(target)? {
-                let partial = respond::partial_metadata(&target.schema, &object, version)?;
+                let partial = respond::partial_metadata(&target.api.schema, &object, version)?;
                 items.push(Value::Struct(partial.root().clone()));
             }
             let name = version.api_version().rsplit('/').next().unwrap_or("v1");
-            let kind = known_kind(&target.schema, "meta.k8s.io", name, "PartialObjectMetadataList")?;
+            let kind = known_kind(&target.api.schema, "meta.k8s.io", name, "PartialObjectMetadataList")?;
             let mut list = Object::new(&kind);
             list.set(&["items"], Value::List(items));
             set_list_meta(&mut list, &listing);

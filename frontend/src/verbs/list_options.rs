@@ -1,10 +1,13 @@
 //! The options of lists, watches and collection deletes.
 
-use super::{get::parse_revision, target::Target};
+use super::get::parse_revision;
+use crate::cluster::Target;
 use crate::{
-    request_info::Query,
-    selector::{FieldSelector, LabelSelector},
-    status::{ApiError, FieldError, go_quote},
+    object::selector::{FieldSelector, LabelSelector},
+    request::{
+        info::Query,
+        status::{ApiError, FieldError, go_quote},
+    },
 };
 
 /// How a resourceVersion is meant.

@@ -7,6 +7,7 @@
 
 mod binding;
 mod caller;
+mod context;
 mod create;
 mod defaults;
 mod delete;
@@ -26,12 +27,11 @@ mod scale;
 mod select;
 mod subresources;
 mod table;
-mod target;
 mod update;
 mod watch;
 mod watch_frames;
 mod write;
 
-pub(crate) use defaults::{generate_name, time_text};
+pub use context::Context;
+pub(crate) use defaults::generate_name;
 pub use dispatch::dispatch;
-pub use target::Target;

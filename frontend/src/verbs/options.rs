@@ -1,7 +1,7 @@
 //! The options of a write, read from the query: dryRun, fieldManager, fieldValidation, force.
 
-use crate::{
-    request_info::Query,
+use crate::request::{
+    info::Query,
     status::{ApiError, FieldError},
 };
 
@@ -78,7 +78,7 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Ve
     if values.iter().any(|v| *v != "All") {
         let printed = serde_json::to_string(&values).unwrap_or_default();
         errors.push(FieldError {
-            kind: crate::status::FieldErrorKind::NotSupported,
+            kind: crate::request::status::FieldErrorKind::NotSupported,
             field: "dryRun".to_owned(),
             bad_value: Some(printed),
             detail: "supported values: \"All\"".to_owned(),

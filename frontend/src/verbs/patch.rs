@@ -9,19 +9,22 @@ use super::{
     input,
     options::{FieldValidation, OptionsKind, WriteOptions},
     respond::Answer,
-    target::Target,
     update::{check_name, settle},
     write::{self, Current, Rewrite, Step},
 };
+use crate::cluster::Target;
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, PatchType},
-    patch::{FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge},
-    pipeline::{Request, Warnings},
-    schema::{Kind, Object, Shape, StructRef, Type, apply_defaults, codec},
-    status::{ApiError, FieldError},
-    strategy,
+    api::schema::{Kind, Object, Shape, StructRef, Type, apply_defaults, codec},
+    object::{
+        patch::{FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge},
+        strategy,
+    },
+    request::{
+        Request, User, Warnings,
+        negotiate::{self, PatchType},
+        status::{ApiError, FieldError},
+    },
+    verbs::Context,
 };
 
 pub(super) const BUILTIN: &[PatchType] =
@@ -45,7 +48,7 @@ pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user
     let mut change = PatchObject { ctx, target, patch, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
     if written.removed && !options.dry_run {
-        strategy::removed(ctx, target, &written.object).await;
+        strategy::removed(&ctx.cluster, target, &written.object).await;
     }
     Ok(Answer::object(200, written.object))
 }
@@ -188,7 +191,7 @@ impl Patch {
     /// The patched document as an object of the same kind. What is wrong with it is an error of the field `patch`.
     fn decode(&self, target: &Target, kind: &Type, patched: &str, shown: &str) -> Result<Object, ApiError> {
         let invalid = |detail: String| ApiError::invalid("", "", "", vec![FieldError::invalid("patch", shown, detail)]);
-        let decoded = codec::decode_json(&target.schema, patched.as_bytes(), Some(&kind.gvk))
+        let decoded = codec::decode_json(&target.api.schema, patched.as_bytes(), Some(&kind.gvk))
             .map_err(|error| invalid(error.to_string()))?;
         let mut object = decoded.object;
         if object.gvk() != &kind.gvk {

@@ -3,16 +3,18 @@
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
+use crate::cluster::{Target, known_kind};
 use crate::{
-    body::{self, Body},
-    context::Context,
-    negotiate::{MediaType, MetaVersion, Output, Transform},
-    request_info::Query,
-    schema::{Object, Schema, Value, codec},
-    status::{ApiError, GroupResource},
+    api::schema::{Object, Schema, Value, codec},
+    request::{
+        body::{self, Body},
+        info::Query,
+        negotiate::{MediaType, MetaVersion, Output, Transform},
+        status::{ApiError, GroupResource},
+    },
     verbs::{
+        Context,
         table::{TableStyle, table_of_object},
-        target::{Target, known_kind},
     },
 };
 
@@ -61,7 +63,7 @@ impl Answer {
 /// An empty struct for a field of the root.
 fn new_struct(object: &Object, field: &str) -> Value {
     let def = object.root().def().field(field).and_then(|f| f.struct_ref());
-    def.map_or(Value::Null, |def| Value::Struct(crate::schema::Struct::new(def)))
+    def.map_or(Value::Null, |def| Value::Struct(crate::api::schema::Struct::new(def)))
 }
 
 /// Writes an answer in the representation that was agreed on.
@@ -79,7 +81,7 @@ pub(super) fn respond(
         _ if is_status => encode(&object, output),
         Transform::Table(version) => table_of_object(ctx, target, &object, TableStyle::parse(query, version)?, output)?,
         Transform::PartialObjectMetadata(version) => {
-            encode(&partial_metadata(&target.schema, &object, version)?, output)
+            encode(&partial_metadata(&target.api.schema, &object, version)?, output)
         }
         Transform::PartialObjectMetadataList(_) => return Err(not_a_list(&object)),
     };
@@ -114,7 +116,7 @@ pub(super) fn partial_metadata(schema: &Schema, object: &Object, version: MetaVe
 pub(super) fn response(code: u16, media: MediaType, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
-    response.headers_mut().insert(header::CONTENT_TYPE, crate::negotiate::content_type(media));
+    response.headers_mut().insert(header::CONTENT_TYPE, crate::request::negotiate::content_type(media));
     response
 }
 

@@ -4,15 +4,16 @@ use super::{
     input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
-    target::Target,
 };
+use crate::cluster::Target;
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, Offer},
-    pipeline::Request,
-    reviews,
-    status::ApiError,
+    access::reviews,
+    request::{
+        Request, User,
+        negotiate::{self, Offer},
+        status::ApiError,
+    },
+    verbs::Context,
 };
 
 /// Decodes a review and answers it. Nothing is stored, so that nothing is defaulted or generated but its status.
@@ -25,7 +26,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
     let mut review =
-        input::decode(&target.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
-    reviews::answer(ctx, &mut review, user, &target.namespace).await?;
+        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;
     Ok(Answer::object(201, review))
 }

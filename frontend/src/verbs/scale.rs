@@ -8,23 +8,24 @@ use super::{
     options::{OptionsKind, WriteOptions},
     patch::{BUILTIN, Patch, patch_type},
     respond::Answer,
-    target::{Target, known_kind},
     update::{check_name, settle},
     write::{self, Current, Rewrite, Step},
 };
+use crate::cluster::{Target, known_kind};
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, Offer, PatchType},
-    pipeline::Request,
-    request_info::Verb,
-    schema::{Object, Type},
-    selector::LabelSelector,
-    status::{ApiError, FieldError},
+    api::schema::{Object, Type},
+    object::selector::LabelSelector,
+    request::{
+        Request, User,
+        info::Verb,
+        negotiate::{self, Offer, PatchType},
+        status::{ApiError, FieldError},
+    },
+    verbs::Context,
 };
 
 fn kind(target: &Target) -> Result<Type, ApiError> {
-    known_kind(&target.schema, "autoscaling", "v1", "Scale")
+    known_kind(&target.api.schema, "autoscaling", "v1", "Scale")
 }
 
 pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
@@ -99,7 +100,7 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
         let options = WriteOptions::parse(&request.query, OptionsKind::Update)?;
         let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
         let validation = options.field_validation;
-        let mut scale = input::decode(&target.schema, &kind(target)?, media, &body, validation, &request.warnings)?;
+        let mut scale = input::decode(&target.api.schema, &kind(target)?, media, &body, validation, &request.warnings)?;
         super::defaults::settle_namespace(target, &mut scale)?;
         check_name(target, &scale)?;
         (Source::Whole(Box::new(scale)), options)

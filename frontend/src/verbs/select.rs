@@ -1,15 +1,16 @@
 //! Which objects a selection means, judged from what the cache keeps of them.
 
-use super::{list_options::Selection, target::Target};
+use super::list_options::Selection;
+use crate::cluster::Target;
 use crate::{
-    context::Context,
-    schema::{Object, Value, codec},
+    api::schema::{Object, Value, codec},
     store::{Entry, Scope, cache::Selectable},
+    verbs::Context,
 };
 
 /// The part of the store that the target's collection (or object) is.
-pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::status::ApiError> {
-    let prefix = format!("{}{}", ctx.store.prefix(), target.storage()?.prefix);
+pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::request::status::ApiError> {
+    let prefix = format!("{}{}", ctx.cluster.store.prefix(), target.storage()?.prefix);
     Ok(if target.namespace.is_empty() {
         Scope::resource(&prefix)
     } else {
@@ -40,7 +41,7 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> 
 
 /// Labels and selectable fields of a stored object. One that cannot be read has neither.
 fn read(target: &Target, bytes: &[u8]) -> Selectable {
-    let Ok(object) = codec::decode_stored(&target.schema, bytes) else { return Selectable::default() };
+    let Ok(object) = codec::decode_stored(&target.api.schema, bytes) else { return Selectable::default() };
     let labels = object.labels().map(|(key, value)| (key.into(), value.into())).collect();
     let fields = target
         .resource

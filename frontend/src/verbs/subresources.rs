@@ -1,7 +1,11 @@
 //! Subresources that are not simply a part of their object: scale, binding, eviction.
 
-use super::{binding, respond::Answer, scale, target::Target};
-use crate::{authn::User, context::Context, pipeline::Request, status::ApiError};
+use super::{binding, respond::Answer, scale};
+use crate::cluster::Target;
+use crate::{
+    request::{Request, User, status::ApiError},
+    verbs::Context,
+};
 
 /// Parts of the object itself: read and written as the object, each changing its own part.
 pub(super) fn is_part(name: &str) -> bool {

@@ -3,16 +3,21 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::{list::Page, respond::response, target::Target};
+use super::{list::Page, respond::response};
+use crate::cluster::Target;
 use crate::{
-    body::{self, Body},
-    context::Context,
-    negotiate::{MediaType, MetaVersion, Output},
-    pipeline::Request,
-    request_info::Query,
-    schema::{Object, codec},
-    status::ApiError,
-    table::{self, IncludeObject, ListMeta, Options},
+    api::{
+        schema::{Object, codec},
+        table::{self, IncludeObject, ListMeta, Options},
+    },
+    request::{
+        Request,
+        body::{self, Body},
+        info::Query,
+        negotiate::{MediaType, MetaVersion, Output},
+        status::ApiError,
+    },
+    verbs::Context,
 };
 
 /// How the tables of one request look.
@@ -28,7 +33,7 @@ impl TableStyle {
     }
 
     fn options(self, ctx: &Context, headers: bool) -> Options {
-        Options { include: self.include, headers, version: self.version, now: ctx.clock.now() }
+        Options { include: self.include, headers, version: self.version, now: ctx.cluster.clock.now() }
     }
 }
 
@@ -42,7 +47,7 @@ pub(super) fn one(
 ) -> Result<Vec<u8>, ApiError> {
     let meta = ListMeta { resource_version: object.resource_version(), ..ListMeta::default() };
     let item = item(target);
-    table::table(&target.schema, &item, [object], &meta, &style.options(ctx, headers))
+    table::table(&target.api.schema, &item, [object], &meta, &style.options(ctx, headers))
 }
 
 fn item(target: &Target) -> table::Item {
@@ -78,7 +83,7 @@ pub(super) fn table_of_list(
         continue_token: &listing.continue_token,
         remaining_item_count: listing.remaining,
     };
-    let bytes = table::table(&target.schema, &item(target), &objects, &meta, &style.options(ctx, true))?;
+    let bytes = table::table(&target.api.schema, &item(target), &objects, &meta, &style.options(ctx, true))?;
     Ok(response(200, output.media, body::full(in_media(bytes, output))))
 }
 

@@ -9,17 +9,18 @@ use super::{
     input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
-    target::Target,
     write::{self, Current, Rewrite, Step},
 };
+use crate::cluster::Target;
 use crate::{
-    authn::User,
-    context::Context,
-    negotiate::{self, Offer},
-    pipeline::{Request, Warnings},
-    schema::Object,
-    status::{ApiError, FieldError},
-    strategy, validation,
+    api::schema::Object,
+    object::{strategy, validation},
+    request::{
+        Request, User, Warnings,
+        negotiate::{self, Offer},
+        status::{ApiError, FieldError},
+    },
+    verbs::Context,
 };
 
 const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
@@ -30,7 +31,7 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
     let mut object =
-        input::decode(&target.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     super::defaults::settle_namespace(target, &mut object)?;
     check_name(target, &object)?;
     input::merge_owner_references(&mut object, &request.warnings);
@@ -40,7 +41,7 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let mut change = Update { ctx, target, object, expected_uid, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
     if written.removed && !options.dry_run {
-        strategy::removed(ctx, target, &written.object).await;
+        strategy::removed(&ctx.cluster, target, &written.object).await;
     }
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
 }
@@ -92,7 +93,7 @@ fn check_uid(ctx: &Context, target: &Target, expected: &str, current: Option<&Cu
     }
     let why = format!(
         "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {expected}, UID in object meta: {found}",
-        target.key(ctx)?
+        target.key(&ctx.cluster)?
     );
     Err(ApiError::conflict(&target.group_resource(), &target.name, why))
 }
@@ -110,12 +111,12 @@ pub(super) async fn settle(
         text => parse_revision(text).map_err(ApiError::unknown)?,
     };
     let Some(current) = current else {
-        strategy::namespace_accepts(ctx, target, object.name()).await?;
+        strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
         caller.admit(ctx, target, &mut object, None).await?;
         prepare_new(ctx, target, &mut object, caller.warnings)?;
         caller.validate(ctx, target, Some(&mut object), None).await?;
         object.set_resource_version("");
-        strategy::claim(ctx, target, &mut object, None, caller.dry_run).await?;
+        strategy::claim(&ctx.cluster, target, &mut object, None, caller.dry_run).await?;
         return Ok(Step::Write(Box::new(object)));
     };
     let resource = target.group_resource();
@@ -135,7 +136,7 @@ pub(super) async fn settle(
     if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
         return Ok(Step::Remove(Box::new(object)));
     }
-    strategy::claim(ctx, target, &mut object, Some(&current.object), caller.dry_run).await?;
+    strategy::claim(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run).await?;
     Ok(Step::Write(Box::new(object)))
 }
 
@@ -154,7 +155,7 @@ fn prepare_update(
         object.set_generation(old.generation());
     }
     object.set_self_link("");
-    strategy::prepare_update(ctx, target, object, old);
+    strategy::prepare_update(&ctx.cluster, target, object, old);
     if object.uid().is_empty() {
         object.set_uid(old.uid());
     }
@@ -174,7 +175,7 @@ fn prepare_update(
         target.resource.namespaced,
         object,
         old,
-        ctx.settings.validation,
+        ctx.cluster.settings.validation,
     );
     if !errors.is_empty() {
         let gvk = object.gvk();

@@ -15,17 +15,19 @@ use super::{
     get::FRESHNESS_WAIT,
     list_options::ListOptions,
     select,
-    target::Target,
     watch_frames::{EventType, Frames},
     write::store_error,
 };
+use crate::cluster::Target;
 use crate::{
-    body::{self, Body},
-    context::Context,
-    negotiate::Output,
-    pipeline::Request,
-    status::ApiError,
+    request::{
+        Request,
+        body::{self, Body},
+        negotiate::Output,
+        status::ApiError,
+    },
     store::{CacheEvent, Entry, EventKind, Snapshot, StoreError, Subscription, WatchEnd},
+    verbs::Context,
 };
 
 /// Events taken from the cache at once.
@@ -61,7 +63,7 @@ pub(super) async fn watch(
     let revision = options.revision().map_err(ApiError::unknown)?;
     let timeout = match options.timeout_seconds {
         Some(seconds) => Duration::from_secs(seconds),
-        None => ctx.settings.min_watch_timeout.mul_f64(rand::random_range(1.0..2.0)),
+        None => ctx.cluster.settings.min_watch_timeout.mul_f64(rand::random_range(1.0..2.0)),
     };
     let frames = Frames::new(&target, &request.query, output)?;
     let begun = begin(&ctx, &target, &options, revision).await;
@@ -117,7 +119,7 @@ enum Refused {
 async fn begin(ctx: &Context, target: &Target, options: &ListOptions, revision: i64) -> Result<Begun, Refused> {
     let fault = |error: StoreError| Refused::Answer(store_error(target, error));
     let scope = select::scope(ctx, target).map_err(Refused::Answer)?;
-    let cache = ctx.store.cache();
+    let cache = ctx.cluster.store.cache();
     let from_state = match options.send_initial_events {
         Some(wanted) => wanted,
         None => revision == 0,
@@ -127,7 +129,7 @@ async fn begin(ctx: &Context, target: &Target, options: &ListOptions, revision: 
         return Ok(Begun { snapshot: None, subscription, announce_end: false });
     }
     let at_least = match options.resource_version.as_str() {
-        "" => ctx.store.current_revision().await.map_err(fault)?,
+        "" => ctx.cluster.store.current_revision().await.map_err(fault)?,
         _ => revision,
     };
     cache.wait_for(at_least, FRESHNESS_WAIT).await.map_err(fault)?;
@@ -163,7 +165,7 @@ impl Watching {
             return Some(state.map_err(Into::into));
         }
         loop {
-            let shutdown = self.ctx.shutdown.clone();
+            let shutdown = self.ctx.cluster.shutdown.clone();
             let subscription = self.subscription.as_mut()?;
             let events = tokio::select! {
                 events = subscription.next(BATCH) => events,

@@ -9,15 +9,17 @@ use super::{
     encodings::{self, Form},
     respond::partial_metadata,
     table::{self, TableStyle},
-    target::{Target, known_kind},
 };
+use crate::cluster::{Target, known_kind};
 use crate::{
-    context::Context,
-    negotiate::{MediaType, MetaVersion, Output, Transform},
-    request_info::Query,
-    schema::{Object, codec},
-    status::ApiError,
+    api::schema::{Object, codec},
+    request::{
+        info::Query,
+        negotiate::{MediaType, MetaVersion, Output, Transform},
+        status::ApiError,
+    },
     store::{CacheEvent, Entry},
+    verbs::Context,
 };
 
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -134,7 +136,9 @@ impl Frames {
     fn of_object(&mut self, ctx: &Context, target: &Target, name: &str, object: &Object) -> Result<Bytes, ApiError> {
         match &mut self.shown {
             Shown::Objects => whole(self.media, name, object),
-            Shown::Metadata(version) => whole(self.media, name, &partial_metadata(&target.schema, object, *version)?),
+            Shown::Metadata(version) => {
+                whole(self.media, name, &partial_metadata(&target.api.schema, object, *version)?)
+            }
             Shown::Tables { style, headers } => {
                 let json = table::one(ctx, target, object, *style, std::mem::take(headers))?;
                 let json = json.strip_suffix(b"\n").unwrap_or(&json);
@@ -166,7 +170,7 @@ impl Frames {
         if self.media != MediaType::Protobuf {
             return Ok(json_frame("ERROR", json));
         }
-        let schema = crate::schema::Schema::builtin();
+        let schema = crate::api::schema::Schema::builtin();
         let kind = known_kind(&schema, "", "v1", "Status")?;
         let status = codec::decode_json(&schema, json, Some(&kind.gvk)).map_err(ApiError::internal)?.object;
         whole(self.media, "ERROR", &status)

@@ -5,12 +5,12 @@
 
 use async_trait::async_trait;
 
-use super::target::Target;
+use crate::cluster::Target;
 use crate::{
-    context::Context,
-    schema::Object,
-    status::ApiError,
+    api::schema::Object,
+    request::status::ApiError,
     store::{CreateOutcome, DeleteOutcome, StoreError, Stored, UpdateOutcome},
+    verbs::Context,
 };
 
 /// What is in the store: the bytes, and the object that they are.
@@ -49,12 +49,12 @@ pub(super) async fn apply(
     dry_run: bool,
     change: &mut dyn Rewrite,
 ) -> Result<Written, ApiError> {
-    let key = target.key(ctx)?;
-    let cached = ctx.store.cache().get(&key).ok().flatten().map(|entry| entry.stored());
+    let key = target.key(&ctx.cluster)?;
+    let cached = ctx.cluster.store.cache().get(&key).ok().flatten().map(|entry| entry.stored());
     let mut fresh = cached.is_none();
     let mut stored = match cached {
         Some(stored) => Some(stored),
-        None => ctx.store.get(&key).await.map_err(|error| store_error(target, error))?,
+        None => ctx.cluster.store.get(&key).await.map_err(|error| store_error(target, error))?,
     };
     loop {
         let current = match stored.take() {
@@ -63,7 +63,7 @@ pub(super) async fn apply(
         };
         let step = match change.rewrite(current.as_ref()).await {
             Err(_) if !fresh => {
-                stored = ctx.store.get(&key).await.map_err(|error| store_error(target, error))?;
+                stored = ctx.cluster.store.get(&key).await.map_err(|error| store_error(target, error))?;
                 fresh = true;
                 continue;
             }
@@ -104,7 +104,7 @@ async fn commit(
                 if fresh || dry_run {
                     return done(target.decode_bytes(&bytes, revision)?, false, false);
                 }
-                let newer = ctx.store.get(key).await.map_err(fault)?;
+                let newer = ctx.cluster.store.get(key).await.map_err(fault)?;
                 let same = newer.as_ref().is_some_and(|n| n.mod_revision == revision);
                 if same {
                     return done(target.decode_bytes(&bytes, revision)?, false, false);
@@ -115,6 +115,7 @@ async fn commit(
                 return done(target.decode_bytes(&bytes, revision)?, false, false);
             }
             match ctx
+                .cluster
                 .store
                 .update(key, revision, bytes.clone(), super::defaults::ttl(ctx, target))
                 .await
@@ -126,13 +127,13 @@ async fn commit(
         }
         (Step::Write(object), None) => match insert(ctx, target, key, &object, dry_run).await? {
             Some(object) => done(object, true, false),
-            None => Ok(Committed::Again(ctx.store.get(key).await.map_err(fault)?)),
+            None => Ok(Committed::Again(ctx.cluster.store.get(key).await.map_err(fault)?)),
         },
         (Step::Remove(object), Some(current)) => {
             if dry_run {
                 return done(*object, false, true);
             }
-            match ctx.store.delete(key, current.stored.mod_revision).await.map_err(fault)? {
+            match ctx.cluster.store.delete(key, current.stored.mod_revision).await.map_err(fault)? {
                 DeleteOutcome::Deleted { .. } | DeleteOutcome::Changed(None) => done(*object, false, true),
                 DeleteOutcome::Changed(newer) => Ok(Committed::Again(newer)),
             }
@@ -152,10 +153,10 @@ pub(super) async fn insert(
     let fault = |error| store_error(target, error);
     let bytes = target.encode(object)?;
     if dry_run {
-        let taken = ctx.store.get(key).await.map_err(fault)?.is_some();
+        let taken = ctx.cluster.store.get(key).await.map_err(fault)?.is_some();
         return if taken { Ok(None) } else { target.decode_bytes(&bytes, 0).map(Some) };
     }
-    match ctx.store.create(key, bytes.clone(), super::defaults::ttl(ctx, target)).await.map_err(fault)? {
+    match ctx.cluster.store.create(key, bytes.clone(), super::defaults::ttl(ctx, target)).await.map_err(fault)? {
         CreateOutcome::Created { revision } => target.decode_bytes(&bytes, revision).map(Some),
         CreateOutcome::Exists => Ok(None),
     }

@@ -1,0 +1,41 @@
+//! Who makes a request, and whether they may.
+//!
+//! In: a request that was only parsed. Out: one that is [`Authorized`], the only kind that a handler takes. Each stage
+//! is made from the one before and in this folder alone, so that skipping one does not compile. Not here: what an object
+//! may contain (`admission`).
+
+pub mod authn;
+pub mod authz;
+pub mod reviews;
+mod stages;
+
+pub use stages::{Authenticated, Authorized, Unauthenticated};
+
+use crate::request::status::ApiError;
+use authn::Authentication;
+use authz::{Attributes, Authorization};
+
+/// Both questions, with everything that can answer them.
+pub struct Access {
+    pub authentication: Authentication,
+    pub authorization: Authorization,
+}
+
+impl Access {
+    pub async fn authenticate(&self, request: Unauthenticated) -> Result<Authenticated, ApiError> {
+        let user = self.authentication.authenticate(request.request()).await?;
+        Ok(request.authenticated(user))
+    }
+
+    /// Makes the request that of the user it asks to act as. Judged by the rights of the real user.
+    pub async fn impersonate(&self, request: Authenticated) -> Result<Authenticated, ApiError> {
+        let (request, user) = request.into_parts();
+        let user = authz::impersonate(&self.authorization, user, &request.headers).await?;
+        Ok(Unauthenticated::new(request).authenticated(user))
+    }
+
+    pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
+        self.authorization.check(&Attributes::of_request(request.user(), &request.request().info)).await?;
+        Ok(request.authorized())
+    }
+}

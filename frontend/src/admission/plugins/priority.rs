@@ -1,0 +1,106 @@
+//! Pods get the number of their priority class; of the classes at most one is for pods that name none.
+
+use async_trait::async_trait;
+
+use crate::admission::{Attributes, Operation, Plugin};
+use crate::cluster::objects;
+use crate::{api::schema::Object, cluster::Cluster, request::status::ApiError};
+
+const CLASSES: &str = "priorityclasses";
+
+pub(in crate::admission) struct Priority;
+
+#[async_trait]
+impl Plugin for Priority {
+    fn name(&self) -> &'static str {
+        "Priority"
+    }
+
+    fn handles(&self, operation: Operation) -> bool {
+        matches!(operation, Operation::Create | Operation::Update)
+    }
+
+    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+        if !attributes.is_for("", "pods") {
+            return Ok(());
+        }
+        match (attributes.operation, attributes.old) {
+            (Operation::Create, _) => resolve(cluster, attributes).await,
+            (_, Some(old)) => {
+                let Some(pod) = &mut attributes.object else { return Ok(()) };
+                for field in ["priority", "preemptionPolicy"] {
+                    if pod.get(&["spec", field]).is_none() {
+                        pod.copy_from(old, &["spec", field]);
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        if !attributes.is_for("scheduling.k8s.io", CLASSES) {
+            return Ok(());
+        }
+        let Some(class) = &attributes.object else { return Ok(()) };
+        if class.get_bool(&["globalDefault"]) != Some(true) {
+            return Ok(());
+        }
+        match default_class(cluster)? {
+            Some(other) if attributes.operation == Operation::Create || other.name() != class.name() => {
+                let why =
+                    format!("PriorityClass {} is already marked as default. Only one default can exist", other.name());
+                Err(attributes.forbidden(why))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The class of pods that name none. Of several, which only a race makes, the lowest counts.
+fn default_class(cluster: &Cluster) -> Result<Option<Object>, ApiError> {
+    let classes = objects::list(cluster, CLASSES)?.into_iter();
+    let defaults = classes.filter(|class| class.get_bool(&["globalDefault"]) == Some(true));
+    Ok(defaults.min_by_key(|class| class.get_i64(&["value"]).unwrap_or(0)))
+}
+
+/// Writes priority and preemption policy into a new pod; what the client wrote there must be the same.
+async fn resolve(cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+    let Some(pod) = &attributes.object else { return Ok(()) };
+    let named = pod.get_str(&["spec", "priorityClassName"]).unwrap_or_default().to_owned();
+    let class = if named.is_empty() {
+        default_class(cluster)?
+    } else {
+        let Some(class) = objects::read(cluster, &format!("{CLASSES}/{named}")).await? else {
+            return Err(attributes.forbidden(format!("no PriorityClass with name {named} was found")));
+        };
+        Some(class)
+    };
+    let (priority, policy) = match &class {
+        Some(class) => (class.get_i64(&["value"]).unwrap_or(0), class.get_str(&["preemptionPolicy"])),
+        None => (0, Some("PreemptLowerPriority")),
+    };
+    if let Some(given) = pod.get_i64(&["spec", "priority"]).filter(|given| *given != priority) {
+        return Err(attributes.forbidden(format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {priority} from the given PriorityClass name"
+        )));
+    }
+    let given = pod.get_str(&["spec", "preemptionPolicy"]);
+    if let (Some(given), Some(policy)) = (given, policy)
+        && given != policy
+    {
+        return Err(attributes.forbidden(format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {policy} from the given PriorityClass name"
+        )));
+    }
+    let Some(pod) = &mut attributes.object else { return Ok(()) };
+    if let (true, Some(class)) = (named.is_empty(), &class) {
+        pod.set(&["spec", "priorityClassName"], class.name());
+    }
+    pod.set(&["spec", "priority"], priority);
+    if let Some(policy) = policy {
+        pod.set(&["spec", "preemptionPolicy"], policy);
+    }
+    Ok(())
+}

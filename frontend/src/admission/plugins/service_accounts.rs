@@ -1,0 +1,223 @@
+//! Pods run as a service account: its name, its pull secrets, and a volume with its token, root certificate and
+//! namespace, mounted where the client mounted nothing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::admission::{Attributes, Operation, Plugin};
+use crate::cluster::objects::{self, append, sample, text};
+use crate::{
+    api::schema::{Object, Value},
+    cluster::Cluster,
+    request::status::ApiError,
+    verbs::generate_name,
+};
+
+const DEFAULT: &str = "default";
+const MIRROR: &str = "kubernetes.io/config.mirror";
+const MOUNTABLE_SECRETS: &str = "kubernetes.io/enforce-mountable-secrets";
+const VOLUME_PREFIX: &str = "kube-api-access-";
+const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const TOKEN_SECONDS: i64 = 3607;
+/// The default account is made by a controller soon after its namespace: it is looked for this often.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+pub(in crate::admission) struct ServiceAccount;
+
+#[async_trait]
+impl Plugin for ServiceAccount {
+    fn name(&self) -> &'static str {
+        "ServiceAccount"
+    }
+
+    fn handles(&self, operation: Operation) -> bool {
+        operation == Operation::Create
+    }
+
+    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+        if !attributes.is_for("", "pods") {
+            return Ok(());
+        }
+        let Some(pod) = &mut attributes.object else { return Ok(()) };
+        // A mirror of what a node runs already must stay what it is.
+        if pod.annotation(MIRROR).is_some() {
+            return Ok(());
+        }
+        let named = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
+        let name = if named.is_empty() { DEFAULT } else { named }.to_owned();
+        for field in ["serviceAccountName", "serviceAccount"] {
+            pod.set(&["spec", field], name.as_str());
+        }
+        let account = find(cluster, attributes, &name).await?;
+        let Some(pod) = &mut attributes.object else { return Ok(()) };
+        let wish = |object: &Object, path: &[&str]| object.get_bool(path);
+        let mounts = wish(pod, &["spec", "automountServiceAccountToken"])
+            .or_else(|| wish(&account, &["automountServiceAccountToken"]))
+            .unwrap_or(true);
+        if mounts {
+            mount_token(pod)?;
+        }
+        if pod.get_list(&["spec", "imagePullSecrets"]).unwrap_or_default().is_empty() {
+            let secrets = account.get_list(&["imagePullSecrets"]).unwrap_or_default();
+            let names: Vec<_> = secrets.iter().map(|secret| json!({"name": text(secret, "name")})).collect();
+            let path = ["spec", "imagePullSecrets"];
+            let values = sample(pod, &json!({"spec": {"imagePullSecrets": names}}), &path)?;
+            append(pod, &path, values);
+        }
+        Ok(())
+    }
+
+    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        if !attributes.is_for("", "pods") {
+            return Ok(());
+        }
+        let Some(pod) = &attributes.object else { return Ok(()) };
+        if pod.annotation(MIRROR).is_some() {
+            return check_mirror(pod).map_or(Ok(()), |why| Err(attributes.forbidden(why)));
+        }
+        let name = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
+        if name.is_empty() {
+            let why = format!("no service account specified for pod {}/{}", attributes.namespace, pod.name());
+            return Err(attributes.forbidden(why));
+        }
+        let account = find(cluster, attributes, name).await?;
+        if matches!(account.annotation(MOUNTABLE_SECRETS), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+            && let Some(why) = foreign_secret(&account, pod)
+        {
+            return Err(attributes.forbidden(why));
+        }
+        Ok(())
+    }
+}
+
+async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Result<Object, ApiError> {
+    let namespace = attributes.namespace;
+    let looks = if name == DEFAULT { LOOKS } else { 1 };
+    for look in 0..looks {
+        if look > 0 {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        if let Some(account) = objects::read(cluster, &format!("serviceaccounts/{namespace}/{name}")).await? {
+            return Ok(account);
+        }
+    }
+    let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+    Err(attributes.forbidden(why))
+}
+
+fn containers<'a>(pod: &'a Object, field: &str) -> &'a [Value] {
+    pod.get_list(&["spec", field]).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
+    value.at(path).and_then(Value::as_list).unwrap_or_default()
+}
+
+/// Mounts the account's volume in every container that has nothing there yet.
+fn mount_token(pod: &mut Object) -> Result<(), ApiError> {
+    let present = containers(pod, "volumes").iter().map(|v| text(v, "name")).find(|n| n.starts_with(VOLUME_PREFIX));
+    let has_volume = present.is_some();
+    let volume = present.map_or_else(|| generate_name(VOLUME_PREFIX), str::to_owned);
+    let mount = json!({"spec": {"containers": [
+        {"volumeMounts": [{"name": volume, "readOnly": true, "mountPath": MOUNT_PATH}]},
+    ]}});
+    let made = sample(pod, &mount, &["spec", "containers"])?;
+    let mount = made.first().map(|container| list(container, &["volumeMounts"]).to_vec()).unwrap_or_default();
+    let mut needed = false;
+    for field in ["initContainers", "containers"] {
+        let Some(Value::List(items)) = pod.get_mut(&["spec", field]) else { continue };
+        for container in items.iter_mut() {
+            if list(container, &["volumeMounts"]).iter().any(|m| text(m, "mountPath") == MOUNT_PATH) {
+                continue;
+            }
+            needed = true;
+            match container.child_mut("volumeMounts") {
+                Some(Value::List(mounts)) => mounts.extend(mount.iter().cloned()),
+                _ => {
+                    let Some(fields) = container.as_struct_mut() else { continue };
+                    fields.set("volumeMounts", Value::List(mount.clone()));
+                }
+            }
+        }
+    }
+    if needed && !has_volume {
+        let path = ["spec", "volumes"];
+        let values = sample(pod, &token_volume(&volume), &path)?;
+        append(pod, &path, values);
+    }
+    Ok(())
+}
+
+fn token_volume(name: &str) -> serde_json::Value {
+    let namespace = json!({"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}});
+    let sources = json!([
+        {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]);
+    json!({"spec": {"volumes": [{"name": name, "projected": {"sources": sources, "defaultMode": 0o644}}]}})
+}
+
+/// Why a mirror pod is refused.
+fn check_mirror(pod: &Object) -> Option<&'static str> {
+    if pod.get_str(&["spec", "serviceAccountName"]).is_some_and(|name| !name.is_empty()) {
+        return Some("a mirror pod may not reference service accounts");
+    }
+    let volumes = containers(pod, "volumes");
+    let references = volumes.iter().any(|volume| volume.child("secret").is_some())
+        || ["initContainers", "containers", "ephemeralContainers"]
+            .iter()
+            .flat_map(|field| containers(pod, field))
+            .any(|container| !secrets_of(container).is_empty())
+        || !containers(pod, "imagePullSecrets").is_empty();
+    if references {
+        return Some("a mirror pod may not reference secrets");
+    }
+    let projects = volumes
+        .iter()
+        .flat_map(|volume| list(volume, &["projected", "sources"]))
+        .any(|source| source.child("serviceAccountToken").is_some());
+    projects.then_some("a mirror pod may not use ServiceAccountToken volume projections")
+}
+
+/// How a container uses secrets: in which way, and which.
+fn secrets_of(container: &Value) -> Vec<(String, &str)> {
+    let variables = list(container, &["env"]).iter().filter_map(|variable| {
+        let secret = variable.at(&["valueFrom", "secretKeyRef"])?;
+        Some((format!("envVar {}", text(variable, "name")), text(secret, "name")))
+    });
+    let sources = list(container, &["envFrom"])
+        .iter()
+        .filter_map(|source| Some(("envFrom".to_owned(), text(source.child("secretRef")?, "name"))));
+    variables.chain(sources).collect()
+}
+
+/// Why a pod may not use a secret that its account does not list.
+fn foreign_secret(account: &Object, pod: &Object) -> Option<String> {
+    let of_account = |field: &str, name: &str| {
+        account.get_list(&[field]).unwrap_or_default().iter().any(|reference| text(reference, "name") == name)
+    };
+    let end = format!("is not allowed because service account {} does not reference that", account.name());
+    for volume in containers(pod, "volumes") {
+        let Some(secret) = volume.child("secret") else { continue };
+        let name = text(secret, "secretName");
+        if !of_account("secrets", name) {
+            return Some(format!("volume with secret.secretName=\"{name}\" {end} secret"));
+        }
+    }
+    for (field, word) in [("initContainers", "init container"), ("containers", "container")] {
+        for container in containers(pod, field) {
+            let mut used = secrets_of(container).into_iter();
+            if let Some((way, name)) = used.find(|(_, name)| !of_account("secrets", name)) {
+                let way = format!("{word} {} with {way}", text(container, "name"));
+                return Some(format!("{way} referencing secret.secretName=\"{name}\" {end} secret"));
+            }
+        }
+    }
+    let mut pulls = containers(pod, "imagePullSecrets").iter().map(|secret| text(secret, "name")).enumerate();
+    let (at, name) = pulls.find(|(_, name)| !of_account("imagePullSecrets", name))?;
+    Some(format!("imagePullSecrets[{at}].name=\"{name}\" {end} imagePullSecret"))
+}

@@ -1,0 +1,188 @@
+//! The model written as OpenAPI 3.0.
+
+use serde_json::{Map, Value, json};
+
+use super::API_VERSION;
+use super::definitions::{Definitions, Dialect};
+use super::operations::{self, Body, Content, In, Operation, Parameter, Paths};
+use super::{routes, special};
+use crate::api::registry::{Group, GroupVersion};
+use crate::api::schema::Schema;
+
+const JSON: &str = "application/json";
+const OBJECTS: [&str; 3] = [JSON, "application/vnd.kubernetes.protobuf", "application/yaml"];
+const STREAMS: [&str; 5] = [
+    JSON,
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+    "application/yaml",
+];
+const LOGS: [&str; 4] = [JSON, "application/vnd.kubernetes.protobuf", "application/yaml", "text/plain"];
+const PATCHES: [&str; 4] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
+
+/// The document of one group version.
+pub(super) fn group_version(schema: &Schema, group: &str, version: &GroupVersion) -> Value {
+    let mut definitions = Definitions::new(schema, Dialect::V3);
+    let paths = routes::of_group_version(group, version, &mut definitions);
+    document(definitions, &paths)
+}
+
+/// The document of a page of discovery: /api, /apis or one group.
+pub(super) fn discovery(schema: &Schema, path: &str, group: Option<&Group>) -> Value {
+    let mut definitions = Definitions::new(schema, Dialect::V3);
+    let paths = operations::of_discovery(path, group, &mut definitions);
+    document(definitions, &paths)
+}
+
+/// The document of one of the pages that are neither resources nor discovery.
+pub(super) fn page(schema: &Schema, path: &str) -> Option<Value> {
+    let mut definitions = Definitions::new(schema, Dialect::V3);
+    let (tag, id, description, media, content) = match path {
+        "version" => {
+            let info = definitions.special(special::VERSION_INFO);
+            let info = definitions.reference(&info);
+            ("version", "getCodeVersion", "get the version information for this server", JSON, info)
+        }
+        "openid/v1/jwks" => (
+            "openid",
+            "getServiceAccountIssuerOpenIDKeyset",
+            "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)",
+            "application/jwk-set+json",
+            json!({"type": "string"}),
+        ),
+        ".well-known/openid-configuration" => (
+            "WellKnown",
+            "getServiceAccountIssuerOpenIDConfiguration",
+            "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
+            JSON,
+            json!({"type": "string"}),
+        ),
+        _ => return None,
+    };
+    let get = json!({
+        "tags": [tag],
+        "description": description,
+        "operationId": id,
+        "responses": {
+            "200": {"description": "OK", "content": {media: {"schema": content}}},
+            "401": {"description": "Unauthorized"},
+        },
+    });
+    Some(wrap(definitions, json!({format!("/{path}/"): {"get": get}})))
+}
+
+fn document(definitions: Definitions<'_>, paths: &Paths) -> Value {
+    let written: Map<String, Value> =
+        paths.iter().map(|(path, operations)| (path.clone(), path_item(operations, &definitions))).collect();
+    wrap(definitions, written.into())
+}
+
+fn wrap(definitions: Definitions<'_>, paths: Value) -> Value {
+    let schemas: Map<String, Value> = definitions.finish().into_iter().collect();
+    let mut components = Map::new();
+    if !schemas.is_empty() {
+        components.insert("schemas".to_owned(), schemas.into());
+    }
+    let token = json!({"type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"});
+    components.insert("securitySchemes".to_owned(), json!({"BearerToken": token}));
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": API_VERSION},
+        "paths": paths,
+        "components": components,
+    })
+}
+
+/// Parameters that all operations of a path share stand beside the operations.
+pub(super) fn shared_parameters(operations: &[Operation]) -> Vec<Parameter> {
+    let Some((first, rest)) = operations.split_first() else { return Vec::new() };
+    let shared = |p: &&Parameter| rest.iter().all(|o| o.parameters.contains(p));
+    first.parameters.iter().filter(shared).cloned().collect()
+}
+
+fn path_item(operations: &[Operation], definitions: &Definitions<'_>) -> Value {
+    let shared = shared_parameters(operations);
+    let mut item = Map::new();
+    for operation in operations {
+        item.insert(operation.method.to_owned(), write_operation(operation, &shared, definitions));
+    }
+    if !shared.is_empty() {
+        item.insert("parameters".to_owned(), shared.iter().map(write_parameter).collect());
+    }
+    item.into()
+}
+
+fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &Definitions<'_>) -> Value {
+    let mut out = Map::new();
+    out.insert("tags".to_owned(), json!([operation.tag]));
+    out.insert("description".to_owned(), operation.description.as_str().into());
+    out.insert("operationId".to_owned(), operation.id.as_str().into());
+    let own: Vec<Value> = operation.parameters.iter().filter(|p| !shared.contains(p)).map(write_parameter).collect();
+    if !own.is_empty() {
+        out.insert("parameters".to_owned(), own.into());
+    }
+    if let Some(body) = &operation.body {
+        out.insert("requestBody".to_owned(), write_body(body, definitions));
+    }
+    let mut responses = Map::new();
+    for (code, content) in &operation.responses {
+        let text = match code {
+            200 => "OK",
+            201 => "Created",
+            _ => "Accepted",
+        };
+        responses
+            .insert(code.to_string(), json!({"description": text, "content": write_content(content, definitions)}));
+    }
+    responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
+    out.insert("responses".to_owned(), responses.into());
+    if let Some((action, gvk)) = &operation.action {
+        out.insert("x-kubernetes-action".to_owned(), (*action).into());
+        let kind = json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind});
+        out.insert("x-kubernetes-group-version-kind".to_owned(), kind);
+    }
+    out.into()
+}
+
+fn write_parameter(parameter: &Parameter) -> Value {
+    let mut out = Map::new();
+    out.insert("name".to_owned(), parameter.name.as_str().into());
+    out.insert("in".to_owned(), if parameter.place == In::Path { "path" } else { "query" }.into());
+    if !parameter.description.is_empty() {
+        out.insert("description".to_owned(), parameter.description.as_str().into());
+    }
+    if parameter.place == In::Path {
+        out.insert("required".to_owned(), true.into());
+    }
+    out.insert("schema".to_owned(), json!({"type": parameter.kind, "uniqueItems": true}));
+    out.into()
+}
+
+fn write_body(body: &Body, definitions: &Definitions<'_>) -> Value {
+    let schema = |name: &str| json!({"schema": definitions.reference(name)});
+    match body {
+        Body::Object(name) => json!({"content": {"*/*": schema(name)}, "required": true}),
+        Body::Optional(name) => json!({"content": {"*/*": schema(name)}}),
+        Body::Patch(name) => {
+            let forms: Map<String, Value> = PATCHES.iter().map(|media| ((*media).to_owned(), schema(name))).collect();
+            json!({"content": forms, "required": true})
+        }
+    }
+}
+
+fn write_content(content: &Content, definitions: &Definitions<'_>) -> Value {
+    let text = || json!({"type": "string"});
+    let (media, schema): (&[&str], Value) = match content {
+        Content::Object(name) => (&OBJECTS, definitions.reference(name)),
+        Content::Watchable(name) => (&STREAMS, definitions.reference(name)),
+        Content::Raw => (&["*/*"], text()),
+        Content::Log => (&LOGS, text()),
+    };
+    media.iter().map(|media| ((*media).to_owned(), json!({"schema": schema}))).collect::<Map<_, _>>().into()
+}

@@ -1,0 +1,17 @@
+//! Which resources this server knows: a table of rows, one for each group, version and plural, and an immutable snapshot of it.
+//!
+//! In: rows (the built-in ones of [`builtin`], later custom resources). Out: [`Registry`], which requests are resolved against and which
+//! discovery, OpenAPI, tables and storage keys are derived from. Not here: what a verb does, and how objects are encoded.
+
+mod builtin;
+mod fields;
+mod kept;
+mod row;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use fields::{LabelRefusal, SelectableField, Unset};
+pub use kept::{Kept, KeptDocument, hash_of};
+pub use row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
+pub use snapshot::{Group, GroupVersion, Registry};

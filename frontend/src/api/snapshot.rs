@@ -1,0 +1,65 @@
+//! One snapshot of the API: resources, types, and the documents derived from both. They are replaced together, so that no
+//! request sees the rows of one moment with the types of another.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{
+    registry::{Kept, Registry},
+    schema::Schema,
+};
+
+/// Everything that is served at one moment.
+#[derive(Debug)]
+pub struct Api {
+    pub registry: Registry,
+    pub schema: Arc<Schema>,
+    /// Discovery and OpenAPI, made when first asked for and kept as long as the snapshot.
+    pub documents: Kept,
+}
+
+impl Api {
+    pub fn new(registry: Registry, schema: Arc<Schema>) -> Api {
+        Api { registry, schema, documents: Kept::default() }
+    }
+
+    /// What a default server of the target version serves.
+    pub fn builtin() -> Api {
+        Api::new(Registry::builtin(), Schema::builtin())
+    }
+}
+
+/// The current snapshot, and the one place that replaces it.
+#[derive(Debug)]
+pub struct ApiHandle(ArcSwap<Api>);
+
+impl ApiHandle {
+    pub fn new(api: Api) -> ApiHandle {
+        ApiHandle(ArcSwap::from_pointee(api))
+    }
+
+    /// For the length of one request: everything in it sees one snapshot.
+    pub fn load(&self) -> Arc<Api> {
+        self.0.load_full()
+    }
+
+    /// Replaces the snapshot by what `change` makes of it; `change` may run again when another change came between.
+    pub fn update(&self, change: impl Fn(&Api) -> Api) {
+        self.0.rcu(|api| change(api));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_publishes_the_newer_snapshot_and_leaves_the_older_one_alone() {
+        let handle = ApiHandle::new(Api::builtin());
+        let before = handle.load();
+        handle.update(|api| Api::new(api.registry.without("apps", "deployments"), Arc::clone(&api.schema)));
+        assert!(before.registry.get("apps", "v1", "deployments").is_some());
+        assert!(handle.load().registry.get("apps", "v1", "deployments").is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! The cluster as this server sees it: the API's snapshot, the store, the clock, and the objects behind a request.
+//! Built once, by the wiring. Not here: who may do what, and what a verb does.
+
+pub mod objects;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+pub use target::Target;
+pub(crate) use target::known_kind;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{ApiHandle, schema::Schema},
+    config::Cidr,
+    object::validation,
+    store::Store,
+};
+
+/// A source of wall-clock time, so that tests can stop it.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> jiff::Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
+/// A clock that stands still, for tests.
+#[derive(Debug)]
+pub struct FixedClock(pub jiff::Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> jiff::Timestamp {
+        self.0
+    }
+}
+
+/// A moment as metadata writes it: whole seconds in UTC.
+pub fn time_text(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Figures that an operator chose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A watch ends by itself at a random moment between this and twice this.
+    pub min_watch_timeout: Duration,
+    pub event_ttl: Duration,
+    pub service_cidrs: Vec<Cidr>,
+    pub validation: validation::Options,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            min_watch_timeout: Duration::from_secs(1800),
+            event_ttl: Duration::from_secs(3600),
+            service_cidrs: Vec::new(),
+            validation: validation::Options::default(),
+        }
+    }
+}
+
+/// What every handler may use. Shared by all requests of one server.
+pub struct Cluster {
+    pub api: ApiHandle,
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    /// Cancelled when the server goes down: streams end then.
+    pub shutdown: CancellationToken,
+}
+
+impl Cluster {
+    /// The types as they are now; what needs rows as well takes the whole snapshot.
+    pub fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.api.load().schema)
+    }
+
+    /// The time now, as metadata writes it.
+    pub fn now_text(&self) -> String {
+        time_text(self.clock.now())
+    }
+}

@@ -1,0 +1,168 @@
+//! What a request is about: the row of its resource, the kinds it is served and stored as, and the key of the object.
+
+use std::sync::Arc;
+
+use crate::{
+    api::{
+        Api,
+        registry::{Resource, Storage, Subresource, Verb as RowVerb},
+        schema::{DecodeError, Object, Schema, Type, apply_defaults, codec, convert},
+    },
+    cluster::Cluster,
+    request::{
+        info::{RequestInfo, Verb},
+        status::{ApiError, GroupResource},
+    },
+    store::Stored,
+};
+
+/// The target of one request, resolved against one snapshot of resources and types.
+#[derive(Clone)]
+pub struct Target {
+    pub api: Arc<Api>,
+    pub resource: Arc<Resource>,
+    /// The kind that the resource has in the version of the request.
+    pub kind: Type,
+    /// Empty for cluster-scoped resources and over all namespaces.
+    pub namespace: String,
+    pub name: String,
+    pub subresource: Option<Subresource>,
+}
+
+impl Target {
+    /// Finds the row, or refuses as the real server's router does.
+    pub fn resolve(cluster: &Cluster, info: &RequestInfo) -> Result<Target, ApiError> {
+        let api = cluster.api.load();
+        let registry = &api.registry;
+        let Some(group) = registry.group(&info.group) else {
+            return Err(ApiError::page_not_found());
+        };
+        if group.version(&info.version).is_none() {
+            return Err(ApiError::resource_not_found());
+        }
+        let resource = registry
+            .get(&info.group, &info.version, &info.resource)
+            .cloned()
+            .ok_or_else(ApiError::resource_not_found)?;
+        let is_namespace = info.group.is_empty() && info.resource == "namespaces";
+        let named = !info.name.is_empty();
+        let misplaced = if resource.namespaced {
+            info.namespace.is_empty() && named
+        } else {
+            !info.namespace.is_empty() && !is_namespace
+        };
+        if misplaced {
+            return Err(ApiError::resource_not_found());
+        }
+        let subresource = match info.subresource.as_str() {
+            "" => None,
+            name => Some(resource.subresource(name).cloned().ok_or_else(ApiError::resource_not_found)?),
+        };
+        let kind = known_kind(&api.schema, &resource.group, &resource.version, &resource.kind)?;
+        let namespace = if resource.namespaced { info.namespace.clone() } else { String::new() };
+        let target = Target { api, resource, kind, namespace, name: info.name.clone(), subresource };
+        target.check_verb(info)?;
+        Ok(target)
+    }
+
+    fn check_verb(&self, info: &RequestInfo) -> Result<(), ApiError> {
+        let verb = match info.verb {
+            Verb::Get => RowVerb::Get,
+            Verb::List => RowVerb::List,
+            Verb::Watch => RowVerb::Watch,
+            Verb::Create => RowVerb::Create,
+            Verb::Update => RowVerb::Update,
+            Verb::Patch => RowVerb::Patch,
+            Verb::Delete => RowVerb::Delete,
+            Verb::DeleteCollection => RowVerb::DeleteCollection,
+            Verb::Proxy | Verb::None | Verb::Http => return Err(ApiError::method_not_allowed()),
+        };
+        let allowed = match &self.subresource {
+            Some(subresource) => subresource.verbs.contains(&verb),
+            None => self.resource.has_verb(verb),
+        };
+        // Objects are created, and collections deleted, in one namespace only, and only without a name.
+        let everywhere = self.resource.namespaced && self.namespace.is_empty();
+        let nowhere = matches!(verb, RowVerb::Create | RowVerb::DeleteCollection) && everywhere;
+        let unnamed = matches!(verb, RowVerb::Update | RowVerb::Patch) && self.name.is_empty();
+        let named_create = verb == RowVerb::Create && self.subresource.is_none() && !self.name.is_empty();
+        // The verb of an old watch path stands in the path, whatever the method.
+        let head = info.method == http::Method::HEAD || (info.verb_via_path && info.method != http::Method::GET);
+        if !allowed || nowhere || named_create || unnamed || head {
+            Err(ApiError::method_not_allowed())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The same resource with another name, for objects met on the way.
+    pub fn with_name(&self, name: &str) -> Target {
+        Target { name: name.to_owned(), ..self.clone() }
+    }
+
+    pub fn group_resource(&self) -> GroupResource {
+        GroupResource::new(self.resource.group.clone(), self.resource.plural.clone())
+    }
+
+    /// The row's group and plural, for tables of behaviour.
+    pub fn row(&self) -> (&str, &str) {
+        (&self.resource.group, &self.resource.plural)
+    }
+
+    pub fn storage(&self) -> Result<&Storage, ApiError> {
+        self.resource.storage.as_ref().ok_or_else(ApiError::method_not_allowed)
+    }
+
+    /// The key of the object in the store.
+    pub fn key(&self, cluster: &Cluster) -> Result<String, ApiError> {
+        let key = self.storage()?.key(&self.namespace, &self.name);
+        Ok(format!("{}{key}", cluster.store.prefix()))
+    }
+
+    /// The kind whose bytes are stored.
+    pub fn stored_kind(&self) -> Result<Type, ApiError> {
+        let storage = self.storage()?;
+        known_kind(&self.api.schema, &storage.group, &storage.version, &storage.kind)
+    }
+
+    /// The object that the store holds, as it is served: converted, defaulted, with its resourceVersion.
+    pub fn decode(&self, stored: &Stored) -> Result<Object, ApiError> {
+        self.decode_bytes(&stored.value, stored.mod_revision)
+    }
+
+    /// The same from bytes and a revision; revision 0 (a dry run) leaves the resourceVersion out.
+    pub fn decode_bytes(&self, bytes: &[u8], revision: i64) -> Result<Object, ApiError> {
+        let stored = codec::decode_stored(&self.api.schema, bytes).map_err(|error| undecodable(&error))?;
+        let mut object = convert(&stored, &self.kind);
+        apply_defaults(&mut object);
+        if revision > 0 {
+            object.set_resource_version(&revision.to_string());
+        }
+        Ok(object)
+    }
+
+    /// An object of any kind, as it is stored.
+    pub fn decode_any(&self, stored: &Stored) -> Result<Object, ApiError> {
+        codec::decode_stored(&self.api.schema, &stored.value).map_err(|error| undecodable(&error))
+    }
+
+    /// The bytes under which an object is stored.
+    pub fn encode(&self, object: &Object) -> Result<bytes::Bytes, ApiError> {
+        let storage = self.storage()?;
+        let encoding = match storage.encoding {
+            crate::api::registry::Encoding::Protobuf => codec::StorageEncoding::Protobuf,
+            crate::api::registry::Encoding::Json => codec::StorageEncoding::Json,
+        };
+        Ok(codec::encode_stored(object, &self.stored_kind()?, encoding))
+    }
+}
+
+fn undecodable(error: &DecodeError) -> ApiError {
+    ApiError::internal("unable to decode an object in the store").with_internal(error)
+}
+
+pub(crate) fn known_kind(schema: &Schema, group: &str, version: &str, kind: &str) -> Result<Type, ApiError> {
+    schema.kind(group, version, kind).ok_or_else(|| {
+        ApiError::internal(format!("no kind \"{kind}\" is registered for version \"{group}/{version}\""))
+    })
+}

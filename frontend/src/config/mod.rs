@@ -1,0 +1,91 @@
+//! The command line, spelled as kube-apiserver spells it.
+//!
+//! In: arguments. Out: a [`Config`] with everything checked, plus the names of flags that were given and do not act.
+//! Not here: reading the files that flags name (net, authn).
+
+mod parse;
+mod table;
+mod validated;
+mod values;
+
+pub use parse::{Given, parse};
+pub use validated::{Config, Listen, ReconcilerType};
+pub use values::{Cidr, parse_duration};
+
+/// What a flag's value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Int,
+    Float,
+    Duration,
+    Ip,
+    Text,
+    /// Separated by commas; may be given several times.
+    Strings,
+    /// One value each time; may be given several times.
+    Texts,
+}
+
+/// One row of the table. A flag without help is known and does not act.
+#[derive(Debug)]
+struct Flag {
+    name: &'static str,
+    kind: Kind,
+    help: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct Section {
+    title: &'static str,
+    flags: &'static [Flag],
+}
+
+/// A command line that cannot be used; the text names the flag.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FlagError {
+    #[error("unknown flag: {0}")]
+    Unknown(String),
+    #[error("unknown shorthand flag: '{0}' in -{1}")]
+    UnknownShorthand(char, String),
+    #[error("flag needs an argument: {0}")]
+    MissingValue(String),
+    #[error("invalid argument \"{value}\" for \"{flag}\" flag: {why}")]
+    BadValue { flag: String, value: String, why: String },
+    #[error("\"frontend\" does not take any arguments, got \"{0}\"")]
+    Positional(String),
+    #[error("{0}")]
+    Invalid(String),
+}
+
+fn find(name: &str) -> Option<&'static Flag> {
+    table::SECTIONS.iter().flat_map(|s| s.flags).find(|f| f.name == name)
+}
+
+/// The text of `--help`, in the sections of kube-apiserver.
+pub fn help() -> String {
+    let mut out = String::from(
+        "A stateless Kubernetes API server on an etcd v3 store.\n\nUsage:\n  frontend --etcd-servers=URL,... [flags]\n",
+    );
+    for section in table::SECTIONS {
+        out.push_str(&format!("\n{} flags:\n\n", section.title));
+        for flag in section.flags {
+            let kind = match flag.kind {
+                Kind::Bool => "",
+                Kind::Int => " int",
+                Kind::Float => " float",
+                Kind::Duration => " duration",
+                Kind::Ip => " ip",
+                Kind::Text => " string",
+                Kind::Strings => " strings",
+                Kind::Texts => " stringArray",
+            };
+            let help = flag.help.unwrap_or("(accepted; does not act yet)");
+            out.push_str(&format!("      --{}{kind}\n                {help}\n", flag.name));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

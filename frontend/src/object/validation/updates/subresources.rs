@@ -1,0 +1,144 @@
+//! What the endpoints below pods and namespaces may change.
+
+use crate::{
+    api::schema::{MapValue, Object, Struct, Value},
+    object::{
+        strategy::{quality_of_service, same},
+        validation::{judge::Judge, place::Place},
+    },
+};
+
+fn list<'t>(fields: &'t Struct, name: &str) -> &'t [Value] {
+    fields.get(name).and_then(Value::as_list).unwrap_or_default()
+}
+
+fn name_of(item: &Value) -> &str {
+    item.child("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Ephemeral containers are added, and never removed or changed.
+pub(in crate::object::validation) fn ephemeral_containers<'t>(
+    place: &Place<'_, 't>,
+    old: &'t Object,
+    judge: &mut Judge<'t>,
+) {
+    const FIELD: &str = "spec.ephemeralContainers";
+    let Some(spec) = place.child("spec") else { return };
+    let new = list(spec, "ephemeralContainers");
+    for before in old.get_list(&["spec", "ephemeralContainers"]).unwrap_or_default() {
+        let quoted = crate::request::status::go_quote(name_of(before));
+        match new.iter().rfind(|item| name_of(item) == name_of(before)) {
+            None => {
+                judge.forbidden(place, FIELD, format!("existing ephemeral containers {quoted} may not be removed\n"))
+            }
+            Some(item) if !same(Some(item), Some(before)) => {
+                let diff = super::diff::of(Some(before), Some(item));
+                let detail = format!("existing ephemeral containers {quoted} may not be changed\n{diff}");
+                judge.forbidden(place, FIELD, detail);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Of a running pod's resources only cpu and memory change, and the class of its service stays.
+pub(in crate::object::validation) fn resize<'t>(
+    place: &Place<'_, 't>,
+    object: &'t Object,
+    old: &'t Object,
+    judge: &mut Judge<'t>,
+) {
+    const ONLY: &str = "only cpu and memory resources are mutable";
+    let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
+        return;
+    };
+    let class = object.get_str(&["status", "qosClass"]).unwrap_or_default();
+    if quality_of_service(old) != quality_of_service(object) {
+        judge.invalid(place, "spec", class, "Pod QOS Class may not change as a result of resizing");
+    }
+    let mut renamed = false;
+    for field in ["containers", "initContainers"] {
+        let (new, was) = (list(spec, field), list(before, field));
+        if new.len() != was.len() {
+            judge.forbidden(place, &format!("spec.{field}"), format!("{field} may not be added or removed on resize"));
+            renamed = true;
+            continue;
+        }
+        for at in (0..new.len()).filter(|at| name_of(&new[*at]) != name_of(&was[*at])) {
+            let detail = format!("{field} may not be renamed or reordered on resize");
+            judge.forbidden(place, &format!("spec.{field}[{at}].name"), detail);
+            renamed = true;
+        }
+    }
+    if renamed {
+        return;
+    }
+    let refused = judge.errors.len();
+    for (field, why) in
+        [("initContainers", "only cpu and memory resources for sidecar containers are mutable"), ("containers", ONLY)]
+    {
+        for (at, (new, was)) in list(spec, field).iter().zip(list(before, field)).enumerate() {
+            let sidecar =
+                field == "initContainers" && new.child("restartPolicy").and_then(Value::as_str) == Some("Always");
+            if field == "initContainers" && !sidecar {
+                if !same(Some(new), Some(was)) {
+                    judge.forbidden(place, "spec", "resources for non-sidecar init containers are immutable");
+                }
+                continue;
+            }
+            for part in ["requests", "limits"] {
+                let removed = map(was, part).is_some_and(|was| {
+                    was.iter().any(|(name, _)| map(new, part).is_none_or(|new| !new.contains_key(name)))
+                });
+                if removed {
+                    let detail = format!("resource {part} cannot be removed");
+                    judge.forbidden(place, &format!("spec.{field}[{at}].resources.{part}"), detail);
+                }
+            }
+            if !same(Some(&without_cpu_and_memory(new, was)), Some(was)) {
+                judge.forbidden(place, "spec", why);
+            }
+        }
+    }
+    if judge.errors.len() == refused {
+        others(place, spec, before, ONLY, judge);
+    }
+}
+
+fn map<'t>(container: &'t Value, part: &str) -> Option<&'t MapValue> {
+    container.at(&["resources", part]).and_then(Value::as_map)
+}
+
+/// The container with what it had of cpu and memory, and nothing else of resources but their amounts.
+fn without_cpu_and_memory(new: &Value, was: &Value) -> Value {
+    let mut copy = new.clone();
+    let Some(resources) = copy.child_mut("resources").and_then(Value::as_struct_mut) else { return copy };
+    resources.remove("claims");
+    for part in ["requests", "limits"] {
+        let mut amounts = map(new, part).cloned().unwrap_or_default();
+        for name in ["cpu", "memory"] {
+            match map(was, part).and_then(|was| was.get(name)) {
+                Some(value) => drop(amounts.insert(name, value.clone())),
+                None => drop(amounts.remove(name)),
+            }
+        }
+        match amounts.is_empty() {
+            true => drop(resources.remove(part)),
+            false => drop(resources.set(part, amounts)),
+        }
+    }
+    copy
+}
+
+fn others<'t>(place: &Place<'_, 't>, spec: &Struct, before: &Struct, why: &str, judge: &mut Judge<'t>) {
+    let mut judged = spec.clone();
+    for field in ["containers", "initContainers"] {
+        match before.get(field) {
+            Some(value) => drop(judged.set(field, value.clone())),
+            None => drop(judged.remove(field)),
+        }
+    }
+    if !same(Some(&Value::Struct(judged)), Some(&Value::Struct(before.clone()))) {
+        judge.forbidden(place, "spec", why);
+    }
+}

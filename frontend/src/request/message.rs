@@ -1,0 +1,98 @@
+//! A request as handlers see it, who is at the other end of it, and the warnings that go back with its answer.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+
+use super::{
+    body::RequestBody,
+    info::{Query, RequestInfo, UnknownForm},
+};
+
+/// A request as a handler sees it.
+#[derive(Debug)]
+pub struct Request {
+    pub info: RequestInfo,
+    pub query: Query,
+    /// The URI as the client wrote it, for messages and proxies.
+    pub uri: http::Uri,
+    pub headers: HeaderMap,
+    pub body: RequestBody,
+    /// The connection itself, for handlers that switch protocols.
+    pub upgrade: Option<OnUpgrade>,
+    /// Who is at the other end, as far as TLS and TCP tell.
+    pub peer: Peer,
+    pub received_at: Instant,
+    /// When the answer must be there; none for long-running requests.
+    pub deadline: Option<Instant>,
+    /// Becomes `Warning` headers of the answer.
+    pub warnings: Warnings,
+    /// The id that ties answer, log and audit together.
+    pub audit_id: String,
+}
+
+impl Request {
+    /// A request that did not come over a connection: this server's own.
+    pub fn local(
+        method: &http::Method,
+        uri: http::Uri,
+        headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Request, UnknownForm> {
+        let query = Query::parse(uri.query().unwrap_or_default());
+        Ok(Request {
+            info: RequestInfo::parse(method, &uri, &query)?,
+            query,
+            uri,
+            headers,
+            body,
+            upgrade: None,
+            peer: Peer::default(),
+            received_at: Instant::now(),
+            deadline: None,
+            warnings: Warnings::default(),
+            audit_id: String::new(),
+        })
+    }
+
+    pub fn user_agent(&self) -> &str {
+        self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What is left of the deadline.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The other end of the connection.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    pub address: Option<std::net::SocketAddr>,
+    /// The client certificate chain that TLS already verified, DER, leaf first.
+    pub certificates: Vec<rustls_pki_types::CertificateDer<'static>>,
+}
+
+/// Collects texts for `Warning` headers while a request is handled. The same text is kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(std::sync::Arc<Mutex<Vec<String>>>);
+
+/// A client gets at most this many bytes of warnings, as the real server sends.
+const WARNING_BYTES_MAX: usize = 4 * 1024;
+
+impl Warnings {
+    pub fn add(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut kept = self.0.lock();
+        let used: usize = kept.iter().map(String::len).sum();
+        if !text.is_empty() && !kept.contains(&text) && used + text.len() <= WARNING_BYTES_MAX {
+            kept.push(text);
+        }
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}

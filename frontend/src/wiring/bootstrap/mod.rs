@@ -1,0 +1,153 @@
+//! The objects that a server makes itself: its namespaces, the kubernetes Service, and the endpoints behind it.
+//!
+//! In: the shared context and the verbs, which are used as any client uses them. Out: objects in the store. Not here:
+//! the leased keys by which servers know of each other (`server_leases`).
+
+mod endpoints;
+mod server_leases;
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+pub(crate) use endpoints::EndpointsKeeper;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+pub(crate) use server_leases::ServerLeases;
+
+use crate::{
+    access::Authorized,
+    request::{Request, body::RequestBody, status::ApiError},
+    server::pipeline::{Resources, VERSION},
+    verbs::Context,
+};
+
+const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
+
+const PRIORITY_CLASSES: [(&str, i64, &str); 2] = [
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+];
+
+/// A client of this server inside this server: it may do everything and speaks JSON.
+#[derive(Clone)]
+pub(crate) struct SelfClient {
+    context: Arc<Context>,
+    resources: Arc<dyn Resources>,
+}
+
+impl SelfClient {
+    pub(crate) fn new(context: Arc<Context>, resources: Arc<dyn Resources>) -> SelfClient {
+        SelfClient { context, resources }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
+        let uri: http::Uri = path.parse().map_err(|e| ApiError::internal("bad path").with_internal(e))?;
+        let agent = format!("kube-apiserver/{VERSION}");
+        let mut headers = HeaderMap::new();
+        headers
+            .insert(header::USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static("frontend")));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let request = Request::local(&method, uri, headers, RequestBody::from_bytes(bytes))
+            .map_err(|e| ApiError::internal(e.to_string()))?;
+        let response = self.resources.serve(&self.context, Authorized::loopback(request)).await?;
+        let unreadable = |e: &dyn std::fmt::Display| ApiError::internal("unreadable answer").with_internal(e);
+        let bytes = response.into_body().collect().await.map_err(|e| unreadable(&e))?.to_bytes();
+        serde_json::from_slice(&bytes).map_err(|e| unreadable(&e))
+    }
+
+    async fn get(&self, path: &str) -> Result<Option<Value>, ApiError> {
+        match self.call(Method::GET, path, None).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.code == StatusCode::NOT_FOUND.as_u16() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates an object; one that exists already is left as it is.
+    async fn ensure(&self, collection: &str, object: &Value) -> Result<(), ApiError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if self.get(&format!("{collection}/{name}")).await?.is_some() {
+            return Ok(());
+        }
+        match self.call(Method::POST, collection, Some(object)).await {
+            Err(error) if error.reason == "AlreadyExists" => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn replace(&self, path: &str, object: &Value) -> Result<(), ApiError> {
+        self.call(Method::PUT, path, Some(object)).await.map(|_| ())
+    }
+}
+
+/// The namespaces that every cluster has.
+pub(crate) async fn namespaces(client: &SelfClient) -> Result<(), ApiError> {
+    for name in NAMESPACES {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        client.ensure("/api/v1/namespaces", &namespace).await?;
+    }
+    Ok(())
+}
+
+/// The priority classes of what a cluster cannot do without.
+pub(crate) async fn priority_classes(client: &SelfClient) -> Result<(), ApiError> {
+    for (name, value, description) in PRIORITY_CLASSES {
+        let class = json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+        });
+        client.ensure("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await?;
+    }
+    Ok(())
+}
+
+/// The Service by which pods reach the API, at the first address of the range, and the record of that range.
+pub(crate) async fn kubernetes_service(client: &SelfClient, port: u16) -> Result<(), ApiError> {
+    let ranges = &client.context.cluster.settings.service_cidrs;
+    let cidrs: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+    let range = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": cidrs},
+    });
+    client.ensure("/apis/networking.k8s.io/v1/servicecidrs", &range).await?;
+    let Some(address) = ranges.first().map(|range| range.first()) else { return Ok(()) };
+    client.ensure("/api/v1/namespaces/default/services", &service(address, port)).await
+}
+
+fn service(address: IpAddr, port: u16) -> Value {
+    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"provider": "kubernetes", "component": "apiserver"},
+        },
+        "spec": {
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "ipFamilies": [family],
+            "ipFamilyPolicy": "SingleStack",
+            "internalTrafficPolicy": "Cluster",
+            "sessionAffinity": "None",
+            "type": "ClusterIP",
+            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": port}],
+        },
+    })
+}

@@ -1,0 +1,308 @@
+//! Puts a server together, starts it, and stops it in order. The only place that reads the clock, spawns services and
+//! listens for signals.
+
+mod bootstrap;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    access::{
+        Access,
+        authn::{
+            Authentication, Authenticator, CertificateAuthenticator, CertificateError, TokenFile, TokenFileError,
+            UnknownToken,
+        },
+        authz::Authorization,
+    },
+    admission::Admission,
+    api::{Api, ApiHandle},
+    cluster::{Cluster, Settings, SystemClock},
+    config::{Config, ReconcilerType},
+    server::{
+        audit::LogSink,
+        health::{Asked, Check, HealthChecks, Latch, Ping},
+        metrics::Metrics,
+        net::{Listener, NetError},
+        pipeline::{Limits, Resources, Server},
+    },
+    store::{Store, StoreConfig, StoreError},
+    verbs::Context,
+};
+
+use bootstrap::{EndpointsKeeper, SelfClient, ServerLeases};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
+    #[error(transparent)]
+    ClientCa(#[from] CertificateError),
+    #[error("etcd: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+    #[error("cannot tell the address: {0}")]
+    Address(std::io::Error),
+}
+
+/// What must have happened before `/readyz` says ok.
+struct Readiness {
+    cache: Arc<Latch>,
+    namespaces: Arc<Latch>,
+    service: Arc<Latch>,
+    running: Arc<Latch>,
+}
+
+/// Runs a server until a signal ends it.
+pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), StartError> {
+    let authentication = authentication(&config)?;
+    let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
+    let address = listener.local_addr().map_err(StartError::Address)?;
+    let context = context(&config, authentication).await?;
+    let readiness = Readiness {
+        cache: Latch::new(false),
+        namespaces: Latch::new(false),
+        service: Latch::new(config.endpoint_reconciler == ReconcilerType::None),
+        running: Latch::new(true),
+    };
+    let server = Arc::new(Server {
+        context: Arc::clone(&context),
+        resources: Arc::clone(&resources),
+        audit: Arc::new(LogSink),
+        health: health(&context, &readiness),
+        metrics: Metrics::default(),
+        request_timeout: config.request_timeout,
+        limits: Limits::new(config.reads_max, config.mutations_max),
+        advertised: advertised(&config, address),
+        tasks: TaskTracker::new(),
+    });
+    let stop = CancellationToken::new();
+    let services = TaskTracker::new();
+    services.spawn(listener.serve(server, stop.clone()));
+    tracing::info!(%address, "serving HTTPS; not ready yet");
+    let running = Arc::clone(&readiness.running);
+    let startup = Startup {
+        client: SelfClient::new(Arc::clone(&context), resources),
+        context: Arc::clone(&context),
+        config: config.clone(),
+        address,
+        readiness,
+        services: services.clone(),
+    };
+    let start_stop = stop.clone();
+    services.spawn(async move {
+        start_stop.run_until_cancelled(startup.work()).await;
+    });
+    until_signal().await?;
+    tracing::info!("stopping");
+    running.set(false);
+    tokio::time::sleep(config.shutdown_delay).await;
+    context.cluster.shutdown.cancel();
+    stop.cancel();
+    services.close();
+    services.wait().await;
+    context.cluster.store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The work between listening and being ready; every step is tried until it succeeds.
+struct Startup {
+    context: Arc<Context>,
+    client: SelfClient,
+    config: Config,
+    address: SocketAddr,
+    readiness: Readiness,
+    services: TaskTracker,
+}
+
+impl Startup {
+    async fn work(self) {
+        wait_for_store(&self.context.cluster).await;
+        self.readiness.cache.set(true);
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::namespaces(&self.client).await {
+            pause.after("the system namespaces", &error).await;
+        }
+        self.readiness.namespaces.set(true);
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::priority_classes(&self.client).await {
+            pause.after("the system priority classes", &error).await;
+        }
+        if self.config.endpoint_reconciler == ReconcilerType::Lease {
+            self.publish_address().await;
+        }
+        tracing::info!(address = %self.address, "ready");
+    }
+
+    async fn publish_address(&self) {
+        let port = self.address.port();
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::kubernetes_service(&self.client, port).await {
+            pause.after("the kubernetes Service", &error).await;
+        }
+        let leases = ServerLeases::new(&self.context.cluster, self.config.advertise_address);
+        let mut keeper = EndpointsKeeper::new(Arc::clone(&self.context), self.client.clone(), leases, port);
+        let mut pause = Pause::default();
+        while let Err(error) = keeper.reconcile().await {
+            pause.after("the endpoints of the kubernetes Service", &error).await;
+            // An address that no Endpoints may hold, such as a loopback one: a server without endpoints serves all else.
+            if error.is_final() {
+                break;
+            }
+        }
+        self.services.spawn(keeper.run(self.context.cluster.shutdown.clone()));
+        self.readiness.service.set(true);
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Doubles between attempts.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Pause(FIRST_PAUSE)
+    }
+}
+
+impl Pause {
+    async fn after(&mut self, what: &str, error: &(dyn std::error::Error + Send + Sync)) {
+        tracing::warn!(%error, "cannot make {what} yet");
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Resolves when the cache holds the store; says every few seconds what it waits for.
+async fn wait_for_store(cluster: &Cluster) {
+    let mut said = tokio::time::interval_at(tokio::time::Instant::now() + Duration::from_secs(2), LONGEST_PAUSE);
+    let ready = async {
+        while let Err(error) = cluster.store.ready().await {
+            tracing::warn!(%error, "cannot read the store yet");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::pin!(ready);
+    loop {
+        tokio::select! {
+            () = &mut ready => return,
+            _ = said.tick() => match cluster.store.health().await {
+                Ok(()) => tracing::info!("etcd answers; the cache is being filled"),
+                Err(error) => tracing::warn!(%error, "waiting for etcd"),
+            },
+        }
+    }
+}
+
+async fn context(config: &Config, authentication: Authentication) -> Result<Arc<Context>, StartError> {
+    let mut store = StoreConfig::new(config.etcd.servers.clone());
+    store.ca = config.etcd.ca_file.clone();
+    store.cert = config.etcd.cert_file.clone();
+    store.key = config.etcd.key_file.clone();
+    store.prefix = config.etcd.prefix.clone();
+    store.compact_every = Some(config.etcd.compaction_interval).filter(|every| !every.is_zero());
+    let cluster = Arc::new(Cluster {
+        api: ApiHandle::new(Api::builtin()),
+        store: Store::connect(store).await?,
+        clock: Arc::new(SystemClock),
+        settings: Settings {
+            min_watch_timeout: config.min_watch_timeout,
+            event_ttl: config.event_ttl,
+            service_cidrs: config.service_cidrs.clone(),
+            validation: crate::object::validation::Options { allow_privileged: config.allow_privileged },
+        },
+        shutdown: CancellationToken::new(),
+    });
+    let access = Arc::new(Access { authentication, authorization: Authorization::builtin() });
+    Ok(Arc::new(Context { cluster, access, admission: Admission::standard(&config.disabled_admission) }))
+}
+
+fn authentication(config: &Config) -> Result<Authentication, StartError> {
+    let mut ways: Vec<Arc<dyn Authenticator>> = Vec::new();
+    if let Some(path) = &config.client_ca_file {
+        ways.push(Arc::new(CertificateAuthenticator::read(path)?));
+    }
+    if let Some(path) = &config.token_auth_file {
+        ways.push(Arc::new(TokenFile::read(path)?));
+        ways.push(Arc::new(UnknownToken));
+    }
+    if ways.is_empty() {
+        tracing::warn!("neither --client-ca-file nor --token-auth-file is given: nobody can authenticate");
+    }
+    tracing::info!(
+        requested = config.authorization_modes.join(","),
+        enforced = "system:masters may do everything; others may discover and ask about themselves; \
+                    anonymous sees health and version",
+        "authorization"
+    );
+    Ok(Authentication::new(ways, config.anonymous_auth))
+}
+
+struct EtcdCheck {
+    store: Store,
+    time_max: Duration,
+}
+
+#[async_trait]
+impl Check for EtcdCheck {
+    async fn check(&self) -> Result<(), String> {
+        let answered = tokio::time::timeout(self.time_max, self.store.health()).await;
+        answered.map_err(|_| "etcd did not answer in time".to_owned())?.map_err(|error| error.to_string())
+    }
+}
+
+fn health(context: &Context, readiness: &Readiness) -> HealthChecks {
+    let etcd = || Arc::new(EtcdCheck { store: context.cluster.store.clone(), time_max: Duration::from_secs(2) });
+    HealthChecks::default()
+        .with("ping", Asked::Everywhere, Arc::new(Ping))
+        .with("etcd", Asked::Everywhere, etcd())
+        .with("etcd-readiness", Asked::ForReadiness, etcd())
+        .with("informer-sync", Asked::ForReadiness, readiness.cache.clone())
+        .with("poststarthook/start-system-namespaces-controller", Asked::Everywhere, readiness.namespaces.clone())
+        .with("poststarthook/bootstrap-controller", Asked::Everywhere, readiness.service.clone())
+        .with("shutdown", Asked::ForReadiness, readiness.running.clone())
+}
+
+/// What a self-signed certificate is made out to.
+fn certificate_names(config: &Config) -> Vec<String> {
+    let mut names: Vec<String> =
+        ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1"]
+            .iter()
+            .map(|n| (*n).to_owned())
+            .collect();
+    names.push(config.listen.address.to_string());
+    names.push(config.advertise_address.to_string());
+    names.extend(config.external_hostname.clone());
+    names.extend(config.service_cidrs.iter().map(|range| range.first().to_string()));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn advertised(config: &Config, address: SocketAddr) -> String {
+    match &config.external_hostname {
+        Some(host) => format!("{host}:{}", address.port()),
+        None => SocketAddr::new(config.advertise_address, address.port()).to_string(),
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn until_signal() -> Result<(), StartError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
