@@ -1,11 +1,13 @@
 //! The cluster as this server sees it: the API's snapshot, the store, the clock, and the objects behind a request.
 //! Built once, by the wiring. Not here: who may do what, and what a verb does.
 
+mod informer;
 pub mod objects;
 mod target;
 
 use std::{sync::Arc, time::Duration};
 
+pub use informer::{Derived, Informer, ResourceName};
 pub use target::Target;
 pub(crate) use target::known_kind;
 use tokio_util::sync::CancellationToken;

@@ -163,6 +163,12 @@ impl Cache {
         Ok(Snapshot { tree, scope: scope.clone(), revision: watermark.max(applied) })
     }
 
+    /// The revision of the latest change of the scope's resource that was applied; 0 before there was one.
+    pub fn changed_at(&self, scope: &Scope) -> i64 {
+        let groups = self.0.groups.read();
+        groups.by_resource.get(scope.resource_prefix()).map_or(0, |group| group.snapshot().1)
+    }
+
     /// What lay in the scope at this revision, if memory still knows.
     pub fn snapshot_at(&self, scope: &Scope, revision: i64) -> Option<Snapshot> {
         self.check_ready().ok()?;
