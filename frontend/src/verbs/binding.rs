@@ -92,7 +92,7 @@ impl Rewrite for Bind<'_> {
             pod.set_annotation(key, value);
         }
         set_scheduled(&mut pod, &defaults::now(self.ctx));
-        Ok(Step::Write(Box::new(pod)))
+        Ok(Step::write(pod))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     caller::Caller,
-    defaults, input,
+    defaults, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
     write::insert,
@@ -10,9 +10,8 @@ use super::{
 use crate::cluster::Target;
 use crate::{
     api::schema::Object,
-    object::{strategy, validation},
     request::{
-        Request, User, Warnings,
+        Request, User,
         negotiate::{self, Offer},
         status::ApiError,
     },
@@ -43,62 +42,25 @@ pub(super) async fn create_object(
     mut object: Object,
     caller: Caller<'_>,
 ) -> Result<Object, ApiError> {
-    strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
-    caller.admit(ctx, target, &mut object, None).await?;
+    lifecycle::begin_create(ctx, target, &mut object, caller).await?;
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
     let mut attempt = 1;
     loop {
-        let mut candidate = object.clone();
-        prepare_new(ctx, target, &mut candidate, caller.warnings)?;
-        caller.validate(ctx, target, Some(&mut candidate), None).await?;
-        let named = target.with_name(candidate.name());
+        let ready = lifecycle::finish_create(ctx, target, object.clone(), caller).await?;
+        let named = target.with_name(ready.object.name());
         let key = named.key(&ctx.cluster)?;
-        let claims = strategy::claim(&ctx.cluster, &named, &mut candidate, None, caller.dry_run).await?;
-        if !candidate.resource_version().is_empty() {
-            claims.release(&ctx.cluster).await;
+        if !ready.object.resource_version().is_empty() {
+            ready.claims.undo(&ctx.cluster).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }
-        match insert(ctx, &named, &key, &candidate, caller.dry_run).await {
-            Ok(Some(stored)) => return Ok(stored),
-            Ok(None) => {
-                claims.release(&ctx.cluster).await;
-                if !generated || attempt == GENERATE_ATTEMPTS {
-                    return Err(taken(ctx, &named, &key, generated).await);
-                }
-                attempt += 1;
-            }
-            Err(error) => {
-                claims.release(&ctx.cluster).await;
-                return Err(error);
-            }
+        if let Some(stored) = insert(ctx, &named, &key, ready, caller.dry_run).await? {
+            return Ok(stored);
         }
+        if !generated || attempt == GENERATE_ATTEMPTS {
+            return Err(taken(ctx, &named, &key, generated).await);
+        }
+        attempt += 1;
     }
-}
-
-/// Everything that happens to a new object before it is stored, but for what it claims from others.
-pub(super) fn prepare_new(
-    ctx: &Context,
-    target: &Target,
-    object: &mut Object,
-    warnings: &Warnings,
-) -> Result<(), ApiError> {
-    defaults::fill_system_fields(ctx, object);
-    if object.name().is_empty() && !object.generate_name().is_empty() {
-        let name = defaults::generate_name(object.generate_name());
-        object.set_name(&name);
-    }
-    defaults::settle_namespace(target, object)?;
-    strategy::prepare_create(&ctx.cluster, target, object);
-    let errors =
-        validation::validate_create(target.row(), target.resource.namespaced, object, ctx.cluster.settings.validation);
-    if !errors.is_empty() {
-        let gvk = object.gvk();
-        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
-    }
-    for warning in validation::warnings(target.row(), object) {
-        warnings.add(warning);
-    }
-    Ok(())
 }
 
 /// The refusal of a name that exists. An object on its way out is told apart.

@@ -63,7 +63,7 @@ pub(super) async fn remove(
     match outcome {
         // A grace period of zero: it was announced, now it happens.
         Outcome::Graceful { seconds: 0, pending: false } if !options.dry_run => {
-            let mut last = Last { uid: removal.object.uid().to_owned(), target };
+            let mut last = Last { ctx, uid: removal.object.uid().to_owned(), target };
             let gone = write::apply(ctx, target, false, &mut last).await;
             if let Ok(gone) = gone {
                 removal.object = gone.object;
@@ -72,12 +72,7 @@ pub(super) async fn remove(
         }
         _ => {}
     }
-    if removal.removed {
-        if !options.dry_run {
-            strategy::removed(&ctx.cluster, target, &removal.object).await;
-        }
-        removal.shows_object = strategy::shows_deleted(target.row());
-    } else if matches!(outcome, Outcome::AlreadyDeleting) {
+    if removal.removed || matches!(outcome, Outcome::AlreadyDeleting) {
         removal.shows_object = strategy::shows_deleted(target.row());
     }
     Ok(removal)
@@ -118,12 +113,12 @@ impl Rewrite for Mark<'_> {
             if current.object.deletion_timestamp().is_none() {
                 set_finalizers(self.target, &mut object, self.options);
             }
-            return Ok(Step::Write(Box::new(object)));
+            return Ok(Step::write(object));
         }
         let graceful = match self.begin_grace(&mut object)? {
             Begun::Pending => {
                 self.outcome = Outcome::AlreadyDeleting;
-                return Ok(Step::Write(Box::new(current.object.clone())));
+                return Ok(Step::write(current.object.clone()));
             }
             Begun::Graceful(seconds) => Some(seconds),
             Begun::Immediate => None,
@@ -132,15 +127,15 @@ impl Rewrite for Mark<'_> {
         let pending = object.finalizers().next().is_some();
         if let Some(seconds) = graceful {
             self.outcome = Outcome::Graceful { seconds, pending };
-            return Ok(Step::Write(Box::new(object)));
+            return Ok(Step::write(object));
         }
         if pending {
             self.outcome = Outcome::Finalizing;
             self.mark_as_deleting(&mut object);
-            return Ok(Step::Write(Box::new(object)));
+            return Ok(Step::write(object));
         }
         self.outcome = Outcome::Gone;
-        Ok(Step::Remove(Box::new(current.object.clone())))
+        Ok(Step::remove(&self.ctx.cluster, self.target, current.object.clone()))
     }
 }
 
@@ -199,6 +194,7 @@ fn later(now: jiff::Timestamp, seconds: i64) -> String {
 
 /// The second half of a grace period of zero.
 struct Last<'a> {
+    ctx: &'a Context,
     uid: String,
     target: &'a Target,
 }
@@ -207,7 +203,9 @@ struct Last<'a> {
 impl Rewrite for Last<'_> {
     async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
         match current {
-            Some(current) if current.object.uid() == self.uid => Ok(Step::Remove(Box::new(current.object.clone()))),
+            Some(current) if current.object.uid() == self.uid => {
+                Ok(Step::remove(&self.ctx.cluster, self.target, current.object.clone()))
+            }
             _ => Err(ApiError::not_found(&self.target.group_resource(), &self.target.name)),
         }
     }

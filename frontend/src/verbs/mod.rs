@@ -17,6 +17,7 @@ mod dispatch;
 mod encodings;
 mod get;
 mod input;
+mod lifecycle;
 mod list;
 mod list_options;
 mod options;

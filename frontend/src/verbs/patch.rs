@@ -6,18 +6,17 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     caller::Caller,
-    input,
+    input, lifecycle,
     options::{FieldValidation, OptionsKind, WriteOptions},
     respond::Answer,
-    update::{check_name, settle},
+    update::check_name,
     write::{self, Current, Rewrite, Step},
 };
 use crate::cluster::Target;
 use crate::{
     api::schema::{Kind, Object, Shape, StructRef, Type, apply_defaults, codec},
-    object::{
-        patch::{FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge},
-        strategy,
+    object::patch::{
+        FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge,
     },
     request::{
         Request, User, Warnings,
@@ -47,9 +46,6 @@ pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user
     let patch = Patch::new(kind, &body, options.field_validation, &request.warnings)?;
     let mut change = PatchObject { ctx, target, patch, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
-    if written.removed && !options.dry_run {
-        strategy::removed(&ctx.cluster, target, &written.object).await;
-    }
     Ok(Answer::object(200, written.object))
 }
 
@@ -148,7 +144,7 @@ impl Rewrite for PatchObject<'_> {
         super::defaults::settle_namespace(self.target, &mut object)?;
         check_name(self.target, &object)?;
         input::merge_owner_references(&mut object, self.caller.warnings);
-        settle(self.ctx, self.target, object, Some(current), self.caller).await
+        lifecycle::change(self.ctx, self.target, object, Some(current), self.caller).await
     }
 }
 

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 
 use super::{
     caller::Caller,
-    get, input,
+    get, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     patch::{BUILTIN, Patch, patch_type},
     respond::Answer,
-    update::{check_name, settle},
+    update::check_name,
     write::{self, Current, Rewrite, Step},
 };
 use crate::cluster::{Target, known_kind};
@@ -145,6 +145,6 @@ impl Rewrite for Rescale<'_> {
         if !scale.resource_version().is_empty() {
             object.set_resource_version(scale.resource_version());
         }
-        settle(self.ctx, self.target, object, Some(current), self.caller).await
+        lifecycle::change(self.ctx, self.target, object, Some(current), self.caller).await
     }
 }

@@ -4,10 +4,12 @@
 //! cache; a refusal of what was seen there is judged again on a fresh read before the client hears it.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use crate::cluster::Target;
+use crate::cluster::{Cluster, Target};
 use crate::{
     api::schema::Object,
+    object::strategy::{self, Claims},
     request::status::ApiError,
     store::{CreateOutcome, DeleteOutcome, StoreError, Stored, UpdateOutcome},
     verbs::Context,
@@ -19,12 +21,32 @@ pub(super) struct Current {
     pub(super) object: Object,
 }
 
+/// An object that may go to the store, with what was taken for it and what it gives up. Whoever holds one commits or
+/// undoes its claims.
+pub(super) struct Ready {
+    pub(super) object: Object,
+    pub(super) claims: Claims,
+}
+
 /// What a rewrite decides.
 pub(super) enum Step {
     /// Store this object. With no current one it is a create.
-    Write(Box<Object>),
+    Write(Box<Ready>),
     /// Remove the current object; answer with this one.
-    Remove(Box<Object>),
+    Remove(Box<Ready>),
+}
+
+impl Step {
+    /// Store an object that claims nothing new.
+    pub(super) fn write(object: Object) -> Step {
+        Step::Write(Box::new(Ready { object, claims: Claims::default() }))
+    }
+
+    /// Remove the object, and with it what it has claimed.
+    pub(super) fn remove(cluster: &Cluster, target: &Target, object: Object) -> Step {
+        let claims = strategy::claims_of(cluster, target, &object);
+        Step::Remove(Box::new(Ready { object, claims }))
+    }
 }
 
 /// A change of one object. It may run again on a newer state, and must not keep anything of an earlier run.
@@ -94,51 +116,88 @@ async fn commit(
     dry_run: bool,
     fresh: bool,
 ) -> Result<Committed, ApiError> {
-    let fault = |error| store_error(target, error);
-    let done = |object, created, removed| Ok(Committed::Done(Box::new(Written { object, created, removed })));
     match (step, current) {
-        (Step::Write(object), Some(current)) => {
-            let bytes = target.encode(&object)?;
-            let revision = current.stored.mod_revision;
-            if bytes == current.stored.value {
-                if fresh || dry_run {
-                    return done(target.decode_bytes(&bytes, revision)?, false, false);
-                }
-                let newer = ctx.cluster.store.get(key).await.map_err(fault)?;
-                let same = newer.as_ref().is_some_and(|n| n.mod_revision == revision);
-                if same {
-                    return done(target.decode_bytes(&bytes, revision)?, false, false);
-                }
-                return Ok(Committed::Again(newer));
-            }
-            if dry_run {
-                return done(target.decode_bytes(&bytes, revision)?, false, false);
-            }
-            match ctx
-                .cluster
-                .store
-                .update(key, revision, bytes.clone(), super::defaults::ttl(ctx, target))
-                .await
-                .map_err(fault)?
-            {
-                UpdateOutcome::Updated { revision } => done(target.decode_bytes(&bytes, revision)?, false, false),
-                UpdateOutcome::Changed(newer) => Ok(Committed::Again(newer)),
-            }
+        (Step::Write(ready), Some(current)) => {
+            let replaced = replace(ctx, target, key, &current, &ready.object, Mode { dry_run, fresh }).await;
+            settle_claims(ctx, ready.claims, &replaced).await;
+            replaced.map_err(|fault| store_fault(target, fault))?.into_committed(target)
         }
-        (Step::Write(object), None) => match insert(ctx, target, key, &object, dry_run).await? {
+        (Step::Write(ready), None) => match insert(ctx, target, key, *ready, dry_run).await? {
             Some(object) => done(object, true, false),
-            None => Ok(Committed::Again(ctx.cluster.store.get(key).await.map_err(fault)?)),
-        },
-        (Step::Remove(object), Some(current)) => {
-            if dry_run {
-                return done(*object, false, true);
+            None => {
+                let newer = ctx.cluster.store.get(key).await.map_err(|error| store_error(target, error))?;
+                Ok(Committed::Again(newer))
             }
-            match ctx.cluster.store.delete(key, current.stored.mod_revision).await.map_err(fault)? {
-                DeleteOutcome::Deleted { .. } | DeleteOutcome::Changed(None) => done(*object, false, true),
-                DeleteOutcome::Changed(newer) => Ok(Committed::Again(newer)),
+        },
+        (Step::Remove(ready), Some(current)) if !dry_run => {
+            match ctx.cluster.store.delete(key, current.stored.mod_revision).await {
+                Ok(DeleteOutcome::Deleted { .. } | DeleteOutcome::Changed(None)) => {
+                    ready.claims.commit(&ctx.cluster).await;
+                    done(ready.object, false, true)
+                }
+                Ok(DeleteOutcome::Changed(newer)) => Ok(Committed::Again(newer)),
+                Err(error) => Err(store_error(target, error)),
             }
         }
-        (Step::Remove(object), None) => done(*object, false, true),
+        (Step::Remove(ready), _) => done(ready.object, false, true),
+    }
+}
+
+fn done(object: Object, created: bool, removed: bool) -> Result<Committed, ApiError> {
+    Ok(Committed::Done(Box::new(Written { object, created, removed })))
+}
+
+#[derive(Clone, Copy)]
+struct Mode {
+    dry_run: bool,
+    /// What was judged was read from the store itself.
+    fresh: bool,
+}
+
+/// What became of the bytes of a changed object.
+enum Replaced {
+    /// They are stored, or would be, or were already: at this revision.
+    Stored { bytes: Bytes, revision: i64 },
+    /// Something else is there now.
+    Changed(Option<Stored>),
+}
+
+impl Replaced {
+    fn into_committed(self, target: &Target) -> Result<Committed, ApiError> {
+        match self {
+            Replaced::Stored { bytes, revision } => done(target.decode_bytes(&bytes, revision)?, false, false),
+            Replaced::Changed(newer) => Ok(Committed::Again(newer)),
+        }
+    }
+}
+
+/// Writes an object over the one that it was made of. Equal bytes are not written.
+async fn replace(
+    ctx: &Context,
+    target: &Target,
+    key: &str,
+    current: &Current,
+    object: &Object,
+    mode: Mode,
+) -> Result<Replaced, Fault> {
+    let bytes = target.encode(object).map_err(Fault::Refused)?;
+    let revision = current.stored.mod_revision;
+    let stored = |bytes, revision| Ok(Replaced::Stored { bytes, revision });
+    let store = &ctx.cluster.store;
+    if mode.dry_run {
+        return stored(bytes, revision);
+    }
+    if bytes == current.stored.value {
+        if mode.fresh {
+            return stored(bytes, revision);
+        }
+        let newer = store.get(key).await?;
+        let same = newer.as_ref().is_some_and(|n| n.mod_revision == revision);
+        return if same { stored(bytes, revision) } else { Ok(Replaced::Changed(newer)) };
+    }
+    match store.update(key, revision, bytes.clone(), super::defaults::ttl(ctx, target)).await? {
+        UpdateOutcome::Updated { revision } => stored(bytes, revision),
+        UpdateOutcome::Changed(newer) => Ok(Replaced::Changed(newer)),
     }
 }
 
@@ -147,18 +206,65 @@ pub(super) async fn insert(
     ctx: &Context,
     target: &Target,
     key: &str,
-    object: &Object,
+    ready: Ready,
     dry_run: bool,
 ) -> Result<Option<Object>, ApiError> {
-    let fault = |error| store_error(target, error);
-    let bytes = target.encode(object)?;
-    if dry_run {
-        let taken = ctx.cluster.store.get(key).await.map_err(fault)?.is_some();
-        return if taken { Ok(None) } else { target.decode_bytes(&bytes, 0).map(Some) };
+    let Ready { object, claims } = ready;
+    let inserted = insert_bytes(ctx, target, key, &object, dry_run).await;
+    settle_claims(ctx, claims, &inserted).await;
+    match inserted.map_err(|fault| store_fault(target, fault))? {
+        Replaced::Stored { bytes, revision } => target.decode_bytes(&bytes, revision).map(Some),
+        Replaced::Changed(_) => Ok(None),
     }
-    match ctx.cluster.store.create(key, bytes.clone(), super::defaults::ttl(ctx, target)).await.map_err(fault)? {
-        CreateOutcome::Created { revision } => target.decode_bytes(&bytes, revision).map(Some),
-        CreateOutcome::Exists => Ok(None),
+}
+
+async fn insert_bytes(
+    ctx: &Context,
+    target: &Target,
+    key: &str,
+    object: &Object,
+    dry_run: bool,
+) -> Result<Replaced, Fault> {
+    let bytes = target.encode(object).map_err(Fault::Refused)?;
+    let store = &ctx.cluster.store;
+    if dry_run {
+        return Ok(match store.get(key).await? {
+            None => Replaced::Stored { bytes, revision: 0 },
+            taken => Replaced::Changed(taken),
+        });
+    }
+    match store.create(key, bytes.clone(), super::defaults::ttl(ctx, target)).await? {
+        CreateOutcome::Created { revision } => Ok(Replaced::Stored { bytes, revision }),
+        CreateOutcome::Exists => Ok(Replaced::Changed(None)),
+    }
+}
+
+/// Claims follow the object: what was taken stays taken if it is stored, and goes back if it certainly is not. Where that
+/// is unknown nothing is given back: an address that nobody uses is a smaller loss than one that two use.
+async fn settle_claims(ctx: &Context, claims: Claims, outcome: &Result<Replaced, Fault>) {
+    match outcome {
+        Ok(Replaced::Stored { .. }) => claims.commit(&ctx.cluster).await,
+        Err(Fault::Store(StoreError::OutcomeUnknown { .. } | StoreError::Timeout)) => claims.keep(),
+        Ok(Replaced::Changed(_)) | Err(_) => claims.undo(&ctx.cluster).await,
+    }
+}
+
+/// Why an object did not get into the store.
+enum Fault {
+    Store(StoreError),
+    Refused(ApiError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::Store(error)
+    }
+}
+
+fn store_fault(target: &Target, fault: Fault) -> ApiError {
+    match fault {
+        Fault::Store(error) => store_error(target, error),
+        Fault::Refused(error) => error,
     }
 }
 

@@ -19,4 +19,4 @@ pub use equality::same;
 pub use namespaces::namespace_accepts;
 pub use pods::quality_of_service;
 pub use prepare::{prepare_create, prepare_update};
-pub use services::{Claims, claim, keep_claims, removed};
+pub use services::{Claims, claim, claims_of, keep_claims};

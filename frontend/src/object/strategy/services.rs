@@ -6,6 +6,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
+use crate::api::schema::codec;
 use crate::{
     api::schema::{Object, Value},
     cluster::Cluster,
@@ -18,27 +19,54 @@ const NODE_PORTS: std::ops::RangeInclusive<i64> = 30000..=32767;
 /// Random addresses tried before all are tried in turn.
 const GUESSES: usize = 32;
 
-/// What was taken for an object that is not stored yet.
+/// What was taken for an object that is not stored yet, and what it gives up once it is. Travels with the object to the
+/// store, whose answer decides: a dropped value would leave addresses to nobody.
+#[must_use = "claims are committed, undone or kept by the answer of the store"]
 #[derive(Debug, Default)]
 pub struct Claims {
-    keys: Vec<String>,
+    /// Keys of addresses that were made for the object.
+    taken: Vec<String>,
+    /// Keys of addresses that the object had before.
+    to_release: Vec<String>,
+    /// Whose they are: namespace and name of the Service.
+    owner: (String, String),
 }
 
 impl Claims {
-    /// Gives everything back.
-    pub async fn release(self, cluster: &Cluster) {
-        for key in self.keys {
-            give_back(cluster, &key).await;
+    /// The object is stored: what it had before is free.
+    pub async fn commit(self, cluster: &Cluster) {
+        for key in &self.to_release {
+            give_back(cluster, key, &self.owner).await;
         }
+    }
+
+    /// The object is not stored: what was taken for it is free.
+    pub async fn undo(self, cluster: &Cluster) {
+        for key in &self.taken {
+            give_back(cluster, key, &self.owner).await;
+        }
+    }
+
+    /// Nobody knows whether the object is stored: everything stays as it is.
+    pub fn keep(self) {}
+}
+
+/// Frees an address, if it still is this Service's.
+async fn give_back(cluster: &Cluster, key: &str, owner: &(String, String)) {
+    let Ok(Some(stored)) = cluster.store.get(key).await else { return };
+    let schema = cluster.schema();
+    let Ok(address) = codec::decode_stored(&schema, &stored.value) else { return };
+    if !is_owned_by(&address, owner) {
+        return;
+    }
+    if let Err(error) = cluster.store.delete(key, stored.mod_revision).await {
+        tracing::warn!(key, %error, "an address stays taken");
     }
 }
 
-async fn give_back(cluster: &Cluster, key: &str) {
-    if let Ok(Some(stored)) = cluster.store.get(key).await
-        && let Err(error) = cluster.store.delete(key, stored.mod_revision).await
-    {
-        tracing::warn!(key, %error, "an address stays taken");
-    }
+fn is_owned_by(address: &Object, (namespace, name): &(String, String)) -> bool {
+    let part = |field| address.get_str(&["spec", "parentRef", field]);
+    part("namespace") == Some(namespace) && part("name") == Some(name)
 }
 
 fn text<'a>(object: &'a Object, name: &str) -> &'a str {
@@ -140,7 +168,7 @@ pub async fn claim(
     old: Option<&Object>,
     dry_run: bool,
 ) -> Result<Claims, ApiError> {
-    let mut claims = Claims::default();
+    let mut claims = Claims { owner: (target.namespace.clone(), object.name().to_owned()), ..Claims::default() };
     if target.row() != ("", "services") || target.subresource.is_some() {
         return Ok(claims);
     }
@@ -171,7 +199,7 @@ pub async fn claim(
     if let Some(old) = old.filter(|old| needs_address(old) && !dry_run)
         && text(old, "clusterIP") != text(object, "clusterIP")
     {
-        give_back(cluster, &address_key(cluster, text(old, "clusterIP"))).await;
+        claims.to_release.push(address_key(cluster, text(old, "clusterIP")));
     }
     Ok(claims)
 }
@@ -234,7 +262,7 @@ async fn make_address(
     let key = address_key(cluster, address);
     match cluster.store.create(&key, addresses.encode(&object)?, None).await.map_err(|error| unavailable(&error))? {
         CreateOutcome::Created { .. } => {
-            claims.keys.push(key);
+            claims.taken.push(key);
             Ok(true)
         }
         CreateOutcome::Exists => Ok(false),
@@ -345,9 +373,10 @@ fn node_ports_in_use(cluster: &Cluster, target: &Target, object: &Object) -> Has
     services.flat_map(ports).filter(|node| *node != 0).collect()
 }
 
-/// Gives back what a removed object had taken.
-pub async fn removed(cluster: &Cluster, target: &Target, object: &Object) {
-    if target.row() == ("", "services") && needs_address(object) && !text(object, "clusterIP").is_empty() {
-        give_back(cluster, &address_key(cluster, text(object, "clusterIP"))).await;
-    }
+/// What a removed object gives up.
+pub fn claims_of(cluster: &Cluster, target: &Target, object: &Object) -> Claims {
+    let owner = (target.namespace.clone(), object.name().to_owned());
+    let has = target.row() == ("", "services") && needs_address(object) && !text(object, "clusterIP").is_empty();
+    let to_release = if has { vec![address_key(cluster, text(object, "clusterIP"))] } else { Vec::new() };
+    Claims { taken: Vec::new(), to_release, owner }
 }

@@ -1,0 +1,177 @@
+//! The one order of a write, from what a client wants to what goes to the store. Every verb that stores an object takes it
+//! from here.
+//!
+//! 1. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
+//! 2. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
+//!    other endpoints, the generation.
+//! 3. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
+//! 4. *Validating admission* sees exactly what will be stored, and never an invalid object.
+//! 5. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
+//! 6. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
+//!
+//! All of it may run again on a newer state of the object. Not here: reading bodies and answering.
+
+use super::{
+    caller::Caller,
+    defaults,
+    get::parse_revision,
+    write::{Current, Ready, Step},
+};
+use crate::{
+    api::schema::Object,
+    cluster::Target,
+    object::{strategy, validation},
+    request::{
+        Warnings,
+        status::{ApiError, FieldError},
+    },
+    verbs::Context,
+};
+
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
+/// The first half of a create: what is done once, however many names are tried.
+pub(super) async fn begin_create(
+    ctx: &Context,
+    target: &Target,
+    object: &mut Object,
+    caller: Caller<'_>,
+) -> Result<(), ApiError> {
+    strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
+    caller.admit(ctx, target, object, None).await
+}
+
+/// The second half of a create: what is done anew for each name.
+pub(super) async fn finish_create(
+    ctx: &Context,
+    target: &Target,
+    mut object: Object,
+    caller: Caller<'_>,
+) -> Result<Ready, ApiError> {
+    prepare_new(ctx, target, &mut object, caller.warnings)?;
+    caller.validate(ctx, target, Some(&mut object), None).await?;
+    let named = target.with_name(object.name());
+    let claims = strategy::claim(&ctx.cluster, &named, &mut object, None, caller.dry_run).await?;
+    Ok(Ready { object, claims })
+}
+
+/// Judges a proposed object against the current one, and completes it for the store. Without a current one it is a
+/// create by a verb that may create.
+pub(super) async fn change(
+    ctx: &Context,
+    target: &Target,
+    mut object: Object,
+    current: Option<&Current>,
+    caller: Caller<'_>,
+) -> Result<Step, ApiError> {
+    let revision = match object.resource_version() {
+        "" => 0,
+        text => parse_revision(text).map_err(ApiError::unknown)?,
+    };
+    let Some(current) = current else {
+        begin_create(ctx, target, &mut object, caller).await?;
+        object.set_resource_version("");
+        let ready = finish_create(ctx, target, object, caller).await?;
+        return Ok(Step::Write(Box::new(ready)));
+    };
+    check_revision(target, &mut object, current, revision)?;
+    caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
+    strategy::keep_claims(target, &mut object, &current.object);
+    prepare_update(ctx, target, &mut object, &current.object, caller.warnings)?;
+    caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
+    if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
+        return Ok(Step::remove(&ctx.cluster, target, object));
+    }
+    let claims = strategy::claim(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run).await?;
+    Ok(Step::Write(Box::new(Ready { object, claims })))
+}
+
+/// The revision that the client saw must be the current one; some resources let it be left out.
+fn check_revision(target: &Target, object: &mut Object, current: &Current, revision: i64) -> Result<(), ApiError> {
+    let resource = target.group_resource();
+    if revision == 0 && target.resource.updates.may_be_unconditional {
+        object.set_resource_version(&current.stored.mod_revision.to_string());
+    } else if revision == 0 {
+        let detail = "must be specified for an update";
+        let error = FieldError::invalid_value("metadata.resourceVersion", 0, detail);
+        return Err(ApiError::invalid(&resource.group, &resource.resource, &target.name, vec![error]));
+    } else if revision != current.stored.mod_revision {
+        return Err(ApiError::conflict(&resource, &target.name, MODIFIED));
+    }
+    Ok(())
+}
+
+/// Everything that happens to a new object before it is stored, but for what it claims from others.
+fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, warnings: &Warnings) -> Result<(), ApiError> {
+    defaults::fill_system_fields(ctx, object);
+    if object.name().is_empty() && !object.generate_name().is_empty() {
+        let name = defaults::generate_name(object.generate_name());
+        object.set_name(&name);
+    }
+    defaults::settle_namespace(target, object)?;
+    strategy::prepare_create(&ctx.cluster, target, object);
+    let errors =
+        validation::validate_create(target.row(), target.resource.namespaced, object, ctx.cluster.settings.validation);
+    if !errors.is_empty() {
+        let gvk = object.gvk();
+        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
+    }
+    for warning in validation::warnings(target.row(), object) {
+        warnings.add(warning);
+    }
+    Ok(())
+}
+
+/// Everything that happens to a changed object before it is stored.
+fn prepare_update(
+    ctx: &Context,
+    target: &Target,
+    object: &mut Object,
+    old: &Object,
+    warnings: &Warnings,
+) -> Result<(), ApiError> {
+    defaults::settle_namespace(target, object)?;
+    if old.generation() == 0 {
+        object.remove(&["metadata", "generation"]);
+    } else {
+        object.set_generation(old.generation());
+    }
+    object.set_self_link("");
+    strategy::prepare_update(&ctx.cluster, target, object, old);
+    if object.uid().is_empty() {
+        object.set_uid(old.uid());
+    }
+    if !old.creation_timestamp().is_empty() {
+        object.set_creation_timestamp(old.creation_timestamp());
+    }
+    if old.deletion_timestamp().is_some() {
+        object.set_deletion_timestamp(old.deletion_timestamp());
+    }
+    if old.deletion_grace_period_seconds().is_some() && object.deletion_grace_period_seconds().is_none() {
+        object.set_deletion_grace_period_seconds(old.deletion_grace_period_seconds());
+    }
+    let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
+    let errors = validation::validate_update(
+        target.row(),
+        subresource,
+        target.resource.namespaced,
+        object,
+        old,
+        ctx.cluster.settings.validation,
+    );
+    if !errors.is_empty() {
+        let gvk = object.gvk();
+        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
+    }
+    for warning in validation::warnings(target.row(), object) {
+        warnings.add(warning);
+    }
+    Ok(())
+}
+
+/// The last finalizer of a deleted object is gone, and nobody waits for its grace period.
+fn removes_itself(object: &Object, old: &Object) -> bool {
+    object.finalizers().next().is_none()
+        && old.deletion_timestamp().is_some()
+        && old.deletion_grace_period_seconds().unwrap_or(0) == 0
+}
