@@ -3,97 +3,74 @@
 //! In: [`Attributes`]. Out: a [`Decision`], or the 403 of the real server. Not here: who the user is (authn), what an
 //! object may contain (admission).
 
+mod attributes;
 mod builtin;
 mod impersonation;
+pub mod rbac;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use builtin::{BootstrapPolicy, Masters, readable_paths};
+pub use attributes::Attributes;
+pub use builtin::{Always, Masters};
 pub use impersonation::impersonate;
+use rbac::Rule;
 
-use crate::request::{
-    User,
-    info::RequestInfo,
-    status::{ApiError, GroupResource, go_quote},
-};
+use crate::request::{User, status::ApiError};
 
-/// What is asked. The review APIs build these from a body, the pipeline from a request.
-#[derive(Clone, Debug, Default)]
-pub struct Attributes {
-    pub user: User,
-    pub verb: String,
-    pub is_resource: bool,
-    pub namespace: String,
-    pub group: String,
-    pub version: String,
-    pub resource: String,
-    pub subresource: String,
-    pub name: String,
-    /// For what is no resource.
-    pub path: String,
-}
-
-impl Attributes {
-    pub fn of_request(user: &User, info: &RequestInfo) -> Attributes {
-        Attributes {
-            user: user.clone(),
-            verb: info.verb_name(),
-            is_resource: info.is_resource,
-            namespace: info.namespace.clone(),
-            group: info.group.clone(),
-            version: info.version.clone(),
-            resource: info.resource.clone(),
-            subresource: info.subresource.clone(),
-            name: info.authorized_name().to_owned(),
-            path: info.path.clone(),
-        }
-    }
-
-    /// The 403, with what the user tried in it.
-    pub fn forbidden(&self, reason: &str) -> ApiError {
-        let mut why = self.sentence().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        if !reason.is_empty() {
-            why = format!("{why}: {reason}");
-        }
-        let resource = match self.is_resource {
-            true => GroupResource::new(self.group.clone(), self.resource.clone()),
-            false => GroupResource::default(),
-        };
-        let name = if self.is_resource { self.name.as_str() } else { "" };
-        ApiError { nosniff: true, ..ApiError::forbidden(&resource, name, why) }
-    }
-
-    fn sentence(&self) -> String {
-        let user = go_quote(&self.user.name);
-        if !self.is_resource {
-            return format!("User {user} cannot {} path {}", self.verb, go_quote(&self.path));
-        }
-        let resource = match self.subresource.as_str() {
-            "" => self.resource.clone(),
-            subresource => format!("{}/{subresource}", self.resource),
-        };
-        let scope = match self.namespace.as_str() {
-            "" => "at the cluster scope".to_owned(),
-            namespace => format!("in the namespace {}", go_quote(namespace)),
-        };
-        let (resource, group) = (go_quote(&resource), go_quote(&self.group));
-        format!("User {user} cannot {} resource {resource} in API group {group} {scope}", self.verb)
-    }
+/// An opinion, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Allow,
+    Deny,
+    NoOpinion,
 }
 
 /// One authorizer's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    Allow { reason: String },
-    Deny { reason: String },
-    NoOpinion { reason: String },
+pub struct Decision {
+    pub verdict: Verdict,
+    pub reason: String,
+    /// What kept the question from being judged as a whole.
+    pub error: Option<String>,
+}
+
+impl Decision {
+    pub fn allow(reason: impl Into<String>) -> Decision {
+        Decision { verdict: Verdict::Allow, reason: reason.into(), error: None }
+    }
+
+    pub fn deny(reason: impl Into<String>) -> Decision {
+        Decision { verdict: Verdict::Deny, reason: reason.into(), error: None }
+    }
+
+    pub fn no_opinion(reason: impl Into<String>) -> Decision {
+        Decision { verdict: Verdict::NoOpinion, reason: reason.into(), error: None }
+    }
+
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == Verdict::Allow
+    }
+}
+
+/// What a user may do in a namespace, as far as an authorizer can enumerate it.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    pub rules: Vec<Rule>,
+    /// There may be more rights than the rules show.
+    pub incomplete: bool,
+    pub error: Option<String>,
 }
 
 /// One source of permissions.
 #[async_trait]
 pub trait Authorizer: Send + Sync {
     async fn authorize(&self, attributes: &Attributes) -> Decision;
+
+    /// None: this authorizer has no rules to show, and hides none.
+    fn rules(&self, _: &User, _: &str) -> Option<Rules> {
+        None
+    }
 }
 
 /// Authorizers in order; the first one with an opinion decides. No opinion at all is a refusal.
@@ -102,36 +79,54 @@ pub struct Authorization {
 }
 
 impl Authorization {
+    /// The masters group comes before all others.
     pub fn new(authorizers: Vec<Arc<dyn Authorizer>>) -> Authorization {
-        Authorization { authorizers }
+        let masters: Arc<dyn Authorizer> = Arc::new(Masters);
+        Authorization { authorizers: std::iter::once(masters).chain(authorizers).collect() }
     }
 
-    /// What is enforced until roles are: the masters group, and what everybody may read.
-    pub fn builtin() -> Authorization {
-        Authorization::new(vec![Arc::new(Masters), Arc::new(BootstrapPolicy)])
+    pub async fn allows(&self, attributes: &Attributes) -> bool {
+        self.authorize(attributes).await.is_allowed()
     }
 
-    /// Refuses what may not be done.
-    pub async fn check(&self, attributes: &Attributes) -> Result<(), ApiError> {
-        match self.authorize(attributes).await {
-            Decision::Allow { .. } => Ok(()),
-            Decision::Deny { reason } | Decision::NoOpinion { reason } => Err(attributes.forbidden(&reason)),
+    /// Refuses what may not be done; why something may be done is the audit's.
+    pub async fn check(&self, attributes: &Attributes) -> Result<String, ApiError> {
+        let decision = self.authorize(attributes).await;
+        match (decision.verdict, decision.error) {
+            (Verdict::Allow, _) => Ok(decision.reason),
+            (_, Some(error)) => Err(attributes.undecided(&error)),
+            (_, None) => Err(attributes.forbidden(&decision.reason)),
         }
+    }
+
+    /// What all authorizers say together about the rights of a user in a namespace.
+    pub fn rules_of(&self, user: &User, namespace: &str) -> Rules {
+        let (mut all, mut errors) = (Rules::default(), Vec::new());
+        for rules in self.authorizers.iter().filter_map(|authorizer| authorizer.rules(user, namespace)) {
+            all.rules.extend(rules.rules);
+            all.incomplete |= rules.incomplete;
+            errors.extend(rules.error);
+        }
+        all.error = rbac::aggregate(errors);
+        all
     }
 }
 
 #[async_trait]
 impl Authorizer for Authorization {
     async fn authorize(&self, attributes: &Attributes) -> Decision {
-        let mut reasons = Vec::new();
+        let (mut reasons, mut errors) = (Vec::new(), Vec::new());
         for authorizer in &self.authorizers {
-            match authorizer.authorize(attributes).await {
-                Decision::NoOpinion { reason } if reason.is_empty() => {}
-                Decision::NoOpinion { reason } => reasons.push(reason),
-                opinion => return opinion,
+            let decision = authorizer.authorize(attributes).await;
+            if decision.verdict != Verdict::NoOpinion {
+                return decision;
+            }
+            errors.extend(decision.error);
+            if !decision.reason.is_empty() {
+                reasons.push(decision.reason);
             }
         }
-        Decision::NoOpinion { reason: reasons.join("\n") }
+        Decision { error: rbac::aggregate(errors), ..Decision::no_opinion(reasons.join("\n")) }
     }
 }
 
