@@ -11,14 +11,19 @@ mod stages;
 
 pub use stages::{Authenticated, Authorized, Unauthenticated};
 
-use crate::request::status::ApiError;
+use std::sync::Arc;
+
 use authn::Authentication;
-use authz::{Attributes, Authorization};
+use authz::{Attributes, Authorization, rbac::Rbac};
+
+use crate::request::status::ApiError;
 
 /// Both questions, with everything that can answer them.
 pub struct Access {
     pub authentication: Authentication,
     pub authorization: Authorization,
+    /// Judges grants of rights, whatever else authorizes requests.
+    pub rbac: Arc<Rbac>,
 }
 
 impl Access {
@@ -35,7 +40,8 @@ impl Access {
     }
 
     pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
-        self.authorization.check(&Attributes::of_request(request.user(), &request.request().info)).await?;
+        let attributes = Attributes::of_request(request.user(), &request.request().info);
+        self.authorization.check(&attributes).await?;
         Ok(request.authorized())
     }
 }

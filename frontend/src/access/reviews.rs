@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     access::{
         Access,
-        authz::{Attributes, Authorizer, Decision},
+        authz::{Attributes, Authorizer, Verdict},
     },
     api::schema::{Object, codec},
     cluster::Cluster,
@@ -60,7 +60,7 @@ pub async fn answer(
             refuse_invalid(errors)?;
             judge(access, review, subject(review)).await
         }
-        "SelfSubjectRulesReview" => rules(review, asker)?,
+        "SelfSubjectRulesReview" => rules(access, review, asker)?,
         _ => return Err(ApiError::internal(format!("{kind} is no review"))),
     };
     fill_status(cluster, review, &status)
@@ -115,17 +115,16 @@ async fn judge(access: &Access, review: &Object, user: User) -> Value {
         name: text(part, "name"),
         path: text(part, "path"),
     };
-    let (allowed, denied, reason) = match access.authorization.authorize(&attributes).await {
-        Decision::Allow { reason } => (true, false, reason),
-        Decision::Deny { reason } => (false, true, reason),
-        Decision::NoOpinion { reason } => (false, false, reason),
-    };
-    let mut status = json!({"allowed": allowed});
-    if denied {
+    let decision = access.authorization.authorize(&attributes).await;
+    let mut status = json!({"allowed": decision.is_allowed()});
+    if decision.verdict == Verdict::Deny {
         status["denied"] = json!(true);
     }
-    if !reason.is_empty() {
-        status["reason"] = json!(reason);
+    if !decision.reason.is_empty() {
+        status["reason"] = json!(decision.reason);
+    }
+    if let Some(error) = decision.error {
+        status["evaluationError"] = json!(error);
     }
     status
 }
@@ -187,28 +186,34 @@ fn refuse_invalid(errors: Vec<FieldError>) -> Result<(), ApiError> {
     }
 }
 
-/// What the asker may do, as far as it is the same everywhere: the policy that is built in.
-fn rules(review: &mut Object, asker: &User) -> Result<Value, ApiError> {
-    if review.get_str(&["spec", "namespace"]).unwrap_or_default().is_empty() {
+/// What the asker may do in a namespace, as far as authorizers can tell.
+fn rules(access: &Access, review: &mut Object, asker: &User) -> Result<Value, ApiError> {
+    let namespace = review.get_str(&["spec", "namespace"]).unwrap_or_default().to_owned();
+    if namespace.is_empty() {
         return Err(ApiError::bad_request("no namespace on request"));
     }
     review.remove(&["spec", "namespace"]);
-    if asker.is_in(crate::request::user::MASTERS_GROUP) {
-        return Ok(json!({
-            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-            "incomplete": false,
-        }));
+    let all = access.authorization.rules_of(asker, &namespace);
+    let (mut resource_rules, mut other_rules) = (Vec::new(), Vec::new());
+    for rule in &all.rules {
+        if !rule.resources.is_empty() {
+            let mut shown = json!({"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources});
+            if !rule.names.is_empty() {
+                shown["resourceNames"] = json!(rule.names);
+            }
+            resource_rules.push(shown);
+        }
+        if !rule.urls.is_empty() {
+            other_rules.push(json!({"verbs": rule.verbs, "nonResourceURLs": rule.urls}));
+        }
     }
-    Ok(json!({
-        "resourceRules": [
-            {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"],
-             "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]},
-            {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
-        ],
-        "nonResourceRules": [
-            {"verbs": ["get"], "nonResourceURLs": crate::access::authz::readable_paths()},
-        ],
-        "incomplete": false,
-    }))
+    let mut status = json!({
+        "resourceRules": resource_rules,
+        "nonResourceRules": other_rules,
+        "incomplete": all.incomplete,
+    });
+    if let Some(error) = all.error {
+        status["evaluationError"] = json!(error);
+    }
+    Ok(status)
 }

@@ -3,11 +3,13 @@
 //! In: arguments. Out: a [`Config`] with everything checked, plus the names of flags that were given and do not act.
 //! Not here: reading the files that flags name (net, authn).
 
+mod authorization;
 mod parse;
 mod table;
 mod validated;
 mod values;
 
+pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
 pub use parse::{Given, parse};
 pub use validated::{Config, Listen, ReconcilerType};
 pub use values::{Cidr, parse_duration};

@@ -221,7 +221,7 @@ pub(super) const SECTIONS: &[Section] = &[
             acts(
                 "authorization-mode",
                 Kind::Strings,
-                "How requests are authorized; see the start-up log for what is enforced.",
+                "How requests are authorized, in order: Node, RBAC, ABAC, Webhook, AlwaysAllow (the default), AlwaysDeny.",
             ),
             ignored("authorization-policy-file", Kind::Text),
             ignored("authorization-webhook-cache-authorized-ttl", Kind::Duration),

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Cidr, FlagError, Given, parse_duration};
+use super::{
+    Cidr, FlagError, Given,
+    authorization::{self, Authorization, AuthorizationMode},
+    parse_duration,
+};
 
 /// Everything the wiring needs to know.
 #[derive(Clone, Debug)]
@@ -19,7 +23,7 @@ pub struct Config {
     pub client_ca_file: Option<PathBuf>,
     pub token_auth_file: Option<PathBuf>,
     pub anonymous_auth: bool,
-    pub authorization_modes: Vec<String>,
+    pub authorization: Authorization,
     pub service_cidrs: Vec<Cidr>,
     /// Containers may run with all rights.
     pub allow_privileged: bool,
@@ -73,8 +77,6 @@ pub enum ReconcilerType {
     None,
 }
 
-const AUTHORIZATION_MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
-
 /// The address by which this host reaches others: that of the interface with the default route. Nothing is sent.
 fn host_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
@@ -93,14 +95,15 @@ impl Config {
             }
             None => listen.address,
         };
+        let authorization = authorization::read(given)?;
         Ok(Config {
             advertise_address,
             external_hostname: text(given, "external-hostname"),
             etcd: etcd(given)?,
             client_ca_file: path(given, "client-ca-file"),
             token_auth_file: path(given, "token-auth-file"),
-            anonymous_auth: given.last("anonymous-auth").is_none() || given.is_true("anonymous-auth"),
-            authorization_modes: authorization_modes(given)?,
+            anonymous_auth: anonymous_auth(given, &authorization),
+            authorization,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
             disabled_admission: given.all("disable-admission-plugins").to_vec(),
@@ -116,6 +119,12 @@ impl Config {
             listen,
         })
     }
+}
+
+/// Who may do everything must at least say who he is: AlwaysAllow turns anonymous requests off.
+fn anonymous_auth(given: &Given, authorization: &Authorization) -> bool {
+    let asked = given.last("anonymous-auth").is_none() || given.is_true("anonymous-auth");
+    asked && !authorization.modes.contains(&AuthorizationMode::AlwaysAllow)
 }
 
 fn listen(given: &Given) -> Result<Listen, FlagError> {
@@ -179,14 +188,6 @@ fn etcd(given: &Given) -> Result<Etcd, FlagError> {
     })
 }
 
-fn authorization_modes(given: &Given) -> Result<Vec<String>, FlagError> {
-    let modes = given.all("authorization-mode").to_vec();
-    if let Some(unknown) = modes.iter().find(|m| !AUTHORIZATION_MODES.contains(&m.as_str())) {
-        return Err(invalid(format!("authorization-mode {unknown:?} is not a valid mode")));
-    }
-    Ok(modes)
-}
-
 fn service_cidrs(given: &Given) -> Result<Vec<Cidr>, FlagError> {
     let text = given.last("service-cluster-ip-range").unwrap_or("10.0.0.0/24");
     let text = if text.is_empty() { "10.0.0.0/24" } else { text };
@@ -218,15 +219,15 @@ fn log_json(given: &Given) -> Result<bool, FlagError> {
     }
 }
 
-fn invalid(text: impl Into<String>) -> FlagError {
+pub(super) fn invalid(text: impl Into<String>) -> FlagError {
     FlagError::Invalid(text.into())
 }
 
-fn text(given: &Given, name: &str) -> Option<String> {
+pub(super) fn text(given: &Given, name: &str) -> Option<String> {
     given.last(name).filter(|v| !v.is_empty()).map(str::to_owned)
 }
 
-fn path(given: &Given, name: &str) -> Option<PathBuf> {
+pub(super) fn path(given: &Given, name: &str) -> Option<PathBuf> {
     text(given, name).map(PathBuf::from)
 }
 
@@ -234,22 +235,22 @@ fn bad(flag: &str, value: &str, why: impl Into<String>) -> FlagError {
     FlagError::BadValue { flag: format!("--{flag}"), value: value.to_owned(), why: why.into() }
 }
 
-fn ip(flag: &str, value: &str) -> Result<IpAddr, FlagError> {
+pub(super) fn ip(flag: &str, value: &str) -> Result<IpAddr, FlagError> {
     value.parse().map_err(|_| bad(flag, value, "failed to parse IP"))
 }
 
-fn integer(given: &Given, flag: &str, default: u64) -> Result<u64, FlagError> {
+pub(super) fn integer(given: &Given, flag: &str, default: u64) -> Result<u64, FlagError> {
     let Some(value) = given.last(flag) else { return Ok(default) };
     value.parse().map_err(|_| bad(flag, value, "must be a number that is not negative"))
 }
 
 /// A count in which 0 means no limit.
-fn limit(given: &Given, flag: &str, default: u64) -> Result<Option<usize>, FlagError> {
+pub(super) fn limit(given: &Given, flag: &str, default: u64) -> Result<Option<usize>, FlagError> {
     let count = integer(given, flag, default)?;
     Ok(usize::try_from(count).ok().filter(|n| *n > 0))
 }
 
-fn duration(given: &Given, flag: &str, default: Duration) -> Result<Duration, FlagError> {
+pub(super) fn duration(given: &Given, flag: &str, default: Duration) -> Result<Duration, FlagError> {
     let Some(value) = given.last(flag) else { return Ok(default) };
     parse_duration(value).map_err(|why| bad(flag, value, why))
 }

@@ -2,6 +2,7 @@
 
 use crate::cluster::Target;
 use crate::{
+    access::authz::rbac,
     admission::{Attributes, Operation},
     api::schema::Object,
     request::{User, Warnings, status::ApiError},
@@ -17,7 +18,7 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Lets plugins change the object.
+    /// Lets plugins change the object; then nobody grants what he does not have.
     pub(super) async fn admit(
         &self,
         ctx: &Context,
@@ -25,12 +26,21 @@ impl Caller<'_> {
         object: &mut Object,
         old: Option<&Object>,
     ) -> Result<(), ApiError> {
-        if ctx.admission.is_empty() {
-            return Ok(());
+        if !ctx.admission.is_empty() {
+            let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
+            let mut attributes = self.attributes(target, &name, Some(object), old);
+            ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
         }
-        let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
-        let mut attributes = self.attributes(target, &name, Some(object), old);
-        ctx.admission.admit(&ctx.cluster, &mut attributes).await
+        let write = rbac::Write {
+            user: self.user,
+            group: &target.resource.group,
+            resource: &target.resource.plural,
+            namespace: &target.namespace,
+            name: &target.name,
+            object,
+            old,
+        };
+        ctx.access.rbac.may_grant(&ctx.access.authorization, write).await
     }
 
     /// Lets plugins refuse what will be stored; without an object, a deletion.

@@ -15,12 +15,12 @@ use crate::{
             Authentication, Authenticator, CertificateAuthenticator, CertificateError, TokenFile, TokenFileError,
             UnknownToken,
         },
-        authz::Authorization,
+        authz::{Always, Authorization, Authorizer, rbac::Rbac},
     },
     admission::Admission,
     api::{Api, ApiHandle},
     cluster::{Cluster, Settings, SystemClock},
-    config::{Config, ReconcilerType},
+    config::{AuthorizationMode, Config, ReconcilerType},
     server::{
         audit::LogSink,
         health::{Asked, Check, HealthChecks, Latch, Ping},
@@ -55,6 +55,7 @@ pub enum StartError {
 struct Readiness {
     cache: Arc<Latch>,
     namespaces: Arc<Latch>,
+    roles: Arc<Latch>,
     service: Arc<Latch>,
     running: Arc<Latch>,
 }
@@ -68,6 +69,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let readiness = Readiness {
         cache: Latch::new(false),
         namespaces: Latch::new(false),
+        roles: Latch::new(false),
         service: Latch::new(config.endpoint_reconciler == ReconcilerType::None),
         running: Latch::new(true),
     };
@@ -134,6 +136,15 @@ impl Startup {
         let mut pause = Pause::default();
         while let Err(error) = bootstrap::priority_classes(&self.client).await {
             pause.after("the system priority classes", &error).await;
+        }
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::roles::reconcile(&self.client).await {
+            pause.after("the bootstrap roles", &error).await;
+        }
+        self.readiness.roles.set(true);
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::fairness::reconcile(&self.client).await {
+            pause.after("the priority levels and flow schemas", &error).await;
         }
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;
@@ -222,8 +233,26 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
         },
         shutdown: CancellationToken::new(),
     });
-    let access = Arc::new(Access { authentication, authorization: Authorization::builtin() });
+    let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
+    let authorization = authorization(config, &rbac);
+    let access = Arc::new(Access { authentication, authorization, rbac });
     Ok(Arc::new(Context { cluster, access, admission: Admission::standard(&config.disabled_admission) }))
+}
+
+fn authorization(config: &Config, rbac: &Arc<Rbac>) -> Authorization {
+    let authorizers = config.authorization.modes.iter().map(|mode| -> Arc<dyn Authorizer> {
+        match mode {
+            AuthorizationMode::AlwaysAllow => Arc::new(Always::Allow),
+            AuthorizationMode::AlwaysDeny => Arc::new(Always::Deny),
+            AuthorizationMode::Rbac => Arc::clone(rbac) as Arc<dyn Authorizer>,
+            // Silence is no permission.
+            AuthorizationMode::Node | AuthorizationMode::Abac | AuthorizationMode::Webhook => {
+                tracing::warn!(?mode, "this authorization mode does not act yet");
+                Arc::new(Always::Deny)
+            }
+        }
+    });
+    Authorization::new(authorizers.collect())
 }
 
 fn authentication(config: &Config) -> Result<Authentication, StartError> {
@@ -238,12 +267,6 @@ fn authentication(config: &Config) -> Result<Authentication, StartError> {
     if ways.is_empty() {
         tracing::warn!("neither --client-ca-file nor --token-auth-file is given: nobody can authenticate");
     }
-    tracing::info!(
-        requested = config.authorization_modes.join(","),
-        enforced = "system:masters may do everything; others may discover and ask about themselves; \
-                    anonymous sees health and version",
-        "authorization"
-    );
     Ok(Authentication::new(ways, config.anonymous_auth))
 }
 
@@ -268,6 +291,7 @@ fn health(context: &Context, readiness: &Readiness) -> HealthChecks {
         .with("etcd-readiness", Asked::ForReadiness, etcd())
         .with("informer-sync", Asked::ForReadiness, readiness.cache.clone())
         .with("poststarthook/start-system-namespaces-controller", Asked::Everywhere, readiness.namespaces.clone())
+        .with("poststarthook/rbac/bootstrap-roles", Asked::Everywhere, readiness.roles.clone())
         .with("poststarthook/bootstrap-controller", Asked::Everywhere, readiness.service.clone())
         .with("shutdown", Asked::ForReadiness, readiness.running.clone())
 }

@@ -54,7 +54,7 @@ impl Attributes {
 
     /// The fault where nobody forbids it and somebody could not be asked.
     pub fn undecided(&self, error: &str) -> ApiError {
-        let text = format!("Internal Server Error: {}: {error}", go_quote(&self.uri()));
+        let text = format!("Internal Server Error: {}: {error}", go_quote(&self.path));
         ApiError { plain_text: true, nosniff: true, ..ApiError::new(500, "InternalError", text) }
     }
 

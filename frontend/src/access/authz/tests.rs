@@ -1,48 +1,26 @@
 use super::*;
-use crate::request::user::AUTHENTICATED_GROUP;
+use crate::request::{User, user::AUTHENTICATED_GROUP};
 
 fn user(name: &str, groups: &[&str]) -> User {
     User { name: name.into(), groups: groups.iter().map(|g| (*g).into()).collect(), ..User::default() }
 }
 
-fn path(user: User, verb: &str, path: &str) -> Attributes {
-    Attributes { user, verb: verb.into(), path: path.into(), ..Attributes::default() }
-}
+/// Says of itself what it was made with.
+struct Says(Decision);
 
-async fn is_allowed(attributes: &Attributes) -> bool {
-    Authorization::builtin().check(attributes).await.is_ok()
-}
-
-#[tokio::test]
-async fn anonymous_sees_health_and_version_alone() {
-    for open in ["/healthz", "/livez", "/readyz", "/version"] {
-        assert!(is_allowed(&path(User::anonymous(), "get", open)).await, "{open}");
+#[async_trait]
+impl Authorizer for Says {
+    async fn authorize(&self, _: &Attributes) -> Decision {
+        self.0.clone()
     }
-    for closed in ["/", "/api", "/apis", "/metrics", "/openapi/v3", "/healthz/etcd"] {
-        assert!(!is_allowed(&path(User::anonymous(), "get", closed)).await, "{closed}");
-    }
-    assert!(!is_allowed(&path(User::anonymous(), "post", "/version")).await);
 }
 
-#[tokio::test]
-async fn the_authenticated_may_discover_and_ask_about_themselves() {
-    let alice = || user("alice", &[AUTHENTICATED_GROUP]);
-    assert!(is_allowed(&path(alice(), "get", "/apis/apps/v1")).await);
-    assert!(!is_allowed(&path(alice(), "get", "/metrics")).await);
-    let review = Attributes {
-        user: alice(),
-        verb: "create".into(),
-        is_resource: true,
-        group: "authorization.k8s.io".into(),
-        resource: "selfsubjectaccessreviews".into(),
-        ..Attributes::default()
-    };
-    assert!(is_allowed(&review).await);
+fn chain(decisions: &[Decision]) -> Authorization {
+    Authorization::new(decisions.iter().map(|d| Arc::new(Says(d.clone())) as Arc<dyn Authorizer>).collect())
 }
 
-#[tokio::test]
-async fn refusals_say_who_what_and_where() {
-    let attributes = Attributes {
+fn question() -> Attributes {
+    Attributes {
         user: user("alice", &[AUTHENTICATED_GROUP]),
         verb: "get".into(),
         is_resource: true,
@@ -51,14 +29,52 @@ async fn refusals_say_who_what_and_where() {
         resource: "deployments".into(),
         subresource: "scale".into(),
         name: "d".into(),
+        path: "/apis/apps/v1/namespaces/x/deployments/d/scale".into(),
         ..Attributes::default()
-    };
-    let error = Authorization::builtin().check(&attributes).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn the_first_opinion_decides_and_silence_refuses() {
+    let (allow, deny, silent) = (Decision::allow("a"), Decision::deny("d"), Decision::no_opinion("s"));
+    let failed = Decision { error: Some("e".into()), ..Decision::no_opinion("") };
+    let cases: [(&[Decision], Result<&str, &str>); 6] = [
+        (&[], Err(")")),
+        (&[silent.clone(), allow.clone(), deny.clone()], Ok("a")),
+        (&[deny.clone(), allow.clone()], Err(": d")),
+        (&[silent.clone(), silent.clone()], Err(": s\ns")),
+        (&[failed.clone(), allow], Ok("a")),
+        (&[failed.clone(), failed], Err("deployments/d/scale\": e")),
+    ];
+    for (decisions, expected) in cases {
+        match (chain(decisions).check(&question()).await, expected) {
+            (Ok(reason), Ok(wanted)) => assert_eq!(reason, wanted),
+            (Err(error), Err(wanted)) => {
+                let message = error.message.clone() + ")";
+                assert!(message.trim_end_matches(')').ends_with(wanted.trim_end_matches(')')), "{message}: {wanted}");
+            }
+            (outcome, wanted) => panic!("{decisions:?}: {outcome:?}, not {wanted:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn masters_come_before_everybody() {
+    let authorization = chain(&[Decision::deny("never")]);
+    let root = Attributes { user: user("root", &["system:masters"]), ..question() };
+    assert!(authorization.allows(&root).await);
+    assert!(!authorization.allows(&question()).await);
+}
+
+#[tokio::test]
+async fn refusals_say_who_what_and_where() {
+    let error = chain(&[]).check(&question()).await.unwrap_err();
     assert_eq!(
         error.message,
         "deployments.apps \"d\" is forbidden: User \"alice\" cannot get resource \"deployments/scale\" in API group \"apps\" in the namespace \"x\""
     );
-    let error = Authorization::builtin().check(&path(User::anonymous(), "get", "/api")).await.unwrap_err();
+    let path = Attributes { user: User::anonymous(), verb: "get".into(), path: "/api".into(), ..Attributes::default() };
+    let error = chain(&[]).check(&path).await.unwrap_err();
     assert_eq!(error.message, "forbidden: User \"system:anonymous\" cannot get path \"/api\"");
 }
 
@@ -68,7 +84,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> http::HeaderMap {
 
 #[tokio::test]
 async fn masters_may_act_as_others_and_nobody_else() {
-    let authorization = Authorization::builtin();
+    let authorization = chain(&[]);
     let wish =
         headers(&[("impersonate-user", "joe"), ("impersonate-group", "devs"), ("impersonate-extra-scopes", "view")]);
     let joe = impersonate(&authorization, user("root", &["system:masters"]), &wish).await.unwrap();
@@ -91,12 +107,12 @@ async fn masters_may_act_as_others_and_nobody_else() {
 async fn a_group_alone_cannot_be_impersonated() {
     let wish = headers(&[("impersonate-group", "a"), ("impersonate-uid", "u")]);
     let root = user("root", &["system:masters"]);
-    let error = impersonate(&Authorization::builtin(), root.clone(), &wish).await.unwrap_err();
+    let error = impersonate(&chain(&[]), root.clone(), &wish).await.unwrap_err();
     assert_eq!(error.code, 400);
     assert_eq!(
         error.message,
         "requested [{Group  a    } {UID  u  authentication.k8s.io/v1  }] without impersonating a user"
     );
     let nobody = headers(&[("impersonate-user", "")]);
-    assert_eq!(impersonate(&Authorization::builtin(), root.clone(), &nobody).await.unwrap(), root);
+    assert_eq!(impersonate(&chain(&[]), root.clone(), &nobody).await.unwrap(), root);
 }

@@ -4,6 +4,8 @@
 //! the leased keys by which servers know of each other (`server_leases`).
 
 mod endpoints;
+pub(crate) mod fairness;
+pub(crate) mod roles;
 mod server_leases;
 
 use std::{net::IpAddr, sync::Arc};
@@ -83,6 +85,14 @@ impl SelfClient {
             Err(error) if error.reason == "AlreadyExists" => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    async fn create(&self, collection: &str, object: &Value) -> Result<(), ApiError> {
+        self.call(Method::POST, collection, Some(object)).await.map(|_| ())
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), ApiError> {
+        self.call(Method::DELETE, path, None).await.map(|_| ())
     }
 
     async fn replace(&self, path: &str, object: &Value) -> Result<(), ApiError> {

@@ -13,13 +13,16 @@ use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 use async_trait::async_trait;
 pub use grant::Write;
 use parking_lot::Mutex;
-use policy::{Binding, Bindings, Roles};
+use policy::{Binding, Policy};
 pub use rule::{Rule, missing};
 
 use super::{Attributes, Authorizer, Decision, Rules};
 use crate::{
     cluster::{Cluster, Derived, ResourceName},
-    request::{User, status::{ApiError, go_quote}},
+    request::{
+        User,
+        status::{ApiError, go_quote},
+    },
 };
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -31,26 +34,16 @@ const CLUSTER_ROLE_BINDINGS: ResourceName<'static> = (GROUP, "clusterrolebinding
 /// The roles and bindings of a cluster.
 pub struct Rbac {
     cluster: Arc<Cluster>,
-    cluster_wide: Derived<ClusterWide>,
+    cluster_wide: Derived<Policy>,
     namespaced: Derived<Namespaces>,
-}
-
-struct ClusterWide {
-    roles: Roles,
-    bindings: Bindings,
 }
 
 /// What was asked for since a role or binding of any namespace changed. Only namespaces with bindings are kept, so that
 /// there are never more than the store has.
 #[derive(Default)]
-struct Namespaces(Mutex<HashMap<String, Arc<Namespaced>>>);
+struct Namespaces(Mutex<HashMap<String, Arc<Policy>>>);
 
-struct Namespaced {
-    roles: Roles,
-    bindings: Bindings,
-}
-
-/// What a visit of a user's rules is told; to go on or to stop.
+/// What a visit of a user's rules is shown.
 enum Visited<'a> {
     Rule(&'a Binding, &'a Rule),
     Error(String),
@@ -65,73 +58,73 @@ impl Rbac {
         }
     }
 
-    fn cluster_wide(&self) -> Result<Arc<ClusterWide>, ApiError> {
+    /// What applies in a namespace, or in none.
+    fn view(&self, namespace: &str) -> Result<View, ApiError> {
         let informer = self.cluster.informer();
-        self.cluster_wide.get(informer, || {
-            Ok(ClusterWide {
-                roles: policy::roles(&informer.list(CLUSTER_ROLES, "")?),
-                bindings: Bindings::read(&informer.list(CLUSTER_ROLE_BINDINGS, "")?),
-            })
-        })
-    }
-
-    fn namespaced(&self, namespace: &str) -> Result<Option<Arc<Namespaced>>, ApiError> {
-        let informer = self.cluster.informer();
+        let cluster_wide = self.cluster_wide.get(informer, || {
+            let (roles, bindings) = (informer.list(CLUSTER_ROLES, "")?, informer.list(CLUSTER_ROLE_BINDINGS, "")?);
+            Ok::<_, ApiError>(Policy::read(&roles, &bindings))
+        })?;
+        if namespace.is_empty() {
+            return Ok(View { cluster_wide, namespaced: None });
+        }
         let kept = self.namespaced.get(informer, || Ok::<_, ApiError>(Namespaces::default()))?;
-        if let Some(found) = kept.0.lock().get(namespace) {
-            return Ok(Some(Arc::clone(found)));
-        }
-        let bindings = Bindings::read(&informer.list(ROLE_BINDINGS, namespace)?);
-        if bindings.is_empty() {
-            return Ok(None);
-        }
-        let roles = policy::roles(&informer.list(ROLES, namespace)?);
-        let made = Arc::new(Namespaced { roles, bindings });
-        kept.0.lock().insert(namespace.to_owned(), Arc::clone(&made));
-        Ok(Some(made))
+        let found = kept.0.lock().get(namespace).cloned();
+        let namespaced = match found {
+            Some(found) => Some(found),
+            None => {
+                let bindings = informer.list(ROLE_BINDINGS, namespace)?;
+                let made = match bindings.is_empty() {
+                    true => None,
+                    false => Some(Arc::new(Policy::read(&informer.list(ROLES, namespace)?, &bindings))),
+                };
+                if let Some(made) = &made {
+                    kept.0.lock().insert(namespace.to_owned(), Arc::clone(made));
+                }
+                made
+            }
+        };
+        Ok(View { cluster_wide, namespaced })
     }
 
-    /// Shows every rule that applies to a user in a namespace, those of the cluster first, until the visitor breaks.
-    fn visit(
-        &self,
-        user: &User,
-        namespace: &str,
-        mut visitor: impl FnMut(Visited<'_>) -> ControlFlow<()>,
-    ) {
-        let cluster_wide = match self.cluster_wide() {
-            Ok(cluster_wide) => cluster_wide,
-            Err(error) => return drop(visitor(Visited::Error(error.message))),
-        };
-        let namespaced = match namespace {
-            "" => None,
-            namespace => match self.namespaced(namespace) {
-                Ok(namespaced) => namespaced,
-                Err(error) => return drop(visitor(Visited::Error(error.message))),
-            },
-        };
-        let in_namespace = namespaced.iter().flat_map(|n| n.bindings.of(user));
-        for binding in cluster_wide.bindings.of(user).chain(in_namespace) {
+    /// Every rule that applies to a user in a namespace, and what could not be resolved.
+    pub fn rules_of(&self, user: &User, namespace: &str) -> (Vec<Rule>, Option<String>) {
+        match self.view(namespace) {
+            Ok(view) => view.rules_of(user),
+            Err(error) => (Vec::new(), Some(error.message)),
+        }
+    }
+}
+
+/// The policy that a question is judged by.
+struct View {
+    cluster_wide: Arc<Policy>,
+    namespaced: Option<Arc<Policy>>,
+}
+
+impl View {
+    /// Shows every rule that applies to a user, those of the whole cluster first, until the visitor breaks.
+    fn visit(&self, user: &User, mut visitor: impl FnMut(Visited<'_>) -> ControlFlow<()>) {
+        let in_namespace = self.namespaced.iter().flat_map(|policy| policy.bindings.of(user));
+        for binding in self.cluster_wide.bindings.of(user).chain(in_namespace) {
             let roles = match binding.role_kind.as_str() {
-                "ClusterRole" => Some(&cluster_wide.roles),
-                "Role" => namespaced.as_ref().map(|n| &n.roles),
+                "ClusterRole" => Some(&self.cluster_wide.roles),
+                "Role" => self.namespaced.as_ref().map(|policy| &policy.roles),
                 _ => None,
             };
-            let broken = match roles.and_then(|roles| roles.get(&binding.role)) {
-                Some(rules) => {
-                    rules.iter().try_for_each(|rule| visitor(Visited::Rule(binding, rule))).is_break()
-                }
-                None => visitor(Visited::Error(unresolved(&binding.role_kind, &binding.role))).is_break(),
+            let flow = match roles.and_then(|roles| roles.get(&binding.role)) {
+                Some(rules) => rules.iter().try_for_each(|rule| visitor(Visited::Rule(binding, rule))),
+                None => visitor(Visited::Error(unresolved(&binding.role_kind, &binding.role))),
             };
-            if broken {
+            if flow.is_break() {
                 return;
             }
         }
     }
 
-    /// Every rule that applies to a user in a namespace, and what could not be resolved.
-    pub fn rules_of(&self, user: &User, namespace: &str) -> (Vec<Rule>, Option<String>) {
+    fn rules_of(&self, user: &User) -> (Vec<Rule>, Option<String>) {
         let (mut rules, mut errors) = (Vec::new(), Vec::new());
-        self.visit(user, namespace, |visited| {
+        self.visit(user, |visited| {
             match visited {
                 Visited::Rule(_, rule) => rules.push(rule.clone()),
                 Visited::Error(error) => errors.push(error),
@@ -139,6 +132,26 @@ impl Rbac {
             ControlFlow::Continue(())
         });
         (rules, aggregate(errors))
+    }
+
+    fn judge(&self, asked: &Attributes) -> Decision {
+        let (mut reason, mut errors) = (None, Vec::new());
+        self.visit(&asked.user, |visited| {
+            match visited {
+                Visited::Rule(binding, rule) if rule.allows(asked) => {
+                    reason = Some(binding.reason(&asked.user));
+                    return ControlFlow::Break(());
+                }
+                Visited::Rule(..) => {}
+                Visited::Error(error) => errors.push(error),
+            }
+            ControlFlow::Continue(())
+        });
+        match (reason, aggregate(errors)) {
+            (Some(reason), _) => Decision::allow(reason),
+            (None, Some(errors)) => Decision::no_opinion(format!("RBAC: {errors}")),
+            (None, None) => Decision::no_opinion(""),
+        }
     }
 }
 
@@ -168,21 +181,9 @@ pub(in crate::access) fn aggregate(errors: Vec<String>) -> Option<String> {
 #[async_trait]
 impl Authorizer for Rbac {
     async fn authorize(&self, asked: &Attributes) -> Decision {
-        let (mut reason, mut errors) = (None, Vec::new());
-        self.visit(&asked.user, &asked.namespace, |visited| match visited {
-            Visited::Rule(binding, rule) if rule.allows(asked) => {
-                reason = Some(binding.reason(&asked.user));
-                ControlFlow::Break(())
-            }
-            Visited::Rule(..) => ControlFlow::Continue(()),
-            Visited::Error(error) => {
-                errors.push(error);
-                ControlFlow::Continue(())
-            }
-        });
-        match reason {
-            Some(reason) => Decision::allow(reason),
-            None => Decision::no_opinion(aggregate(errors).map_or_else(String::new, |errors| format!("RBAC: {errors}"))),
+        match self.view(&asked.namespace) {
+            Ok(view) => view.judge(asked),
+            Err(error) => Decision::no_opinion(format!("RBAC: {}", error.message)),
         }
     }
 

@@ -13,10 +13,21 @@ use crate::{
     request::{User, status::go_quote},
 };
 
-/// Roles by name.
-pub(super) type Roles = HashMap<String, Arc<Vec<Rule>>>;
+/// The roles and bindings of one namespace, or of the cluster.
+#[derive(Default)]
+pub(super) struct Policy {
+    pub(super) roles: HashMap<String, Vec<Rule>>,
+    pub(super) bindings: Bindings,
+}
 
-/// Bindings of one namespace, or of the cluster.
+impl Policy {
+    pub(super) fn read(roles: &[Arc<Object>], bindings: &[Arc<Object>]) -> Policy {
+        let roles = roles.iter().map(|role| (role.name().to_owned(), Rule::of_role(role))).collect();
+        Policy { roles, bindings: Bindings::read(bindings) }
+    }
+}
+
+/// Bindings by the names of their subjects.
 #[derive(Default)]
 pub(super) struct Bindings {
     users: HashMap<String, Vec<Arc<Binding>>>,
@@ -40,12 +51,8 @@ struct Subject {
     namespace: String,
 }
 
-pub(super) fn roles(objects: &[Arc<Object>]) -> Roles {
-    objects.iter().map(|role| (role.name().to_owned(), Arc::new(Rule::of_role(role)))).collect()
-}
-
 impl Bindings {
-    pub(super) fn read(objects: &[Arc<Object>]) -> Bindings {
+    fn read(objects: &[Arc<Object>]) -> Bindings {
         let mut bindings = Bindings::default();
         for object in objects {
             let binding = Arc::new(Binding::read(object));
@@ -68,10 +75,6 @@ impl Bindings {
             }
         }
         bindings
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.groups.is_empty()
     }
 
     /// The bindings that apply to a user, each once even where it names the user in several ways.

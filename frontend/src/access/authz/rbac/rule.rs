@@ -47,6 +47,35 @@ impl Rule {
         }
     }
 
+    /// A rule as JSON has it; what is no list of texts counts as absent.
+    pub fn of_json(value: &serde_json::Value) -> Rule {
+        let texts = |field: &str| -> Vec<String> {
+            let items = value[field].as_array().map(Vec::as_slice).unwrap_or_default();
+            items.iter().filter_map(|item| item.as_str()).map(str::to_owned).collect()
+        };
+        Rule {
+            groups: texts("apiGroups"),
+            resources: texts("resources"),
+            urls: texts("nonResourceURLs"),
+            names: texts("resourceNames"),
+            verbs: texts("verbs"),
+        }
+    }
+
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = serde_json::json!({"verbs": self.verbs});
+        let optional = [
+            ("apiGroups", &self.groups),
+            ("resources", &self.resources),
+            ("nonResourceURLs", &self.urls),
+            ("resourceNames", &self.names),
+        ];
+        for (name, texts) in optional.into_iter().filter(|(_, texts)| !texts.is_empty()) {
+            json[name] = serde_json::json!(texts);
+        }
+        json
+    }
+
     /// Whether what is asked is permitted by this rule alone.
     pub fn allows(&self, asked: &Attributes) -> bool {
         if !has_or_all(&self.verbs, &asked.verb) {
@@ -67,12 +96,8 @@ impl Rule {
         for group in &self.groups {
             for resource in &self.resources {
                 for verb in &self.verbs {
-                    let atom = Rule {
-                        groups: one(group),
-                        resources: one(resource),
-                        verbs: one(verb),
-                        ..Rule::default()
-                    };
+                    let atom =
+                        Rule { groups: one(group), resources: one(resource), verbs: one(verb), ..Rule::default() };
                     match self.names.is_empty() {
                         true => atoms.push(atom),
                         false => atoms.extend(self.names.iter().map(|n| Rule { names: one(n), ..atom.clone() })),
@@ -118,7 +143,7 @@ pub fn missing(owned: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
 }
 
 /// Atoms printed in order, those that differ by their verb alone as one.
-pub fn describe(atoms: &[Rule]) -> Vec<String> {
+pub(super) fn describe(atoms: &[Rule]) -> Vec<String> {
     let mut compacted: Vec<Rule> = Vec::new();
     for atom in atoms {
         let same = |rule: &&mut Rule| {
@@ -138,7 +163,7 @@ pub fn describe(atoms: &[Rule]) -> Vec<String> {
 }
 
 /// A list of texts as Go prints it with %q.
-pub fn quoted_list(texts: &[String]) -> String {
+pub(super) fn quoted_list(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| go_quote(text).to_string()).collect();
     format!("[{}]", quoted.join(" "))
 }
