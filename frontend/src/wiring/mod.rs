@@ -240,15 +240,14 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
 }
 
 fn authorization(config: &Config, rbac: &Arc<Rbac>) -> Authorization {
-    let authorizers = config.authorization.modes.iter().map(|mode| -> Arc<dyn Authorizer> {
+    let authorizers = config.authorization.modes.iter().filter_map(|mode| -> Option<Arc<dyn Authorizer>> {
         match mode {
-            AuthorizationMode::AlwaysAllow => Arc::new(Always::Allow),
-            AuthorizationMode::AlwaysDeny => Arc::new(Always::Deny),
-            AuthorizationMode::Rbac => Arc::clone(rbac) as Arc<dyn Authorizer>,
-            // Silence is no permission.
+            AuthorizationMode::AlwaysAllow => Some(Arc::new(Always::Allow)),
+            AuthorizationMode::AlwaysDeny => Some(Arc::new(Always::Deny)),
+            AuthorizationMode::Rbac => Some(Arc::clone(rbac) as Arc<dyn Authorizer>),
             AuthorizationMode::Node | AuthorizationMode::Abac | AuthorizationMode::Webhook => {
-                tracing::warn!(?mode, "this authorization mode does not act yet");
-                Arc::new(Always::Deny)
+                tracing::warn!(?mode, "this authorization mode permits nothing yet");
+                None
             }
         }
     });
