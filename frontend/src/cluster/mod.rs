@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ApiHandle, schema::Schema},
     config::Cidr,
-    object::validation,
     store::Store,
 };
 
@@ -56,7 +55,8 @@ pub struct Settings {
     pub min_watch_timeout: Duration,
     pub event_ttl: Duration,
     pub service_cidrs: Vec<Cidr>,
-    pub validation: validation::Options,
+    /// Whether containers may be privileged.
+    pub allow_privileged: bool,
 }
 
 impl Default for Settings {
@@ -65,7 +65,7 @@ impl Default for Settings {
             min_watch_timeout: Duration::from_secs(1800),
             event_ttl: Duration::from_secs(3600),
             service_cidrs: Vec::new(),
-            validation: validation::Options::default(),
+            allow_privileged: false,
         }
     }
 }

@@ -4,44 +4,18 @@
 //! Not here: reading the files that flags name (net, authn).
 
 mod authorization;
+mod flag;
 mod parse;
 mod table;
 mod validated;
 mod values;
 
 pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
+use flag::Flag;
+pub use flag::Kind;
 pub use parse::{Given, parse};
 pub use validated::{Config, Listen, ReconcilerType};
 pub use values::{Cidr, parse_duration};
-
-/// What a flag's value must look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Bool,
-    Int,
-    Float,
-    Duration,
-    Ip,
-    Text,
-    /// Separated by commas; may be given several times.
-    Strings,
-    /// One value each time; may be given several times.
-    Texts,
-}
-
-/// One row of the table. A flag without help is known and does not act.
-#[derive(Debug)]
-struct Flag {
-    name: &'static str,
-    kind: Kind,
-    help: Option<&'static str>,
-}
-
-#[derive(Debug)]
-struct Section {
-    title: &'static str,
-    flags: &'static [Flag],
-}
 
 /// A command line that cannot be used; the text names the flag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Every flag of kube-apiserver 1.35: name, type, and whether it acts here yet. A flag that does not act is accepted, and
 //! named in a warning at start-up, so that what starts a kube-apiserver starts this.
 
-use super::{Flag, Kind, Section};
+use super::flag::{Flag, Kind, Section};
 
 const fn acts(name: &'static str, kind: Kind, help: &'static str) -> Flag {
     Flag { name, kind, help: Some(help) }

@@ -16,25 +16,17 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT, uri::PathAndQuery};
+use http::{HeaderValue, Request, Response, header::USER_AGENT};
 use tonic::{Code, Status, body::Body};
 use tower::BoxError;
 
 use super::endpoint::{Endpoint, Tls};
-use super::{StoreConfig, StoreError};
+use super::{
+    config::StoreConfig,
+    error::{ChannelFault, StoreError},
+};
 
 const AGENT: &str = concat!("frontend/", env!("CARGO_PKG_VERSION"));
-
-/// Why a request got no response; the source of the Status that a stub returns.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ChannelFault {
-    /// The request never left this process.
-    #[error("no endpoint can be reached: {0}")]
-    NotSent(String),
-    /// The request may have been carried out.
-    #[error("the connection broke: {0}")]
-    Lost(String),
-}
 
 /// A cheap handle; clones share connections and health.
 #[derive(Clone)]
@@ -143,11 +135,4 @@ impl tower_service::Service<Request<Body>> for EndpointChannel {
             })
         })
     }
-}
-
-/// The request's path under an endpoint's scheme and authority.
-pub(super) fn with_origin(path: Option<&PathAndQuery>, origin: &Uri) -> Uri {
-    let mut parts = origin.clone().into_parts();
-    parts.path_and_query = Some(path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
-    Uri::from_parts(parts).unwrap_or_else(|_| origin.clone())
 }

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, uri::PathAndQuery};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex as SyncMutex;
@@ -12,8 +12,7 @@ use tokio::{net::TcpStream, sync::Mutex, time::Instant};
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 
-use super::channel::with_origin;
-use super::{StoreConfig, StoreError};
+use super::{config::StoreConfig, error::StoreError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// A watch's peer that answers no ping for this long, after being asked, is dead. etcd closes connections that are pinged
@@ -275,4 +274,11 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+/// The request's path under an endpoint's scheme and authority.
+fn with_origin(path: Option<&PathAndQuery>, origin: &Uri) -> Uri {
+    let mut parts = origin.clone().into_parts();
+    parts.path_and_query = Some(path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).unwrap_or_else(|_| origin.clone())
 }

@@ -6,7 +6,16 @@
 
 use tonic::{Code, Status};
 
-use super::channel::ChannelFault;
+/// Why a request got no response; the source of the Status that a stub returns.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChannelFault {
+    /// The request never left this process.
+    #[error("no endpoint can be reached: {0}")]
+    NotSent(String),
+    /// The request may have been carried out.
+    #[error("the connection broke: {0}")]
+    Lost(String),
+}
 
 /// A fault, or a refusal that no caller asked about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

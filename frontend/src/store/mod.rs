@@ -7,6 +7,7 @@
 pub mod cache;
 mod channel;
 mod compact;
+mod config;
 pub mod continue_token;
 mod endpoint;
 mod error;
@@ -18,15 +19,16 @@ mod read;
 mod resolve;
 mod write;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use etcd_client::MaintenanceClient;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::BoxCloneSyncService;
 
 pub use cache::{Cache, CacheEvent, CacheLimits, Entry, EventKind, Scope, Snapshot, Subscription, WatchEnd};
-pub use channel::{ChannelFault, EndpointChannel};
-pub use error::StoreError;
+pub use channel::EndpointChannel;
+pub use config::StoreConfig;
+pub use error::{ChannelFault, StoreError};
 pub use listing::{ListAt, ListRequest, Listing, Select};
 pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
 
@@ -35,37 +37,6 @@ use fence::Fence;
 use lease::LeasePool;
 use read::Reader;
 use write::Writer;
-
-/// Where the store is and how to reach it.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// `http://host:port` or `https://host:port`; a bare `host:port` means http.
-    pub servers: Vec<String>,
-    /// The certificate authority of https endpoints, a PEM file.
-    pub ca: Option<PathBuf>,
-    /// This client's certificate and key, PEM files; both or none.
-    pub cert: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-    /// Under which all keys lie, without a slash at its end: `/registry`.
-    pub prefix: String,
-    pub cache: CacheLimits,
-    /// How often this server takes its turn in compacting the store's history; None: never.
-    pub compact_every: Option<Duration>,
-}
-
-impl StoreConfig {
-    pub fn new(servers: Vec<String>) -> StoreConfig {
-        StoreConfig {
-            servers,
-            ca: None,
-            cert: None,
-            key: None,
-            prefix: "/registry".into(),
-            cache: CacheLimits::default(),
-            compact_every: None,
-        }
-    }
-}
 
 /// What is rare and small goes through etcd-client, over the same channel: leases and the status. Keys and watches use
 /// the generated stubs: etcd-client refuses replies over 4 MiB and copies every value.

@@ -140,3 +140,16 @@ pub enum DeleteOutcome {
     /// The key is no longer at the expected revision; None when it is gone.
     Changed(Option<Stored>),
 }
+
+/// The first key behind all those that start with the prefix.
+pub(super) fn prefix_end(prefix: &[u8]) -> bytes::Bytes {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xff {
+            end.push(last + 1);
+            return end.into();
+        }
+    }
+    // etcd's "from this key on, all of them".
+    bytes::Bytes::from_static(&[0])
+}

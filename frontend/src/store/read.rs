@@ -6,6 +6,7 @@ use proto::etcdserverpb::{RangeRequest, RangeResponse, kv_client::KvClient};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::Attempt;
+use super::model::prefix_end;
 use super::{EndpointChannel, Page, PageRequest, StoreError, Stored};
 
 /// How long a read may take with all its retries, and one attempt of it: beyond, another endpoint is tried.
@@ -161,17 +162,4 @@ fn header_revision(reply: &RangeResponse) -> Result<i64, StoreError> {
 
 pub(super) fn bytes_of(key: &str) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(key.as_bytes())
-}
-
-/// The first key behind all those that start with the prefix.
-pub(super) fn prefix_end(prefix: &[u8]) -> bytes::Bytes {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < 0xff {
-            end.push(last + 1);
-            return end.into();
-        }
-    }
-    // etcd's "from this key on, all of them".
-    bytes::Bytes::from_static(&[0])
 }

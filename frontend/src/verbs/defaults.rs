@@ -5,27 +5,9 @@ use std::time::Duration;
 use crate::cluster::Target;
 use crate::{api::schema::Object, request::status::ApiError, verbs::Context};
 
-/// Characters of generated names: no vowels, nothing that reads like another.
-const RANDOM: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-const RANDOM_LENGTH: usize = 5;
-const GENERATED_BASE_MAX: usize = 63 - RANDOM_LENGTH;
-
 /// The time now, as metadata writes it: whole seconds in UTC.
 pub(super) fn now(ctx: &Context) -> String {
     ctx.cluster.now_text()
-}
-
-/// A name that is most likely free, made of a generateName.
-pub(crate) fn generate_name(base: &str) -> String {
-    let mut cut = base.len().min(GENERATED_BASE_MAX);
-    while !base.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    let mut name = base[..cut].to_owned();
-    for _ in 0..RANDOM_LENGTH {
-        name.push(char::from(RANDOM[rand::random_range(0..RANDOM.len())]));
-    }
-    name
 }
 
 /// What a client cannot choose on create.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::schema::Object,
     cluster::Target,
-    object::{strategy, validation},
+    object::{generate_name, strategy, validation},
     request::{
         Warnings,
         status::{ApiError, FieldError},
@@ -105,13 +105,12 @@ fn check_revision(target: &Target, object: &mut Object, current: &Current, revis
 fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, warnings: &Warnings) -> Result<(), ApiError> {
     defaults::fill_system_fields(ctx, object);
     if object.name().is_empty() && !object.generate_name().is_empty() {
-        let name = defaults::generate_name(object.generate_name());
+        let name = generate_name(object.generate_name());
         object.set_name(&name);
     }
     defaults::settle_namespace(target, object)?;
     strategy::prepare_create(&ctx.cluster, target, object);
-    let errors =
-        validation::validate_create(target.row(), target.resource.namespaced, object, ctx.cluster.settings.validation);
+    let errors = validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx));
     if !errors.is_empty() {
         let gvk = object.gvk();
         return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
@@ -151,14 +150,8 @@ fn prepare_update(
         object.set_deletion_grace_period_seconds(old.deletion_grace_period_seconds());
     }
     let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
-    let errors = validation::validate_update(
-        target.row(),
-        subresource,
-        target.resource.namespaced,
-        object,
-        old,
-        ctx.cluster.settings.validation,
-    );
+    let errors =
+        validation::validate_update(target.row(), subresource, target.resource.namespaced, object, old, options(ctx));
     if !errors.is_empty() {
         let gvk = object.gvk();
         return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
@@ -174,4 +167,8 @@ fn removes_itself(object: &Object, old: &Object) -> bool {
     object.finalizers().next().is_none()
         && old.deletion_timestamp().is_some()
         && old.deletion_grace_period_seconds().unwrap_or(0) == 0
+}
+
+fn options(ctx: &Context) -> validation::Options {
+    validation::Options { allow_privileged: ctx.cluster.settings.allow_privileged }
 }

@@ -34,5 +34,4 @@ mod watch_frames;
 mod write;
 
 pub use context::Context;
-pub(crate) use defaults::generate_name;
 pub use dispatch::dispatch;

@@ -229,7 +229,7 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
             min_watch_timeout: config.min_watch_timeout,
             event_ttl: config.event_ttl,
             service_cidrs: config.service_cidrs.clone(),
-            validation: crate::object::validation::Options { allow_privileged: config.allow_privileged },
+            allow_privileged: config.allow_privileged,
         },
         shutdown: CancellationToken::new(),
     });

@@ -11,8 +11,8 @@ use crate::cluster::objects::{self, append, sample, text};
 use crate::{
     api::schema::{Object, Value},
     cluster::Cluster,
+    object::generate_name,
     request::status::ApiError,
-    verbs::generate_name,
 };
 
 const DEFAULT: &str = "default";

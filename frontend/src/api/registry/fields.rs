@@ -3,64 +3,28 @@
 //! Values are read from the *storage* version of an object, so that one evaluation serves every version of the resource: `key` is the
 //! name shared by all versions, `label` is what clients of one version write.
 
-use super::row::{Name, Resource};
+use super::{
+    row::{Name, Resource},
+    selectable::{LabelRefusal, SelectableField, Unset},
+};
 
-/// What an absent field counts as: Go's zero value, printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unset {
-    Empty,
-    False,
-    Zero,
-    /// The label is accepted but never has a value, in any object.
-    Never,
-}
-
-impl Unset {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unset::Empty | Unset::Never => "",
-            Unset::False => "false",
-            Unset::Zero => "0",
+impl Resource {
+    /// The selectable field that a client's field label means, or the refusal as kube-apiserver words it.
+    pub fn field_label(&self, label: &str) -> Result<&SelectableField, String> {
+        if let Some(field) = self.selectable_fields.iter().find(|f| f.label == label) {
+            return Ok(field);
         }
+        Err(match self.label_refusal {
+            LabelRefusal::OnlyMetadata => {
+                format!("{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            }
+            LabelRefusal::Plain => format!("field label not supported: {label}"),
+            LabelRefusal::Quoted => format!("field label {label:?} not supported for {}", self.kind),
+            LabelRefusal::Versioned => {
+                format!("field label not supported for {}, Kind={}: {label}", self.api_version(), self.kind)
+            }
+        })
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectableField {
-    pub label: Name,
-    pub key: Name,
-    /// JSON names in the storage version; the first path whose value is present and not empty wins.
-    pub paths: Vec<Vec<Name>>,
-    pub unset: Unset,
-}
-
-/// How a label that is not selectable is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelRefusal {
-    /// `"x" is not a known field selector: only "metadata.name", "metadata.namespace"`
-    OnlyMetadata,
-    /// `field label not supported: x`
-    Plain,
-    /// `field label "x" not supported for Job`
-    Quoted,
-    /// `field label not supported for group/version, Kind=Kind: x`
-    Versioned,
-}
-
-pub(super) fn resolve<'a>(resource: &'a Resource, label: &str) -> Result<&'a SelectableField, String> {
-    if let Some(field) = resource.selectable_fields.iter().find(|f| f.label == label) {
-        return Ok(field);
-    }
-    Err(match resource.label_refusal {
-        LabelRefusal::OnlyMetadata => {
-            format!("{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-        }
-        LabelRefusal::Plain => format!("field label not supported: {label}"),
-        LabelRefusal::Quoted => format!("field label {label:?} not supported for {}", resource.kind),
-        LabelRefusal::Versioned => {
-            format!("field label not supported for {}, Kind={}: {label}", resource.api_version(), resource.kind)
-        }
-    })
 }
 
 fn field(label: &'static str, key: &'static str, paths: &[&'static str], unset: Unset) -> SelectableField {

@@ -7,11 +7,12 @@ mod builtin;
 mod fields;
 mod kept;
 mod row;
+mod selectable;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use fields::{LabelRefusal, SelectableField, Unset};
 pub use kept::{Kept, KeptDocument, hash_of};
 pub use row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
+pub use selectable::{LabelRefusal, SelectableField, Unset};
 pub use snapshot::{Group, GroupVersion, Registry};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::fields::{self, LabelRefusal, SelectableField};
+use super::selectable::{LabelRefusal, SelectableField};
 
 /// A word of a row: static for the built-in rows, owned for those added at run time.
 pub type Name = Cow<'static, str>;
@@ -144,11 +144,6 @@ impl Resource {
     /// "pods" or "deployments.apps", as errors name a resource.
     pub fn group_resource(&self) -> String {
         if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
-    }
-
-    /// The selectable field that a client's field label means, or the refusal as kube-apiserver words it.
-    pub fn field_label(&self, label: &str) -> Result<&SelectableField, String> {
-        fields::resolve(self, label)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::api::schema::Value;
 
-use super::row::text_in;
+use super::value::text_in;
 
 const NONE: &str = "<none>";
 

@@ -3,12 +3,14 @@
 //! In: the kind of the items, the objects, the list's metadata and what the client wants in each row. Out: the JSON of a
 //! `meta.k8s.io` Table. Not here: negotiation, and columns of custom resources beyond name and age.
 
+mod cell;
 mod column;
 mod columns;
 mod format;
 mod row;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::column::{Cell, CellValue};
-use super::format;
+use super::{format, value::text_in};
 use crate::api::schema::{Object, Value};
 
 /// What an age is when there is no time to count from.
@@ -46,24 +45,6 @@ impl Row<'_> {
     pub(super) fn age(&self) -> String {
         self.since(self.object.get_str(&["metadata", "creationTimestamp"]))
     }
-
-    pub(super) fn cell(&self, cell: Cell) -> CellValue {
-        match cell {
-            Cell::Name => self.object.name().into(),
-            Cell::Age => self.age().into(),
-            Cell::CreatedAt => self.object.creation_timestamp().into(),
-            Cell::Text(path) => self.text(path).into(),
-            Cell::TextOr(path, absent) => self.object.get_str(path).unwrap_or(absent).into(),
-            Cell::Int(path) => self.int(path).into(),
-            Cell::BoolOr(path, absent) => self.object.get_bool(path).unwrap_or(absent).into(),
-            Cell::Count(path) => self.value(path).map_or(0, count).into(),
-            Cell::ContainerNames(path) => join(self.list(path), "name").into(),
-            Cell::ContainerImages(path) => join(self.list(path), "image").into(),
-            Cell::Selector(path) => format::or_none(format::label_selector(self.value(path))).into(),
-            Cell::Labels(path) => format::labels(self.value(path)).into(),
-            Cell::With(make) => make(self),
-        }
-    }
 }
 
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
@@ -84,21 +65,4 @@ pub(super) fn count(value: &Value) -> i64 {
 pub(super) fn join(items: &[Value], name: &str) -> String {
     let texts: Vec<&str> = items.iter().map(|item| text_in(item, &[name])).collect();
     texts.join(",")
-}
-
-pub(super) fn text_in<'a>(value: &'a Value, path: &[&str]) -> &'a str {
-    value.at(path).and_then(Value::as_str).unwrap_or("")
-}
-
-pub(super) fn int_in(value: &Value, path: &[&str]) -> i64 {
-    value.at(path).and_then(Value::as_i64).unwrap_or(0)
-}
-
-pub(super) fn bool_in(value: &Value, path: &[&str]) -> bool {
-    value.at(path).and_then(Value::as_bool).unwrap_or(false)
-}
-
-/// The status of the condition of this type in a list of conditions.
-pub(super) fn condition<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
-    conditions.iter().find(|c| text_in(c, &["type"]) == kind)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::SelectorError;
+use super::requirement::SelectorError;
 
 /// `field=value` or `field!=value`.
 #[derive(Clone, Debug, PartialEq, Eq)]

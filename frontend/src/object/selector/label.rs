@@ -2,32 +2,11 @@
 
 use std::fmt;
 
-use super::{SelectorError, label_text};
+use super::{
+    label_text,
+    requirement::{Operator, Requirement, SelectorError},
+};
 use crate::{object::validation::names, request::status::FieldError};
-
-/// How a requirement relates a label's value with its own values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    In,
-    NotIn,
-    /// `=`; `==` means the same and is only printed otherwise.
-    Equals,
-    DoubleEquals,
-    NotEquals,
-    Exists,
-    DoesNotExist,
-    GreaterThan,
-    LessThan,
-}
-
-/// One condition on one label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirement {
-    pub key: String,
-    pub operator: Operator,
-    /// Sorted, without repetitions.
-    pub values: Vec<String>,
-}
 
 /// Requirements that must all hold, sorted by key. The empty one matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

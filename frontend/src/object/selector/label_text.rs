@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Operator, Requirement, SelectorError};
+use super::requirement::{Operator, Requirement, SelectorError};
 use crate::{object::validation::names, request::status::FieldError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

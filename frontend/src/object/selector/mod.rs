@@ -6,14 +6,11 @@
 mod field;
 mod label;
 mod label_text;
+mod requirement;
 
 pub use field::{FieldSelector, FieldTerm};
-pub use label::{LabelSelector, Operator, Requirement};
-
-/// A selector that cannot be read. The text is what the client is told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SelectorError(pub String);
+pub use label::LabelSelector;
+pub use requirement::{Operator, Requirement, SelectorError};
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ pub fn prepare_create(cluster: &Cluster, target: &Target, object: &mut Object) {
     }
     match target.row() {
         ("", "namespaces") => namespaces::prepare_create(object),
-        ("", "pods") => pods::prepare_create(object, &time_now(cluster)),
+        ("", "pods") => pods::prepare_create(object, &cluster.now_text()),
         ("", "services") => services::settle_families(object),
         ("", "secrets") => fold_string_data(object),
         ("", "persistentvolumeclaims") => {
@@ -35,7 +35,7 @@ pub fn prepare_create(cluster: &Cluster, target: &Target, object: &mut Object) {
         ("storage.k8s.io", "volumeattributesclasses") => protect(object, "kubernetes.io/vac-protection"),
         ("", "persistentvolumes") => {
             object.set(&["status", "phase"], "Pending");
-            object.set(&["status", "lastPhaseTransitionTime"], time_now(cluster));
+            object.set(&["status", "lastPhaseTransitionTime"], cluster.now_text());
             protect(object, "kubernetes.io/pv-protection");
         }
         ("batch", "jobs") => generate_selector(object),
@@ -71,7 +71,7 @@ pub fn prepare_update(cluster: &Cluster, target: &Target, object: &mut Object, o
         "status" => {
             keep_all_but_status(target, object, old);
             if target.row() == ("", "persistentvolumes") {
-                claims::time_phase(object, old, &time_now(cluster));
+                claims::time_phase(object, old, &cluster.now_text());
             }
         }
         "finalize" => namespaces::prepare_finalize(object, old),
@@ -185,8 +185,4 @@ fn generate_selector(object: &mut Object) {
         object.set(&[labels[0], labels[1], labels[2], labels[3], key], value.as_str());
     }
     object.set(&["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], uid.as_str());
-}
-
-pub(super) fn time_now(cluster: &Cluster) -> String {
-    crate::cluster::time_text(cluster.clock.now())
 }

@@ -250,7 +250,7 @@ async fn make_address(
     let mut object = Object::new(&kind);
     object.set_name(address);
     object.set_uid(&uuid::Uuid::new_v4().to_string());
-    object.set_creation_timestamp(&super::prepare::time_now(cluster));
+    object.set_creation_timestamp(&cluster.now_text());
     let family = if address.contains(':') { "IPv6" } else { "IPv4" };
     object.set_label("ipaddress.kubernetes.io/ip-family", family);
     object.set_label("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io");

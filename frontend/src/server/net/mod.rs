@@ -3,11 +3,13 @@
 //! In: a [`Listen`] configuration and the [`Server`] that answers. Out: served connections. Not here: who the client is
 //! beyond the certificates it showed (authn), what is answered (pipeline).
 
+mod error;
 mod serving_cert;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+pub use error::NetError;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -21,15 +23,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{config::Listen, request::Peer, server::pipeline::Server};
-
-/// What keeps a server from listening.
-#[derive(Debug, thiserror::Error)]
-pub enum NetError {
-    #[error("cannot listen on {address}: {source}")]
-    Bind { address: SocketAddr, source: std::io::Error },
-    #[error("{what} {path:?}: {why}")]
-    Certificate { what: &'static str, path: String, why: String },
-}
 
 /// Connections that may be open at a time; a further one waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16 * 1024;

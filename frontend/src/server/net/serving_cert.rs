@@ -5,7 +5,7 @@ use std::path::Path;
 use rustls::{crypto::ring::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use super::NetError;
+use super::error::NetError;
 use crate::config::Listen;
 
 pub(super) fn load_or_make(listen: &Listen, names: &[String]) -> Result<CertifiedKey, NetError> {

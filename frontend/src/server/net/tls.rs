@@ -16,7 +16,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::NetError;
+use super::error::NetError;
 use crate::config::Listen;
 
 /// Serves one certificate to all.

@@ -21,11 +21,15 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, metadata::MetadataValue};
 
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::group::CacheLimits;
 use super::group::Group;
 use super::layout::resource_of;
 use super::tree::Tree;
 use super::{Cache, Entry, Ordering};
-use crate::store::read::{Backoff, Reader, advance, prefix_end};
+use crate::store::model::prefix_end;
+use crate::store::read::{Backoff, Reader, advance};
 use crate::store::{EndpointChannel, PageRequest, StoreError};
 
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -262,5 +266,27 @@ impl Cache {
         }
         self.advance(last);
         Ok(())
+    }
+}
+
+impl Cache {
+    /// A cache that is kept current until `stop`, by a task of `tasks`.
+    pub(in crate::store) fn start(
+        prefix: &str,
+        limits: CacheLimits,
+        reader: Reader,
+        channel: EndpointChannel,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Cache {
+        let cache = Cache::new(prefix, limits);
+        let feed = Feed::new(cache.clone(), reader, channel);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = feed.run() => {}
+            }
+        });
+        cache
     }
 }

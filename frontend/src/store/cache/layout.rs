@@ -75,7 +75,7 @@ impl Scope {
         let start = self.key_prefix().as_bytes();
         let end = match &self.part {
             Part::Key(_) => bytes::Bytes::from([start, b"\0"].concat()),
-            _ => crate::store::read::prefix_end(start),
+            _ => crate::store::model::prefix_end(start),
         };
         (bytes::Bytes::copy_from_slice(start), end)
     }

@@ -26,15 +26,16 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout_at},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use entry::{CacheEvent, EncodingId, Entry, EventKind, Selectable};
 pub use group::{CacheLimits, WatchEnd};
 pub use layout::Scope;
 pub use subscription::Subscription;
 
-use super::read::Reader;
-use super::{EndpointChannel, Key, StoreError, Stored};
+use super::{
+    error::StoreError,
+    model::{Key, Stored},
+};
 use group::Group;
 use tree::Tree;
 
@@ -69,25 +70,6 @@ struct Groups {
 }
 
 impl Cache {
-    pub(super) fn start(
-        prefix: &str,
-        limits: CacheLimits,
-        reader: Reader,
-        channel: EndpointChannel,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
-    ) -> Cache {
-        let cache = Cache::new(prefix, limits);
-        let feed = feed::Feed::new(cache.clone(), reader, channel);
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = feed.run() => {}
-            }
-        });
-        cache
-    }
-
     fn new(prefix: &str, limits: CacheLimits) -> Cache {
         Cache(Arc::new(Shared {
             root: format!("{prefix}/"),
@@ -201,35 +183,6 @@ impl Cache {
     fn known(&self, resource: &str, key: &[u8], mod_revision: i64) -> Option<Arc<Entry>> {
         let group = self.0.groups.read().by_resource.get(resource)?.clone();
         group.get(key).filter(|entry| entry.mod_revision() == mod_revision)
-    }
-
-    /// Every event of the scope after the revision, exactly once and in order.
-    pub fn watch(&self, scope: &Scope, revision: i64) -> Result<Subscription, WatchEnd> {
-        if !self.is_ready() {
-            return Err(WatchEnd::Reset);
-        }
-        let group = self.group(scope);
-        let position = group.watch_after(scope, revision)?;
-        Ok(Subscription::new(self.clone(), group, scope.clone(), position, revision))
-    }
-
-    /// What lies in the scope, and every event after that: nothing falls in between.
-    pub fn list_then_watch(&self, scope: &Scope) -> Result<(Snapshot, Subscription), StoreError> {
-        self.check_ready()?;
-        loop {
-            let group = self.group(scope);
-            // Not while everything is being replaced; nor if the group was, before this.
-            let groups = self.0.groups.read();
-            if !groups.by_resource.get(scope.resource_prefix()).is_some_and(|kept| Arc::ptr_eq(kept, &group)) {
-                continue;
-            }
-            let watermark = self.revision();
-            let (tree, applied, position) = group.snapshot_and_watch(scope);
-            drop(groups);
-            let revision = watermark.max(applied);
-            let subscription = Subscription::new(self.clone(), group, scope.clone(), position, revision);
-            return Ok((Snapshot { tree, scope: scope.clone(), revision }, subscription));
-        }
     }
 
     /// Every change of the key after the revision, up to the watermark; None when they are not all kept.

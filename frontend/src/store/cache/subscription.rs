@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::group::{Group, Position};
-use super::{Cache, CacheEvent, Scope, WatchEnd};
+use super::{Cache, Snapshot, entry::CacheEvent, group::WatchEnd, layout::Scope};
+use crate::store::error::StoreError;
 
 /// Every event of a scope after a revision, exactly once and in order. Dropping it ends the watch.
 pub struct Subscription {
@@ -60,5 +61,36 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.group.unwatch(&self.scope, &self.position);
+    }
+}
+
+impl Cache {
+    /// Every event of the scope after the revision, exactly once and in order.
+    pub fn watch(&self, scope: &Scope, revision: i64) -> Result<Subscription, WatchEnd> {
+        if !self.is_ready() {
+            return Err(WatchEnd::Reset);
+        }
+        let group = self.group(scope);
+        let position = group.watch_after(scope, revision)?;
+        Ok(Subscription::new(self.clone(), group, scope.clone(), position, revision))
+    }
+
+    /// What lies in the scope, and every event after that: nothing falls in between.
+    pub fn list_then_watch(&self, scope: &Scope) -> Result<(Snapshot, Subscription), StoreError> {
+        self.check_ready()?;
+        loop {
+            let group = self.group(scope);
+            // Not while everything is being replaced; nor if the group was, before this.
+            let groups = self.0.groups.read();
+            if !groups.by_resource.get(scope.resource_prefix()).is_some_and(|kept| Arc::ptr_eq(kept, &group)) {
+                continue;
+            }
+            let watermark = self.revision();
+            let (tree, applied, position) = group.snapshot_and_watch(scope);
+            drop(groups);
+            let revision = watermark.max(applied);
+            let subscription = Subscription::new(self.clone(), group, scope.clone(), position, revision);
+            return Ok((Snapshot { tree, scope: scope.clone(), revision }, subscription));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The rows, group by group in the order in which discovery lists the groups (by the priority of their APIService).
 
 use super::super::row::{Resource, Verb::*};
-use super::{Row, cluster, namespaced};
+use super::template::{Row, cluster, namespaced};
 
 type Rows = fn() -> Vec<Row>;
 
 /// Every built-in row.
-pub(super) fn all() -> Vec<Resource> {
+pub(in crate::api::registry) fn all() -> Vec<Resource> {
     let groups: [(&'static str, &'static str, Rows); 22] = [
         ("", "v1", core_v1),
         ("apiregistration.k8s.io", "v1", apiregistration_v1),

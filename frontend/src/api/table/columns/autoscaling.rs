@@ -2,7 +2,8 @@
 
 use super::super::column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, integer, printer, text};
 use super::super::format::cut;
-use super::super::row::{Row, text_in};
+use super::super::row::Row;
+use super::super::value::text_in;
 use crate::api::schema::Value;
 
 pub(super) static AUTOSCALER: Printer = printer(&[

@@ -4,7 +4,8 @@ use super::super::column::{
     AGE, Cell, CellValue, Column, Doc, NAME, Printer, containers, images, integer, printer, text,
 };
 use super::super::format::human_duration;
-use super::super::row::{Row, condition, parse_time, text_in};
+use super::super::row::{Row, parse_time};
+use super::super::value::{condition, text_in};
 
 const CONTAINERS: &[&str] = &["spec", "template", "spec", "containers"];
 const SELECTOR: &[&str] = &["spec", "selector"];

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text};
-use super::super::row::{Row, condition, text_in};
+use super::super::row::Row;
+use super::super::value::{condition, text_in};
 use crate::api::schema::Value;
 
 pub(super) static NAMESPACE: Printer =

@@ -2,7 +2,8 @@
 
 use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text};
 use super::super::format::human_duration;
-use super::super::row::{Row, text_in};
+use super::super::row::Row;
+use super::super::value::text_in;
 
 pub(super) static ROLE_BINDING: Printer = printer(&[
     NAME,

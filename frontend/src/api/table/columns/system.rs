@@ -1,7 +1,8 @@
 //! What configures the server itself, and leases.
 
 use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, integer, printer, text};
-use super::super::row::{Row, condition, text_in};
+use super::super::row::Row;
+use super::super::value::{condition, text_in};
 use crate::api::schema::Value;
 
 pub(super) static LEASE: Printer = printer(&[
@@ -178,7 +179,7 @@ fn shares(row: &Row<'_>) -> CellValue {
 
 fn queuing(row: &Row<'_>, name: &str) -> CellValue {
     match row.value(QUEUING) {
-        Some(queuing) => super::super::row::int_in(queuing, &[name]).into(),
+        Some(queuing) => super::super::value::int_in(queuing, &[name]).into(),
         None => "<none>".into(),
     }
 }

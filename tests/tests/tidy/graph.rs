@@ -1,0 +1,136 @@
+//! Which module uses which: names are followed through re-exports to the file that defines them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::source::{Crate, Words};
+
+/// How far re-exports are followed.
+const STEPS_MAX: usize = 12;
+
+/// The modules that each module uses.
+fn arrows(own: &Crate) -> BTreeMap<Words, BTreeSet<Words>> {
+    let mut arrows = BTreeMap::new();
+    for (at, module) in &own.modules {
+        let targets = module.mentioned.iter().filter_map(|path| home(own, at, path, STEPS_MAX));
+        arrows.insert(at.clone(), targets.filter(|target| target != at).collect());
+    }
+    arrows
+}
+
+/// The module that defines what a path names, seen from a module. None for other crates and for modules themselves.
+fn home(own: &Crate, at: &Words, path: &[String], steps: usize) -> Option<Words> {
+    let (first, rest) = path.split_first()?;
+    let module = own.modules.get(at)?;
+    match first.as_str() {
+        "crate" => below(own, Vec::new(), rest, steps),
+        "self" => below(own, at.clone(), rest, steps),
+        "super" => {
+            let mut parent = at.clone();
+            parent.pop()?;
+            match rest.first().map(String::as_str) {
+                Some("super") => home(own, &parent, rest, steps),
+                _ => below(own, parent, rest, steps),
+            }
+        }
+        name if module.children.contains(name) => below(own, at.clone(), path, steps),
+        name => {
+            let meaning =
+                module.names.get(name).filter(|meaning| meaning.first() != Some(first) || meaning.len() > 1)?;
+            let whole = [meaning.as_slice(), rest].concat();
+            steps.checked_sub(1).and_then(|steps| home(own, at, &whole, steps))
+        }
+    }
+}
+
+fn below(own: &Crate, mut at: Words, path: &[String], steps: usize) -> Option<Words> {
+    let mut rest = path;
+    while let Some((first, behind)) = rest.split_first() {
+        let module = own.modules.get(&at)?;
+        if module.defined.contains(first) {
+            return Some(at);
+        }
+        if module.children.contains(first) {
+            at.push(first.clone());
+            rest = behind;
+            continue;
+        }
+        if let Some(meaning) = module.names.get(first) {
+            let whole = [meaning.as_slice(), behind].concat();
+            return home(own, &at, &whole, steps.checked_sub(1)?);
+        }
+        let steps = steps.checked_sub(1)?;
+        return module.globs.iter().find_map(|glob| {
+            let whole = [glob.as_slice(), rest].concat();
+            home(own, &at, &whole, steps)
+        });
+    }
+    None
+}
+
+fn shown(path: &Words) -> String {
+    if path.is_empty() { "lib".to_owned() } else { path.join("::") }
+}
+
+/// Groups of modules that use each other in a circle, but for those whose every module begins with an allowed path.
+pub(crate) fn circles(own: &Crate, allowed: &[(&str, &str)]) -> Vec<String> {
+    let arrows = arrows(own);
+    let reach: BTreeMap<&Words, BTreeSet<&Words>> = arrows.keys().map(|from| (from, reached(&arrows, from))).collect();
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for from in arrows.keys() {
+        let circle: Vec<&Words> = reach[from].iter().copied().filter(|to| reach[to].contains(from)).collect();
+        if circle.len() < 2 || !seen.insert(circle.clone()) {
+            continue;
+        }
+        let names: Vec<String> = circle.iter().map(|each| shown(each)).collect();
+        let is_within = |path: &str| names.iter().all(|name| format!("{}::{name}", own.name).starts_with(path));
+        if allowed.iter().any(|(path, _)| is_within(path)) {
+            continue;
+        }
+        let members: BTreeSet<&Words> = circle.into_iter().collect();
+        let ties: Vec<String> = arrows
+            .iter()
+            .filter(|(from, _)| members.contains(from))
+            .flat_map(|(from, to)| to.iter().filter(|to| members.contains(to)).map(move |to| (from, to)))
+            .map(|(from, to)| format!("    {} -> {}", shown(from), shown(to)))
+            .collect();
+        found.push(format!(
+            "{}: {} use each other in a circle: move what both need down into a module of its own\n{}",
+            own.name,
+            names.join(", "),
+            ties.join("\n")
+        ));
+    }
+    found
+}
+
+fn reached<'a>(arrows: &'a BTreeMap<Words, BTreeSet<Words>>, from: &'a Words) -> BTreeSet<&'a Words> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        for to in arrows.get(at).into_iter().flatten() {
+            if reached.insert(to) {
+                open.push(to);
+            }
+        }
+    }
+    reached
+}
+
+/// Uses of a room by one that lies further inwards. `rooms` are top-level modules, innermost first.
+pub(crate) fn arrows_outwards(own: &Crate, rooms: &[&str]) -> Vec<String> {
+    let place = |path: &Words| path.first().and_then(|room| rooms.iter().position(|each| each == room));
+    let arrows = arrows(own);
+    let pairs = arrows.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)));
+    let outwards = pairs.filter(|(from, to)| matches!((place(from), place(to)), (Some(a), Some(b)) if a < b));
+    outwards
+        .map(|(from, to)| {
+            format!(
+                "{}: {} uses {}, a room further out: move the shared type inwards",
+                own.name,
+                shown(from),
+                shown(to)
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! The habits of the code, held by its own syntax: no circles of modules, rooms that use only rooms further inwards, one
+//! style of modules, imports and widths, and dependencies used only where ARCHITECTURE.md says.
+//!
+//! Each rule is shown to fail on a small tree that breaks it. A message says where, and what to do.
+
+mod dependencies;
+mod graph;
+mod source;
+mod style;
+
+use std::path::Path;
+
+use source::Crate;
+
+/// The rooms of the frontend, innermost first: each may use those before it, and `config` may be read by all.
+const FRONTEND_ROOMS: &[&str] =
+    &["request", "config", "store", "api", "cluster", "object", "access", "admission", "verbs", "server", "wiring"];
+
+/// Where modules may use each other in a circle, each with the reason: what they walk is recursive by nature, or the
+/// circle is still to be opened.
+const RECURSIONS: &[(&str, &str)] = &[
+    ("frontend::object::patch::strategic", "a map holds lists, and a list holds maps"),
+    ("frontend::api::schema", "to be opened: codecs convert, conversions decode"),
+    ("frontend::api::discovery", "to be opened"),
+    ("frontend::object::validation", "to be opened: the rows name rules, rules walk by the rows"),
+    ("frontend::admission", "to be opened: the chain names the plugins"),
+    ("frontend::verbs", "to be opened: tables and lists"),
+    ("kine-shim", "to be opened"),
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn crates() -> Vec<Crate> {
+    ["frontend", "kine-shim"].iter().map(|name| Crate::read(&root().join(name).join("src"), name)).collect()
+}
+
+fn report(found: Vec<String>) {
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn modules_have_no_circles() {
+    report(crates().iter().flat_map(|each| graph::circles(each, RECURSIONS)).collect());
+}
+
+#[test]
+fn rooms_use_only_rooms_further_inwards() {
+    let frontend = Crate::read(&root().join("frontend/src"), "frontend");
+    report(graph::arrows_outwards(&frontend, FRONTEND_ROOMS));
+}
+
+#[test]
+fn modules_imports_and_widths_have_one_style() {
+    let later = |fault: &String| !fault.contains("imported twice") && !fault.contains("wider than");
+    report(crates().iter().flat_map(style::faults).filter(later).collect());
+}
+
+#[test]
+fn dependencies_are_used_where_the_table_says() {
+    let table = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let table = dependencies::Table::parse(&table);
+    report(crates().iter().flat_map(|each| table.faults(each)).collect());
+}
+
+#[test]
+fn a_circle_is_found_and_reexports_and_tests_are_none() {
+    let tree = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        ("a/mod.rs", "mod inner; pub use inner::Inner; pub struct Outer;"),
+        ("a/inner.rs", "use super::Outer; pub struct Inner(Outer);"),
+        ("b.rs", "use crate::c; pub fn go() { c::back() }"),
+        ("c.rs", "pub fn back() { crate::b::go() } #[cfg(test)] mod tests { use crate::a::Outer; }"),
+    ];
+    let found = graph::circles(&Crate::of("x", &tree), &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("b") && found[0].contains("c"), "{found:?}");
+    assert!(graph::circles(&Crate::of("x", &tree), &[("x", "on purpose")]).is_empty());
+}
+
+#[test]
+fn an_arrow_outwards_is_found_through_a_reexport() {
+    let tree = [
+        ("lib.rs", "pub mod inner; pub mod outer;"),
+        ("inner.rs", "use crate::outer::Thing; pub struct A(Thing);"),
+        ("outer/mod.rs", "mod thing; pub use thing::Thing;"),
+        ("outer/thing.rs", "pub struct Thing;"),
+    ];
+    assert_eq!(graph::arrows_outwards(&Crate::of("x", &tree), &["inner", "outer"]).len(), 1);
+    assert!(graph::arrows_outwards(&Crate::of("x", &tree), &["outer", "inner"]).is_empty());
+}
+
+#[test]
+fn styles_that_differ_are_found() {
+    let wide = format!("// {}", "x".repeat(130));
+    let tree = [
+        ("lib.rs", "//! Doc.\nmod a;\nmod b;\n"),
+        ("a.rs", "//! Doc.\nmod inner;\n"),
+        ("a/inner.rs", "//! Doc.\nuse std::fmt;\nuse std::io;\n"),
+        ("b.rs", "pub struct NoDoc;\n"),
+        ("c.rs", wide.as_str()),
+    ];
+    let found = style::faults(&Crate::of("x", &tree)).join("\n");
+    for fault in ["a/mod.rs", "std` is imported twice", "b.rs: says nothing", "c.rs:1: wider"] {
+        assert!(found.contains(fault), "{fault} in {found}");
+    }
+}
+
+#[test]
+fn a_dependency_outside_its_place_is_found() {
+    let table = "## Dependencies\n\n| dependency | why | who may import it |\n|---|---|---|\n| http | the wire | `x/src/net` |\n| bytes | | all but `x/src/pure` |\n";
+    let table = dependencies::Table::parse(table);
+    let tree = [
+        ("lib.rs", "mod net; mod pure;"),
+        ("net.rs", "use http::Uri; use bytes::Bytes;"),
+        ("pure.rs", "fn f() { http::f(); bytes::g(); other::h() }"),
+    ];
+    let mut own = Crate::of("x", &tree);
+    own.dependencies = ["http", "bytes", "other"].map(str::to_owned).to_vec();
+    let found = table.faults(&own).join("\n");
+    assert_eq!(found.lines().count(), 3, "{found}");
+    assert!(
+        found.contains("`http`") && found.contains("`bytes`") && found.contains("`other` stands in no row"),
+        "{found}"
+    );
+}
