@@ -38,9 +38,10 @@ fn reachable(model: &Model) -> BTreeSet<usize> {
 
 fn structure(out: &mut String, index: usize, definition: &Struct) -> anyhow::Result<()> {
     let Struct { name, package, doc, fields, wire } = definition;
+    let atomic = doc.value("structType") == "atomic";
     writeln!(out, "static S{index}: StructDef = StructDef {{")?;
     writeln!(out, " name: Cow::Borrowed({name:?}), package: Cow::Borrowed({package:?}),")?;
-    writeln!(out, " doc: Cow::Borrowed({:?}), fields: Cow::Borrowed(&[", doc.text)?;
+    writeln!(out, " doc: Cow::Borrowed({:?}), atomic: {atomic}, fields: Cow::Borrowed(&[", doc.text)?;
     for each in fields {
         field(out, each)?;
     }
@@ -55,7 +56,9 @@ fn field(out: &mut String, field: &Field) -> anyhow::Result<()> {
     };
     write!(out, "  f({:?}, {kind}, Shape::{}, Presence::{}, ", field.name, field.shape, field.presence)?;
     write!(out, "{}, {:?}, {:?}, {:?}, ", field.required, field.doc.text, field.go_type, field.embedded)?;
-    writeln!(out, "{}),", merge(&field.doc)?)?;
+    // A reference to a constant of Go is no value.
+    let default = field.doc.value("default");
+    writeln!(out, "{:?}, {}),", if default.starts_with("ref(") { "" } else { default }, merge(&field.doc)?)?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
-//! What an object may become: selection, patches, the behaviour of single resources, and validation.
+//! What an object may become: selection, patches, who owns which field, the behaviour of single resources, and validation.
 //!
 //! In: objects and what a client wants of them. Out: changed objects, or why they are refused. Not here: HTTP.
 
 mod generated_name;
+pub mod managed_fields;
 pub mod patch;
 pub mod selector;
 pub mod strategy;

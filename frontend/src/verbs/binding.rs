@@ -26,7 +26,7 @@ use crate::{
 pub(super) async fn create(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let kind = known_kind(&target.api.schema, "", "v1", "Binding")?;
     let mut binding =
         input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
@@ -42,7 +42,8 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         return Err(ApiError::invalid("", "Binding", &name, errors));
     }
     let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
-    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
     caller.admit(ctx, target, &mut binding, None).await?;
     let mut bind = Bind { ctx, target: &pod, binding };
     write::apply(ctx, &pod, options.dry_run, &mut bind).await?;
@@ -116,13 +117,14 @@ fn set_scheduled(pod: &mut Object, now: &str) {
 pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let kind = known_kind(&target.api.schema, "policy", "v1", "Eviction")?;
     let eviction = input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     if !eviction.name().is_empty() && eviction.name() != target.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
-    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
     let deletion = DeleteOptions {
         grace_period_seconds: eviction.get_i64(&["deleteOptions", "gracePeriodSeconds"]),
         precondition_uid: eviction.get_str(&["deleteOptions", "preconditions", "uid"]).map(str::to_owned),

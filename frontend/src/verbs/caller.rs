@@ -15,6 +15,8 @@ pub(super) struct Caller<'a> {
     pub(super) user: &'a User,
     pub(super) warnings: &'a Warnings,
     pub(super) dry_run: bool,
+    /// Who comes to own what is written; "" where nothing is.
+    pub(super) field_manager: &'a str,
 }
 
 impl Caller<'_> {

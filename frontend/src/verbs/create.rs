@@ -25,13 +25,14 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
     let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let mut object =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;
     input::merge_owner_references(&mut object, &request.warnings);
-    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
     create_object(ctx, target, object, caller).await.map(|object| Answer::object(201, object))
 }
 

@@ -26,8 +26,13 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
-    let removal =
-        remove(ctx, target, &options, Caller { user, warnings: &request.warnings, dry_run: options.dry_run }).await?;
+    let removal = remove(
+        ctx,
+        target,
+        &options,
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: "" },
+    )
+    .await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);
     removal.answer(target, if accepted { 202 } else { 200 })
 }

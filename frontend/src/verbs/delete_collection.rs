@@ -20,7 +20,7 @@ pub(super) async fn delete_collection(
     let options = ListOptions::parse(&request.query, target, false)?;
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
-    let caller = Caller { user, warnings: &request.warnings, dry_run: deletion.dry_run };
+    let caller = Caller { user, warnings: &request.warnings, dry_run: deletion.dry_run, field_manager: "" };
     let listing = list::read(ctx, target, &options).await?;
     let mut items = Vec::with_capacity(listing.entries.len());
     for entry in &listing.entries {

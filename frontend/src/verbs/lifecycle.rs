@@ -1,13 +1,14 @@
 //! The one order of a write, from what a client wants to what goes to the store. Every verb that stores an object takes it
 //! from here.
 //!
-//! 1. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
-//! 2. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
+//! 1. *Ownership* comes first: what the client and the defaults wrote is owned by the client, what comes after by nobody.
+//! 2. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
+//! 3. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
 //!    other endpoints, the generation.
-//! 3. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
-//! 4. *Validating admission* sees exactly what will be stored, and never an invalid object.
-//! 5. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
-//! 6. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
+//! 4. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
+//! 5. *Validating admission* sees exactly what will be stored, and never an invalid object.
+//! 6. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
+//! 7. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
 //!
 //! All of it may run again on a newer state of the object. Not here: reading bodies and answering.
 
@@ -15,12 +16,13 @@ use super::{
     caller::Caller,
     defaults,
     get::parse_revision,
+    ownership,
     write::{Current, Ready, Step},
 };
 use crate::{
     api::schema::Object,
     cluster::Target,
-    object::{generate_name, strategy, validation},
+    object::{generate_name, managed_fields, strategy, validation},
     request::{
         Warnings,
         status::{ApiError, FieldError},
@@ -37,8 +39,21 @@ pub(super) async fn begin_create(
     object: &mut Object,
     caller: Caller<'_>,
 ) -> Result<(), ApiError> {
+    ownership::update(ctx, target, caller, None, object);
+    admit_new(ctx, target, object, caller).await
+}
+
+async fn admit_new(ctx: &Context, target: &Target, object: &mut Object, caller: Caller<'_>) -> Result<(), ApiError> {
     strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
     caller.admit(ctx, target, object, None).await
+}
+
+/// An object that is to be stored.
+pub(super) enum Proposal {
+    /// As a client wants it: what it changes becomes its own.
+    Sent(Object),
+    /// With entries of managedFields that are right already.
+    Owned(Object),
 }
 
 /// The second half of a create: what is done anew for each name.
@@ -55,21 +70,36 @@ pub(super) async fn finish_create(
     Ok(Ready { object, claims })
 }
 
+impl Proposal {
+    pub(super) fn object_mut(&mut self) -> &mut Object {
+        match self {
+            Proposal::Sent(object) | Proposal::Owned(object) => object,
+        }
+    }
+}
+
 /// Judges a proposed object against the current one, and completes it for the store. Without a current one it is a
 /// create by a verb that may create.
 pub(super) async fn change(
     ctx: &Context,
     target: &Target,
-    mut object: Object,
+    proposal: Proposal,
     current: Option<&Current>,
     caller: Caller<'_>,
 ) -> Result<Step, ApiError> {
+    let mut object = match proposal {
+        Proposal::Owned(object) => object,
+        Proposal::Sent(mut object) => {
+            ownership::update(ctx, target, caller, current.map(|c| &c.object), &mut object);
+            object
+        }
+    };
     let revision = match object.resource_version() {
         "" => 0,
         text => parse_revision(text).map_err(ApiError::unknown)?,
     };
     let Some(current) = current else {
-        begin_create(ctx, target, &mut object, caller).await?;
+        admit_new(ctx, target, &mut object, caller).await?;
         object.set_resource_version("");
         let ready = finish_create(ctx, target, object, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
@@ -78,6 +108,7 @@ pub(super) async fn change(
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
     strategy::keep_claims(target, &mut object, &current.object);
     prepare_update(ctx, target, &mut object, &current.object, caller.warnings)?;
+    managed_fields::keep_times(&mut object, &current.object, strategy::same_but_entries);
     caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
     if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
         return Ok(Step::remove(&ctx.cluster, target, object));

@@ -1,5 +1,9 @@
 //! The options of a write, read from the query: dryRun, fieldManager, fieldValidation, force.
 
+use http::HeaderMap;
+
+use super::ownership::name_of_agent;
+use crate::object::validation;
 use crate::request::{
     info::Query,
     status::{ApiError, FieldError},
@@ -18,6 +22,10 @@ pub(super) enum FieldValidation {
 pub(super) struct WriteOptions {
     pub(super) dry_run: bool,
     pub(super) field_validation: FieldValidation,
+    /// Who writes: as it calls itself, or else by its User-Agent.
+    pub(super) field_manager: String,
+    /// An apply takes what others own.
+    pub(super) force: bool,
 }
 
 /// Which options object refusals name.
@@ -39,10 +47,9 @@ impl OptionsKind {
 }
 
 const META_GROUP: &str = "meta.k8s.io";
-const FIELD_MANAGER_MAX: usize = 128;
 
 impl WriteOptions {
-    pub(super) fn parse(query: &Query, kind: OptionsKind) -> Result<WriteOptions, ApiError> {
+    pub(super) fn parse(query: &Query, headers: &HeaderMap, kind: OptionsKind) -> Result<WriteOptions, ApiError> {
         let mut errors = Vec::new();
         let manager = query.get("fieldManager").unwrap_or_default();
         if let OptionsKind::Patch { apply } = kind {
@@ -53,7 +60,7 @@ impl WriteOptions {
                 errors.push(FieldError::forbidden("force", "may not be specified for non-apply patch"));
             }
         }
-        errors.extend(field_manager_errors(manager));
+        errors.extend(validation::field_manager(manager, "fieldManager"));
         let dry_run = dry_run(query.all("dryRun"), &mut errors);
         let validation = query.get("fieldValidation").unwrap_or_default();
         let field_validation = match validation {
@@ -61,15 +68,28 @@ impl WriteOptions {
             "Ignore" => FieldValidation::Ignore,
             "Strict" => FieldValidation::Strict,
             other => {
-                errors.push(FieldError::not_supported("fieldValidation", other, &["Ignore", "Strict", "Warn"]));
+                errors.push(FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]));
                 FieldValidation::Warn
             }
         };
         if errors.is_empty() {
-            return Ok(WriteOptions { dry_run, field_validation });
+            let field_manager = match manager {
+                "" => {
+                    let agent = headers.get(http::header::USER_AGENT);
+                    name_of_agent(agent.map_or(&[], |agent| agent.as_bytes()))
+                }
+                name => name.to_owned(),
+            };
+            let force = query.get("force").is_some_and(is_true);
+            return Ok(WriteOptions { dry_run, field_validation, field_manager, force });
         }
         Err(ApiError::invalid(META_GROUP, kind.name(), "", errors))
     }
+}
+
+/// How a query says yes: anything that does not say no.
+fn is_true(text: &str) -> bool {
+    !matches!(text.to_lowercase().as_str(), "0" | "false")
 }
 
 /// Only `All` is a dry run; anything else is refused by name.
@@ -85,17 +105,4 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Ve
         });
     }
     !values.is_empty()
-}
-
-fn field_manager_errors(manager: &str) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if manager.len() > FIELD_MANAGER_MAX {
-        errors.push(FieldError::too_long("fieldManager", FIELD_MANAGER_MAX));
-    }
-    let unprintable = manager.chars().enumerate().find(|(_, c)| c.is_control() || *c == char::REPLACEMENT_CHARACTER);
-    if let Some((at, c)) = unprintable {
-        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
-        errors.push(FieldError::invalid("fieldManager", manager, detail));
-    }
-    errors
 }

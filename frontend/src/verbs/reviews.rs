@@ -24,7 +24,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     }
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, OptionsKind::Create)?;
+    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let mut review =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;

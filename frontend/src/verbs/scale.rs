@@ -4,17 +4,23 @@ use async_trait::async_trait;
 
 use super::{
     caller::Caller,
-    get, input, lifecycle,
+    get, input,
+    lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
-    patch::{BUILTIN, Patch, patch_type},
+    ownership::{Ownership, Served},
+    patch::{BUILTIN, patch_type},
+    patch_document::Patch,
     respond::Answer,
     update::check_name,
     write::{self, Current, Rewrite, Step},
 };
 use crate::cluster::{Target, known_kind};
 use crate::{
-    api::schema::{Object, Type},
-    object::selector::LabelSelector,
+    api::schema::{Object, StructRef, Type, Value},
+    object::{
+        managed_fields::{ReplicasPath, Versions, entries_of_parent, entries_of_scale},
+        selector::LabelSelector,
+    },
     request::{
         Request, User,
         info::Verb,
@@ -93,11 +99,15 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
     let (source, options) = if request.info.verb == Verb::Patch {
         let patch = patch_type(&request, BUILTIN)?;
         let body = request.body.read().await?;
-        let options = WriteOptions::parse(&request.query, OptionsKind::Patch { apply: patch == PatchType::ApplyYaml })?;
-        (Source::Patch(Patch::new(patch, &body, options.field_validation, &request.warnings)?), options)
+        let options = WriteOptions::parse(
+            &request.query,
+            &request.headers,
+            OptionsKind::Patch { apply: patch == PatchType::ApplyYaml },
+        )?;
+        (Source::Patch(Patch::new(patch, body, &options, &request.warnings)), options)
     } else {
         let body = request.body.read().await?;
-        let options = WriteOptions::parse(&request.query, OptionsKind::Update)?;
+        let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Update)?;
         let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
         let validation = options.field_validation;
         let mut scale = input::decode(&target.api.schema, &kind(target)?, media, &body, validation, &request.warnings)?;
@@ -105,10 +115,11 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
         check_name(target, &scale)?;
         (Source::Whole(Box::new(scale)), options)
     };
-    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
     // The workload itself is written, by the rules of its main endpoint.
     let main = Target { subresource: None, ..target.clone() };
-    let mut rescale = Rescale { ctx, target: &main, source, caller };
+    let mut rescale = Rescale { ctx, target: &main, endpoint: target, source, caller };
     let written = write::apply(ctx, &main, options.dry_run, &mut rescale).await?;
     Ok(Answer::object(200, of_object(target, &written.object)?))
 }
@@ -116,6 +127,8 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
 struct Rescale<'a> {
     ctx: &'a Context,
     target: &'a Target,
+    /// The scale endpoint itself.
+    endpoint: &'a Target,
     source: Source,
     caller: Caller<'a>,
 }
@@ -126,14 +139,7 @@ impl Rewrite for Rescale<'_> {
         let Some(current) = current else {
             return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
         };
-        let scale = match &self.source {
-            Source::Whole(scale) => (**scale).clone(),
-            Source::Patch(patch) => {
-                let patched = patch.apply(self.target, &of_object(self.target, &current.object)?)?;
-                check_name(self.target, &patched)?;
-                patched
-            }
-        };
+        let scale = self.new_scale(&current.object)?;
         let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
         if replicas < 0 {
             let detail = "must be greater than or equal to 0";
@@ -145,6 +151,65 @@ impl Rewrite for Rescale<'_> {
         if !scale.resource_version().is_empty() {
             object.set_resource_version(scale.resource_version());
         }
-        lifecycle::change(self.ctx, self.target, object, Some(current), self.caller).await
+        let entries = entries_of_parent(
+            entries(&current.object),
+            entries(&scale),
+            &current.object.gvk().api_version(),
+            &|version| self.replicas_in(&current.object, version),
+            metadata(&object)?,
+        );
+        set_entries(&mut object, entries.map_err(ApiError::unknown)?);
+        lifecycle::change(self.ctx, self.target, Proposal::Owned(object), Some(current), self.caller).await
     }
+}
+
+impl Rescale<'_> {
+    /// The scale as it shall be, with its owners.
+    fn new_scale(&self, workload: &Object) -> Result<Object, ApiError> {
+        let mut old = of_object(self.target, workload)?;
+        let owners =
+            entries_of_scale(entries(workload), &|version| self.replicas_in(workload, version), metadata(workload)?);
+        set_entries(&mut old, owners.map_err(ApiError::unknown)?);
+        let ownership = Ownership::new(self.ctx, self.endpoint, self.caller);
+        let proposal = match &self.source {
+            Source::Whole(scale) => Proposal::Sent((**scale).clone()),
+            Source::Patch(patch) => {
+                let mut patched = patch.apply(self.target, old.ty(), Some(&old), ownership.manager())?;
+                check_name(self.target, patched.object_mut())?;
+                patched
+            }
+        };
+        Ok(match proposal {
+            Proposal::Owned(scale) => scale,
+            Proposal::Sent(mut scale) => {
+                ownership.manager().update(Some(&old), &mut scale);
+                scale
+            }
+        })
+    }
+
+    fn replicas_in(&self, workload: &Object, api_version: &str) -> ReplicasPath<'static> {
+        match Served(&self.target.api).serves(workload, api_version) {
+            true => ReplicasPath::At(&["spec", "replicas"]),
+            false => ReplicasPath::Unknown,
+        }
+    }
+}
+
+const ENTRIES: [&str; 2] = ["metadata", "managedFields"];
+
+fn entries(object: &Object) -> &[Value] {
+    object.get_list(&ENTRIES).unwrap_or_default()
+}
+
+fn set_entries(object: &mut Object, entries: Option<Value>) {
+    object.remove(&ENTRIES);
+    if let Some(entries) = entries {
+        object.set(&ENTRIES, entries);
+    }
+}
+
+fn metadata(object: &Object) -> Result<&StructRef, ApiError> {
+    let field = object.root().def().field("metadata").and_then(|field| field.struct_ref());
+    field.ok_or_else(|| ApiError::internal("an object without metadata"))
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::{
     caller::Caller,
-    input, lifecycle,
+    input,
+    lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
     respond::Answer,
     write::{self, Current, Rewrite, Step},
@@ -22,7 +23,7 @@ use crate::{
 
 pub(super) async fn update(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, OptionsKind::Update)?;
+    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Update)?;
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
     let mut object =
@@ -32,7 +33,8 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     input::merge_owner_references(&mut object, &request.warnings);
     let uid = object.uid().to_owned();
     let expected_uid = (!uid.is_empty()).then_some(uid);
-    let caller = Caller { user, warnings: &request.warnings, dry_run: options.dry_run };
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
     let mut change = Update { ctx, target, object, expected_uid, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
@@ -74,7 +76,8 @@ impl Rewrite for Update<'_> {
         if let Some(expected) = &self.expected_uid {
             check_uid(self.ctx, self.target, expected, current)?;
         }
-        lifecycle::change(self.ctx, self.target, self.object.clone(), current, self.caller).await
+        let proposal = Proposal::Sent(self.object.clone());
+        lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
     }
 }
 

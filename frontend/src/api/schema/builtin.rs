@@ -14,6 +14,7 @@ const fn f(
     doc: &'static str,
     go_type: &'static str,
     embedded: &'static str,
+    default: &'static str,
     merge: Merge,
 ) -> Field {
     Field {
@@ -25,6 +26,7 @@ const fn f(
         doc: Cow::Borrowed(doc),
         go_type: Cow::Borrowed(go_type),
         embedded: Cow::Borrowed(embedded),
+        default: Cow::Borrowed(default),
         merge,
     }
 }

@@ -119,6 +119,8 @@ pub struct StructDef {
     /// As in the proto files: "api.core.v1"
     pub package: Cow<'static, str>,
     pub doc: Cow<'static, str>,
+    /// Server-side apply owns it as one.
+    pub atomic: bool,
     /// In the order in which Kubernetes prints them.
     pub fields: Cow<'static, [Field]>,
     /// In the order of field numbers.
@@ -148,6 +150,8 @@ pub struct Field {
     pub go_type: Cow<'static, str>,
     /// The structs that Go embeds to have this field here ("RuleWithOperations.Rule"); "" when it is the struct's own.
     pub embedded: Cow<'static, str>,
+    /// The JSON of its declared default; "" when none is declared.
+    pub default: Cow<'static, str>,
     pub merge: Merge,
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     FieldMerge, MergeInfo, PatchError,
-    strategic_list::{apply_order, merge_list},
+    strategic_list::{apply_order, elements_are_objects, merge_list},
 };
 
 pub(super) const DIRECTIVE: &str = "$patch";
@@ -51,7 +51,7 @@ pub(super) fn merge_map<M: MergeInfo>(
     for (key, value) in patch {
         if let Some(list) = directive_target(&key, DELETE_PRIMITIVES) {
             let list = list.ok_or_else(|| PatchError::Malformed("invalid patch format of primitive list".into()))?;
-            delete_primitives(&mut original, list, &value);
+            delete_primitives(&mut original, list, value, info)?;
         } else {
             merge_field(&mut original, key, value, info)?;
         }
@@ -92,9 +92,7 @@ fn set_orders<M: MergeInfo>(
 ) -> Result<(), PatchError> {
     let keys: Vec<String> = patch.keys().filter(|k| k.starts_with(SET_ORDER)).cloned().collect();
     for key in keys {
-        let Some(Value::Array(order)) = patch.shift_remove(&key) else {
-            return malformed("invalid patch format of setElementOrder list");
-        };
+        let order = take_list(patch.shift_remove(&key))?.unwrap_or_default();
         let name = match directive_target(&key, SET_ORDER) {
             Some(Some(name)) => name.to_owned(),
             _ => return malformed("invalid patch format of setElementOrder list"),
@@ -130,16 +128,35 @@ pub(super) fn go_type(value: &Value) -> &'static str {
 }
 
 fn field<M: MergeInfo>(info: &M, name: &str) -> Result<FieldMerge<M>, PatchError> {
-    match info.field(name) {
-        Some(field) => Ok(field),
-        None => bad(format!("unable to find api field in {} for the json field \"{name}\"", info.kind_name())),
-    }
+    info.field(name).map_err(PatchError::BadDirective)
 }
 
-fn delete_primitives(original: &mut Map<String, Value>, name: &str, listed: &Value) {
-    if let (Some(Value::Array(items)), Value::Array(listed)) = (original.get_mut(name), listed) {
-        items.retain(|item| !listed.contains(item));
+/// Takes scalars out of a list. Of other lists the real server makes what it does without the directive.
+fn delete_primitives<M: MergeInfo>(
+    original: &mut Map<String, Value>,
+    name: &str,
+    listed: Value,
+    info: &M,
+) -> Result<(), PatchError> {
+    match (original.get_mut(name), listed) {
+        (_, Value::Null) => drop(original.shift_remove(name)),
+        (Some(Value::Array(items)), Value::Array(listed)) => {
+            let field = field(info, name)?;
+            if items.is_empty() && listed.is_empty() {
+                return Ok(());
+            }
+            if elements_are_objects(items, &listed)? {
+                *items = merge_list(std::mem::take(items), listed, &field)?;
+            } else {
+                items.retain(|item| !listed.contains(item));
+            }
+        }
+        (Some(Value::Object(_)), Value::Object(patch)) => {
+            merge_field(original, name.to_owned(), Value::Object(patch), info)?;
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 fn merge_field<M: MergeInfo>(

@@ -43,6 +43,7 @@ pub(super) fn apply_order<M: MergeInfo>(
 ) -> Result<Option<Vec<Value>>, PatchError> {
     check_order(patch.as_deref().unwrap_or_default(), order, &field.merge_key)?;
     let server_order = server.clone().unwrap_or_default();
+    let given = patch.clone().unwrap_or_default();
     let merged = match (server, patch) {
         (None, None) => return Ok(None),
         (Some(server), None) => server,
@@ -53,14 +54,15 @@ pub(super) fn apply_order<M: MergeInfo>(
     if !field.merge_key.is_empty() {
         check_keys(&merged, &field.merge_key)?;
     }
+    elements_are_objects(&server_order, &given)?;
     Ok(Some(in_order(merged, order, &server_order, &field.merge_key)))
 }
 
-fn elements_are_objects(original: &[Value], patch: &[Value]) -> Result<bool, PatchError> {
+pub(super) fn elements_are_objects(original: &[Value], patch: &[Value]) -> Result<bool, PatchError> {
     let mut elements = original.iter().chain(patch);
     let Some(first) = elements.next() else { return bad("no elements in any of the given slices") };
     if first.is_array() {
-        return bad("lists of lists are not supported");
+        return Err(PatchError::DoesNotApply("lists of lists are not supported".to_owned()));
     }
     let same = |v: &Value| go_type(v) == go_type(first);
     if !elements.all(same) {
@@ -92,6 +94,9 @@ fn key_of<'a>(item: &'a Value, merge_key: &str) -> Option<&'a Value> {
 }
 
 fn no_merge_key<T>(item: &Value, merge_key: &str) -> Result<T, PatchError> {
+    if !item.is_object() {
+        return bad(format!("expected a map[string]interface {{}}, but received a {}", go_type(item)));
+    }
     bad(format!("map: {} does not contain declared merge key: {merge_key}", super::go_print(item)))
 }
 

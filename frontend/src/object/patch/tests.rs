@@ -58,15 +58,15 @@ fn merge_patch_removes_nulls_and_sorts_what_it_touches() {
 struct Pod;
 
 impl MergeInfo for Pod {
-    fn field(&self, name: &str) -> Option<FieldMerge<Pod>> {
+    fn field(&self, name: &str) -> Result<FieldMerge<Pod>, String> {
         let (merge, merge_key) = match name {
             "containers" => (true, "name"),
             "ports" => (true, "containerPort"),
             "finalizers" => (true, ""),
             "tolerations" | "strategy" | "metadata" => (false, ""),
-            _ => return None,
+            _ => return Err(format!("no field {name}")),
         };
-        Some(FieldMerge { merge, replace: false, merge_key: merge_key.to_owned(), inner: Pod })
+        Ok(FieldMerge { merge, replace: false, merge_key: merge_key.to_owned(), inner: Pod })
     }
 }
 
@@ -120,5 +120,14 @@ fn bad_strategic_directives_are_named() {
     assert_eq!(
         text(json!({"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "c"}]})),
         "The order in patch list:\n[map[name:c]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n"
+    );
+    assert_eq!(text(json!({"$setElementOrder/containers": "x"})), "expected a []interface {}, but received a string");
+    assert_eq!(
+        text(json!({"$setElementOrder/tolerations": [], "tolerations": [{"a": 1}, "x"]})),
+        "list element types are not identical: [[] [map[a:1] x]]"
+    );
+    assert_eq!(
+        text(json!({"$deleteFromPrimitiveList/containers": ["a"]})),
+        "list element types are not identical: [[map[name:a]] [a]]"
     );
 }

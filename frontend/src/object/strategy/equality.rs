@@ -1,6 +1,6 @@
 //! Equality as the API means it: nothing and empty are the same, unless a pointer tells them apart.
 
-use crate::api::schema::{Presence, Value};
+use crate::api::schema::{Object, Presence, Value};
 
 /// Whether two values, absent or not, mean the same.
 pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
@@ -9,6 +9,19 @@ pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Some(value), None) | (None, Some(value)) => is_nothing(value),
         (Some(a), Some(b)) => same_values(a, b),
     }
+}
+
+/// Whether two objects of one kind mean the same, but for who owns what.
+pub fn same_but_entries(a: &Object, b: &Object) -> bool {
+    let fields = a.root().def().fields.iter();
+    fields.filter(|field| field.name != "metadata").all(|field| same(a.get(&[&field.name]), b.get(&[&field.name])))
+        && match (a.get(&["metadata"]), b.get(&["metadata"])) {
+            (Some(Value::Struct(a)), Some(Value::Struct(b))) => {
+                let fields = a.def().fields.iter().filter(|field| field.name != "managedFields");
+                fields.into_iter().all(|field| same(a.get(&field.name), b.get(&field.name)))
+            }
+            (a, b) => same(a, b),
+        }
 }
 
 fn same_values(a: &Value, b: &Value) -> bool {

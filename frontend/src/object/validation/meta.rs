@@ -42,6 +42,47 @@ pub(super) fn validate(object: &Object, namespaced: bool, name_rule: NameRule) -
     errors.extend(annotations(object.annotations(), "metadata.annotations"));
     errors.extend(owners(object));
     errors.extend(finalizers(object));
+    errors.extend(managed_fields(object));
+    errors
+}
+
+const MANAGER_BYTES_MAX: usize = 128;
+const SUBRESOURCE_BYTES_MAX: usize = 256;
+
+/// Entries of managedFields as a client sent them; what cannot be read at all did not come this far.
+fn managed_fields(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let entries = object.get_list(&["metadata", "managedFields"]).unwrap_or_default();
+    for (at, entry) in entries.iter().enumerate() {
+        let text = |name: &str| entry.child(name).and_then(Value::as_str).unwrap_or("");
+        let path = |name: &str| format!("metadata.managedFields[{at}].{name}");
+        if !matches!(text("operation"), "Apply" | "Update") {
+            let detail = "must be `Apply` or `Update`";
+            errors.push(FieldError::invalid(path("operation"), text("operation"), detail));
+        }
+        if !matches!(text("fieldsType"), "" | "FieldsV1") {
+            errors.push(FieldError::invalid(path("fieldsType"), text("fieldsType"), "must be `FieldsV1`"));
+        }
+        errors.extend(field_manager(text("manager"), path("manager")));
+        if text("subresource").len() > SUBRESOURCE_BYTES_MAX {
+            errors.push(FieldError::too_long(path("subresource"), SUBRESOURCE_BYTES_MAX));
+        }
+    }
+    errors
+}
+
+/// The name of a field manager: not too long, and printable.
+pub fn field_manager(name: &str, path: impl Into<String>) -> Vec<FieldError> {
+    let path = path.into();
+    let mut errors = Vec::new();
+    if name.len() > MANAGER_BYTES_MAX {
+        errors.push(FieldError::too_long(path.as_str(), MANAGER_BYTES_MAX));
+    }
+    // As in Go, positions count bytes.
+    for (at, c) in name.char_indices().filter(|(_, c)| !crate::request::status::is_printable(*c)) {
+        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        errors.push(FieldError::invalid(path.as_str(), name, detail));
+    }
     errors
 }
 
@@ -199,5 +240,6 @@ pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> 
     errors.extend(labels(object.labels(), "metadata.labels"));
     errors.extend(annotations(object.annotations(), "metadata.annotations"));
     errors.extend(owners(object));
+    errors.extend(managed_fields(object));
     errors
 }

@@ -18,6 +18,7 @@ mod updates;
 mod walk;
 
 pub use judge::Options;
+pub use meta::field_manager;
 
 use self::{
     judge::Judge,

@@ -36,7 +36,7 @@ fn push_escape(out: &mut String, code: u32) {
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII space. Only the unprintable classes that occur in
 /// practice are listed: controls, format characters, other spaces, private use and the byte order mark.
-fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     match c {
         ' ' => true,
         c if c.is_control() || c.is_whitespace() => false,

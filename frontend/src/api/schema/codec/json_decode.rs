@@ -25,16 +25,22 @@ pub fn decode_json(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Resu
     decode_json_as(&kind, bytes)
 }
 
+/// Reads JSON as a tree without schema.
+pub fn decode_free(bytes: &[u8]) -> Result<Value> {
+    decode_free_strict(bytes).map(|(value, _)| value)
+}
+
+/// The same, with the keys that came twice.
+pub fn decode_free_strict(bytes: &[u8]) -> Result<(Value, Vec<StrictError>)> {
+    let mut decoder = Decoder::new(bytes);
+    let value = decoder.any()?;
+    decoder.cursor.end()?;
+    Ok((value, decoder.strict))
+}
+
 /// Reads JSON as a known kind, whatever kind it says it is.
 pub fn decode_json_as(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
-    let mut decoder = Decoder {
-        cursor: Cursor::new(bytes),
-        path: Vec::new(),
-        owner: "",
-        strict: Vec::new(),
-        quiet: 0,
-        type_error: None,
-    };
+    let mut decoder = Decoder::new(bytes);
     let mut root = Struct::new(&kind.root);
     let read = decoder.root(&mut root, &kind.root);
     let refused = match (read, decoder.type_error) {
@@ -67,6 +73,17 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Decoder<'a> {
+        Decoder {
+            cursor: Cursor::new(bytes),
+            path: Vec::new(),
+            owner: "",
+            strict: Vec::new(),
+            quiet: 0,
+            type_error: None,
+        }
+    }
+
     fn root(&mut self, root: &mut Struct, def: &'a StructRef) -> Result<()> {
         match self.cursor.token()? {
             Token::Object => self.fields(root, def)?,
@@ -132,9 +149,7 @@ impl<'a> Decoder<'a> {
             Shape::One => {
                 let value = self.one(&field.kind, field, token, old)?;
                 let plain = matches!(field.presence, Presence::Omit | Presence::Always);
-                let unset =
-                    |value: &Value| plain && value.is_zero() && !matches!(value, Value::Bytes(_) | Value::List(_));
-                Ok(value.filter(|value| !unset(value) && !is_zero_quantity(field, value, plain)))
+                Ok(value.filter(|value| !is_unset(field, value, plain)))
             }
         }
     }
@@ -205,7 +220,13 @@ impl<'a> Decoder<'a> {
         Ok(self.one(&field.kind, field, token, None)?.unwrap_or_else(|| zero(&field.kind)))
     }
 
-    fn one(&mut self, kind: &'a Kind, field: &'a Field, token: Token, old: Option<Value>) -> Result<Option<Value>> {
+    pub(super) fn one(
+        &mut self,
+        kind: &'a Kind,
+        field: &'a Field,
+        token: Token,
+        old: Option<Value>,
+    ) -> Result<Option<Value>> {
         match (kind, token) {
             (Kind::Str, Token::Str) => Ok(Some(Value::Str(self.cursor.string()?.into_owned().into()))),
             (Kind::Bool, Token::Bool) => Ok(Some(Value::Bool(self.cursor.word()? == "true"))),
@@ -363,6 +384,12 @@ fn find(def: &StructDef, key: &str, next: usize) -> Option<usize> {
     after.iter().position(named).map(|at| at + before.len()).or_else(|| before.iter().position(named))
 }
 
+/// Whether a value of a plain field says no more than its absence.
+pub(super) fn is_unset(field: &Field, value: &Value, plain: bool) -> bool {
+    let zero = plain && value.is_zero() && !matches!(value, Value::Bytes(_) | Value::List(_));
+    zero || is_zero_quantity(field, value, plain)
+}
+
 /// "0" in a plain field is what an absent quantity prints anyway.
 fn is_zero_quantity(field: &Field, value: &Value, plain: bool) -> bool {
     let zero = match field.kind {
@@ -374,7 +401,7 @@ fn is_zero_quantity(field: &Field, value: &Value, plain: bool) -> bool {
 }
 
 /// Go's zero value of an item.
-fn zero(kind: &Kind) -> Value {
+pub(super) fn zero(kind: &Kind) -> Value {
     match kind {
         Kind::Bool => Value::Bool(false),
         Kind::Int32 | Kind::Int64 | Kind::IntOrString => Value::Int(0),

@@ -19,6 +19,11 @@ pub fn encode_struct_json(value: &Struct, out: &mut Vec<u8>) {
     write_struct(out, value.def(), Some(value));
 }
 
+/// A tree without schema, without a newline at its end.
+pub fn encode_free(value: &Value, out: &mut Vec<u8>) {
+    write_value(out, value);
+}
+
 fn write_struct(out: &mut Vec<u8>, def: &StructDef, value: Option<&Struct>) {
     out.push(b'{');
     let mut first = true;

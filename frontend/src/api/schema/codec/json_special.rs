@@ -147,7 +147,7 @@ impl<'a> Decoder<'a> {
 }
 
 /// The offset that Go's decoder names.
-fn illegal_base64_at(text: &str, error: &base64::DecodeError) -> usize {
+pub(super) fn illegal_base64_at(text: &str, error: &base64::DecodeError) -> usize {
     match error {
         base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
         base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len() / 4 * 4,

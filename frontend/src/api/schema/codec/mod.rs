@@ -1,6 +1,7 @@
 //! Bytes to objects and back: JSON, YAML and protobuf, byte for byte as kube-apiserver reads and writes them. Not here:
 //! which encoding a client wants (content negotiation), defaulting, conversion.
 
+mod from_free;
 mod go_types;
 mod json_decode;
 mod json_encode;
@@ -17,8 +18,9 @@ mod yaml_text;
 
 use bytes::Bytes;
 
-pub use json_decode::{decode_json, decode_json_as};
-pub use json_encode::{encode_json, encode_struct_json, indent};
+pub use from_free::object_of_free;
+pub use json_decode::{decode_free, decode_free_strict, decode_json, decode_json_as};
+pub use json_encode::{encode_free, encode_json, encode_struct_json, indent};
 pub use proto_decode::{decode_message, decode_protobuf};
 pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};
 pub use yaml::{decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};

@@ -1,9 +1,23 @@
-//! HorizontalPodAutoscaler, version 2.
+//! HorizontalPodAutoscaler.
 
 use super::super::value::{Struct, Value};
 use super::is_set;
 use crate::api::schema::object::set_in_struct;
 use crate::api::schema::tables::StructRef;
+
+/// What version 1 shows in annotations since it has no fields for it.
+const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
+/// Of the CPU that is asked for, where nothing else says when to scale.
+const CPU_PERCENT: i64 = 80;
+
+/// Version 1: one share of CPU, unless the annotation has other metrics.
+pub(super) fn older(autoscaler: &mut Struct) {
+    let has_metrics = autoscaler.get("metadata").and_then(|metadata| metadata.at(&["annotations", METRICS])).is_some();
+    let path = ["spec", "targetCPUUtilizationPercentage"];
+    if !has_metrics && !is_set(autoscaler, &path) {
+        set_in_struct(autoscaler, &path, CPU_PERCENT.into());
+    }
+}
 
 const PERIOD_SECONDS: i64 = 15;
 
@@ -26,13 +40,12 @@ pub(super) fn autoscaler(autoscaler: &mut Struct) {
     }
 }
 
-/// 80 percent of the requested CPU.
 fn cpu_metric(def: &StructRef) -> Value {
     let mut metric = Struct::new(def);
     metric.set("type", "Resource");
     set_in_struct(&mut metric, &["resource", "name"], "cpu".into());
     set_in_struct(&mut metric, &["resource", "target", "type"], "Utilization".into());
-    set_in_struct(&mut metric, &["resource", "target", "averageUtilization"], 80i64.into());
+    set_in_struct(&mut metric, &["resource", "target", "averageUtilization"], CPU_PERCENT.into());
     metric.into()
 }
 

@@ -134,7 +134,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     rule("batch.v1.PodFailurePolicyOnPodConditionsPattern", &[(&["status"], Text("True"))]),
     // autoscaling
-    rule("autoscaling.v1.HorizontalPodAutoscaler", &[(&["spec", "minReplicas"], Number(1))]),
+    with("autoscaling.v1.HorizontalPodAutoscaler", autoscaling::older, &[(&["spec", "minReplicas"], Number(1))]),
     with("autoscaling.v2.HorizontalPodAutoscaler", autoscaling::autoscaler, &[(&["spec", "minReplicas"], Number(1))]),
     // networking and discovery
     rule("networking.v1.NetworkPolicyPort", &[(&["protocol"], Text("TCP"))]),

@@ -1,0 +1,160 @@
+//! Whether a free tree, which is what a client applies, is of the form that the schema wants. Messages are those of the real server.
+
+use std::fmt::Write as _;
+
+use super::element::Element;
+use super::node::Node;
+use super::place::{Form, Items, Place, ScalarType};
+use crate::api::schema::{MapValue, Value};
+use crate::request::status::go_quote;
+
+/// Items that cannot be told apart are refused: what is stored may have them, what is applied may not.
+pub(super) fn check(place: Place<'_>, node: Node<'_>) -> Result<(), String> {
+    let mut checker = Checker { errors: Vec::new() };
+    checker.visit(place, node, &mut String::new());
+    let lines: Vec<String> = checker
+        .errors
+        .into_iter()
+        .map(|(path, text)| if path.is_empty() { text } else { format!("{path}: {text}") })
+        .collect();
+    match lines.as_slice() {
+        [] => Ok(()),
+        [one] => Err(one.clone()),
+        all => Err(format!("errors:\n  {}", all.join("\n  "))),
+    }
+}
+
+struct Checker {
+    errors: Vec<(String, String)>,
+}
+
+impl Checker {
+    fn refuse(&mut self, path: &str, text: impl Into<String>) {
+        self.errors.push((path.to_owned(), text.into()));
+    }
+
+    fn visit(&mut self, place: Place<'_>, node: Node<'_>, path: &mut String) {
+        if node.is_null() {
+            return;
+        }
+        match place.form(node) {
+            Form::Scalar => self.scalar(place, node, path),
+            Form::List(items) if node.is_list() => self.items(place, items, node, path),
+            Form::List(_) => self.refuse(path, format!("expected list, got &{{{}}}", plain(node))),
+            Form::Map { .. } if node.is_map() => self.members(place, node, path),
+            Form::Map { .. } => self.refuse(path, format!("expected map, got &{{{}}}", plain(node))),
+        }
+    }
+
+    fn scalar(&mut self, place: Place<'_>, node: Node<'_>, path: &str) {
+        let Place::Scalar(wanted) = place else { return };
+        let number = matches!(node, Node::Int(_) | Node::Float(_));
+        let text = matches!(node, Node::Str(_) | Node::Bytes(_));
+        let truth = matches!(node, Node::Bool(_));
+        match wanted {
+            ScalarType::Number if !number => {
+                self.refuse(path, format!("expected numeric (int or float), got {}", go_type(node)));
+            }
+            ScalarType::Text if !text => {
+                let shown = literal(node);
+                self.refuse(path, format!("expected string, got &value.valueUnstructured{{Value:{shown}}}"));
+            }
+            ScalarType::Truth if !truth => self.refuse(path, format!("expected boolean, got &{{{}}}", plain(node))),
+            ScalarType::Any if !(number || text || truth) => {
+                self.refuse(path, format!("expected any scalar, got &{{{}}}", plain(node)));
+            }
+            _ => {}
+        }
+    }
+
+    fn items(&mut self, place: Place<'_>, items: Items<'_>, list: Node<'_>, path: &mut String) {
+        let mut seen: std::collections::BTreeSet<Element<'_>> = std::collections::BTreeSet::new();
+        for (at, item) in list.items().enumerate() {
+            let step = match items {
+                Items::Atomic => Element::Index(i64::try_from(at).unwrap_or(i64::MAX)),
+                _ => match place.step(items, item) {
+                    Ok(step) => step,
+                    Err(error) => return self.refuse(path, format!("element {at}: {error}")),
+                },
+            };
+            if items != Items::Atomic && seen.contains(&step) {
+                self.refuse(path, format!("duplicate entries for key {step}"));
+            }
+            let length = path.len();
+            let _ = write!(path, "{step}");
+            self.visit(place.item(), item, path);
+            path.truncate(length);
+            seen.insert(step);
+        }
+    }
+
+    /// A field that the schema does not know ends the look at this map.
+    fn members(&mut self, place: Place<'_>, map: Node<'_>, path: &mut String) {
+        let mut unknown = false;
+        map.each_child(|name, field, value| {
+            if unknown {
+                return;
+            }
+            let length = path.len();
+            let _ = write!(path, ".{name}");
+            match place.child_of(field, name) {
+                Some(child) => self.visit(child, value, path),
+                None => {
+                    unknown = true;
+                    self.refuse(path, "field not declared in schema");
+                }
+            }
+            path.truncate(length);
+        });
+    }
+}
+
+fn go_type(node: Node<'_>) -> &'static str {
+    match node.to_value() {
+        Value::Bool(_) => "bool",
+        Value::Str(_) => "string",
+        Value::Int(_) => "int64",
+        Value::Float(_) => "float64",
+        Value::List(_) => "[]interface {}",
+        Value::Map(_) => "map[string]interface {}",
+        _ => "<nil>",
+    }
+}
+
+/// A value as Go's `%v` prints it.
+fn plain(node: Node<'_>) -> String {
+    print(&node.to_value(), &|text| text.to_owned(), ["<nil>", "map[", "]", "[", "]", " "])
+}
+
+/// A value as Go's `%#v` prints it.
+fn literal(node: Node<'_>) -> String {
+    let marks = ["interface {}(nil)", "map[string]interface {}{", "}", "[]interface {}{", "}", ", "];
+    print(&node.to_value(), &|text| go_quote(text), marks)
+}
+
+fn print(value: &Value, text: &dyn Fn(&str) -> String, marks: [&str; 6]) -> String {
+    let [nil, open_map, close_map, open_list, close_list, comma] = marks;
+    match value {
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => {
+            let mut out = Vec::new();
+            super::json::write_float(&mut out, *number);
+            String::from_utf8_lossy(&out).into_owned()
+        }
+        Value::Str(found) => text(found),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| print(item, text, marks)).collect();
+            format!("{open_list}{}{close_list}", items.join(comma))
+        }
+        Value::Map(map) => {
+            let member = |(key, value): (&str, &Value)| {
+                // Keys are quoted where texts are.
+                format!("{}:{}", text(key), print(value, text, marks))
+            };
+            let members: Vec<String> = MapValue::iter(map).map(member).collect();
+            format!("{open_map}{}{close_map}", members.join(comma))
+        }
+        _ => nil.to_owned(),
+    }
+}

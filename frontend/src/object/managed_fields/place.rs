@@ -1,0 +1,245 @@
+//! What the schema says of a place: whether it is owned field by field or as a whole, and how a list's items are told apart.
+
+use std::borrow::Cow;
+
+use super::element::{Element, Scalar};
+use super::node::Node;
+use crate::api::schema::{Field, Kind, Presence, Shape, StructDef, Type};
+
+/// A place in an object, as far as the schema knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'a> {
+    Struct {
+        def: &'a StructDef,
+        atomic: bool,
+    },
+    List(&'a Field),
+    Map(&'a Field),
+    /// A list of texts that has a type of its own.
+    Texts,
+    Scalar(ScalarType),
+    /// Without schema: maps are granular, lists are owned as a whole.
+    Deduced,
+    /// Without schema and owned as a whole.
+    Untyped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScalarType {
+    Number,
+    Text,
+    Truth,
+    Any,
+}
+
+/// What is to be done with a value at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form<'a> {
+    Scalar,
+    List(Items<'a>),
+    Map { atomic: bool },
+}
+
+/// How the items of a list are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Items<'a> {
+    /// Not at all: the list is owned as a whole.
+    Atomic,
+    /// By their value.
+    Set,
+    /// By these fields.
+    Keys(&'a [Cow<'static, str>]),
+}
+
+const APIEXTENSIONS: &str = "apiextensions_apiserver";
+
+impl<'a> Place<'a> {
+    pub(super) fn root(kind: &'a Type) -> Place<'a> {
+        Place::Struct { def: &kind.root, atomic: false }
+    }
+
+    pub(super) fn of_field(owner: &StructDef, field: &'a Field) -> Place<'a> {
+        match field.shape {
+            Shape::List => Place::List(field),
+            Shape::Map => Place::Map(field),
+            Shape::One => match &field.kind {
+                // A value of a definition's schema, unlike other embedded objects, is looked into.
+                Kind::Raw if owner.package.starts_with(APIEXTENSIONS) => Place::Deduced,
+                Kind::Struct(def) => Place::of_struct(def, &field.merge.map_type),
+                kind => Place::of_kind(kind),
+            },
+        }
+    }
+
+    fn of_struct(def: &'a StructDef, map_type: &str) -> Place<'a> {
+        let atomic = match map_type {
+            "atomic" => true,
+            "granular" => false,
+            _ => def.atomic,
+        };
+        Place::Struct { def, atomic }
+    }
+
+    fn of_kind(kind: &'a Kind) -> Place<'a> {
+        match kind {
+            Kind::Bool => Place::Scalar(ScalarType::Truth),
+            Kind::Int32 | Kind::Int64 | Kind::Float64 => Place::Scalar(ScalarType::Number),
+            Kind::Str | Kind::Bytes | Kind::Duration => Place::Scalar(ScalarType::Text),
+            Kind::Time | Kind::MicroTime | Kind::Quantity => Place::Scalar(ScalarType::Any),
+            Kind::StringItems => Place::Texts,
+            Kind::Struct(def) => Place::of_struct(def, ""),
+            Kind::Raw => Place::Untyped,
+            Kind::IntOrString
+            | Kind::Any
+            | Kind::SchemaOrBool(_)
+            | Kind::SchemaOrArray(_)
+            | Kind::SchemaOrStringArray(_) => Place::Deduced,
+        }
+    }
+
+    /// The form of a value here; of a null, that which the place has in any case.
+    pub(super) fn form(self, node: Node<'_>) -> Form<'a> {
+        match self {
+            Place::Struct { atomic, .. } => Form::Map { atomic },
+            Place::Map(field) => Form::Map { atomic: field.merge.map_type == "atomic" },
+            Place::List(field) => Form::List(items(field)),
+            Place::Texts => Form::List(Items::Atomic),
+            Place::Scalar(_) => Form::Scalar,
+            Place::Deduced | Place::Untyped if node.is_list() => Form::List(Items::Atomic),
+            Place::Deduced | Place::Untyped if node.is_map() || node.is_null() => {
+                Form::Map { atomic: matches!(self, Place::Untyped) }
+            }
+            Place::Deduced | Place::Untyped => Form::Scalar,
+        }
+    }
+
+    /// The place of a member of a map; None for one that the schema does not know.
+    pub(super) fn child(self, name: &str) -> Option<Place<'a>> {
+        match self {
+            Place::Struct { def, .. } => def.field(name).map(|field| Place::of_field(def, field)),
+            Place::Map(field) => Some(Place::of_kind(&field.kind)),
+            Place::Deduced => Some(Place::Deduced),
+            Place::Untyped => Some(Place::Untyped),
+            Place::List(_) | Place::Texts | Place::Scalar(_) => None,
+        }
+    }
+
+    /// The same where the field is at hand.
+    pub(super) fn child_of(self, field: Option<&'a Field>, name: &str) -> Option<Place<'a>> {
+        match (self, field) {
+            (Place::Struct { def, .. }, Some(field)) => Some(Place::of_field(def, field)),
+            _ => self.child(name),
+        }
+    }
+
+    /// Whether the schema has a field of that name: it then is no entry of a map.
+    pub(super) fn declares(self, name: &str) -> bool {
+        matches!(self, Place::Struct { def, .. } if def.slot_of(name).is_some())
+    }
+
+    pub(super) fn item(self) -> Place<'a> {
+        match self {
+            Place::List(field) => Place::of_kind(&field.kind),
+            Place::Texts => Place::Scalar(ScalarType::Text),
+            _ => Place::Untyped,
+        }
+    }
+
+    /// The step to an item of a list that is not owned as a whole.
+    pub(super) fn step(self, items: Items<'a>, item: Node<'a>) -> Result<Element<'a>, String> {
+        match items {
+            Items::Atomic => Err("invalid indexing of non-associative list".to_owned()),
+            Items::Set => set_step(item),
+            Items::Keys(keys) => self.key_step(keys, item),
+        }
+    }
+
+    fn key_step(self, keys: &'a [Cow<'static, str>], item: Node<'a>) -> Result<Element<'a>, String> {
+        if item.is_null() {
+            return Err("associative list with keys may not have a null element".to_owned());
+        }
+        if !item.is_map() {
+            return Err("associative list with keys may not have non-map elements".to_owned());
+        }
+        let def = match self.item() {
+            Place::Struct { def, .. } => Some(def),
+            _ => None,
+        };
+        let mut fields = Vec::with_capacity(keys.len());
+        for key in keys {
+            let default = || def.and_then(|def| default_of(def.field(key)?));
+            if let Some(value) = item.child(key).map(scalar).or_else(default) {
+                fields.push((Cow::Borrowed(key.as_ref()), value));
+            }
+        }
+        if fields.is_empty() && !keys.is_empty() {
+            let names: Vec<String> = keys.iter().map(|key| crate::request::status::go_quote(key)).collect();
+            return Err(format!(
+                "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
+                names.join(" ")
+            ));
+        }
+        if fields.len() > 1 {
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        Ok(Element::Key(fields))
+    }
+}
+
+fn items(field: &Field) -> Items<'_> {
+    let merge = &field.merge;
+    match merge.list_type.as_ref() {
+        "set" => Items::Set,
+        "map" => Items::Keys(&merge.list_map_keys),
+        "" if matches!(merge.patch_strategy.as_ref(), "merge" | "merge,retainKeys") => {
+            match merge.patch_merge_key.as_ref() {
+                "" => Items::Set,
+                _ => Items::Keys(std::slice::from_ref(&merge.patch_merge_key)),
+            }
+        }
+        _ => Items::Atomic,
+    }
+}
+
+fn set_step(item: Node<'_>) -> Result<Element<'_>, String> {
+    if item.is_map() {
+        return Err("associative list without keys has an element that's a map type".to_owned());
+    }
+    if item.is_list() {
+        return Err("not supported: associative list with lists as elements".to_owned());
+    }
+    if item.is_null() {
+        return Err("associative list without keys has an element that's an explicit null".to_owned());
+    }
+    Ok(Element::Value(scalar(item)))
+}
+
+fn scalar(node: Node<'_>) -> Scalar<'_> {
+    match node {
+        Node::Bool(truth) => Scalar::Bool(truth),
+        Node::Int(number) => Scalar::Int(number),
+        Node::Float(number) => Scalar::Float(number),
+        Node::Str(text) => Scalar::Str(Cow::Borrowed(text)),
+        Node::Null => Scalar::Null,
+        other => match other.to_value() {
+            crate::api::schema::Value::Str(text) => Scalar::Str(Cow::Owned(text.to_string())),
+            _ => Scalar::Null,
+        },
+    }
+}
+
+/// What a key is when an item leaves it out: its declared default, or the zero that Go always writes.
+fn default_of(field: &Field) -> Option<Scalar<'_>> {
+    if !field.default.is_empty() {
+        return super::json::scalar(&field.default).ok();
+    }
+    if field.presence != Presence::Always || field.shape != Shape::One {
+        return None;
+    }
+    match field.kind {
+        Kind::Str => Some(Scalar::Str(Cow::Borrowed(""))),
+        Kind::Int32 | Kind::Int64 | Kind::Float64 => Some(Scalar::Int(0)),
+        Kind::Bool => Some(Scalar::Bool(false)),
+        _ => None,
+    }
+}
