@@ -4,69 +4,29 @@
 //! In: [`Attributes`], made by the verb inside its update loop, so that what is judged is what will be committed. Out: a
 //! changed object, or a refusal. The chain is async and may run again on a newer state: a plugin must not keep anything
 //! of an earlier run. Not here: validation by the type itself.
+//!
+//! Which plugins there are, in which order and which run by default is a [`table`]; what an operator says about that is
+//! read in [`settings`].
 
+mod amounts;
+mod attributes;
 mod plugins;
+mod settings;
+mod table;
+mod tolerations;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{
-    api::{registry::Resource, schema::Object},
-    cluster::Cluster,
-    request::{
-        User, Warnings,
-        info::{RequestInfo, Verb},
-        status::{ApiError, GroupResource},
-    },
-};
+pub use attributes::{Attributes, Operation};
+pub use settings::AdmissionError;
 
-/// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    Create,
-    Update,
-    Delete,
-    Connect,
-}
-
-/// One operation on one object.
-pub struct Attributes<'a> {
-    pub operation: Operation,
-    pub resource: &'a Resource,
-    /// Empty for the object itself.
-    pub subresource: &'a str,
-    pub namespace: &'a str,
-    pub name: &'a str,
-    pub user: &'a User,
-    /// The new state; none for a delete.
-    pub object: Option<&'a mut Object>,
-    /// The stored state; none for a create.
-    pub old: Option<&'a Object>,
-    pub dry_run: bool,
-    pub warnings: &'a Warnings,
-}
-
-impl Attributes<'_> {
-    /// Whether this is about objects of a resource themselves, and not about a subresource.
-    fn is_for(&self, group: &str, plural: &str) -> bool {
-        self.subresource.is_empty() && (&*self.resource.group, &*self.resource.plural) == (group, plural)
-    }
-
-    fn forbidden(&self, why: impl std::fmt::Display) -> ApiError {
-        let resource = GroupResource::new(self.resource.group.clone(), self.resource.plural.clone());
-        ApiError::forbidden(&resource, self.name, why)
-    }
-}
+use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
 
 /// One plugin. The default of both halves is to let everything pass.
 #[async_trait]
 pub trait Plugin: Send + Sync {
-    /// The name by which an operator turns it on and off.
-    fn name(&self) -> &'static str;
-
-    fn handles(&self, operation: Operation) -> bool;
-
     /// May change the object.
     async fn admit(&self, _: &Cluster, _: &mut Attributes<'_>) -> Result<(), ApiError> {
         Ok(())
@@ -78,33 +38,49 @@ pub trait Plugin: Send + Sync {
     }
 }
 
-/// All plugins, in order.
+/// A plugin that runs, and for what.
+#[derive(Clone)]
+struct Link {
+    operations: &'static [Operation],
+    plugin: Arc<dyn Plugin>,
+}
+
+/// All plugins that run, in order.
 #[derive(Clone, Default)]
 pub struct Admission {
-    plugins: Vec<Arc<dyn Plugin>>,
+    chain: Vec<Link>,
+}
+
+/// What plugins are made from.
+struct Parts<'a> {
+    access: Arc<Access>,
+    flags: &'a AdmissionFlags,
+    /// The plugin's own part of the configuration file.
+    config: Option<String>,
 }
 
 impl Admission {
-    pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Admission {
-        Admission { plugins }
+    /// The plugins that run by default, but for what an operator says.
+    pub fn new(flags: &AdmissionFlags, access: Arc<Access>) -> Result<Admission, AdmissionError> {
+        let rows = settings::enabled(flags)?;
+        let configs = settings::Configs::read(flags, &rows)?;
+        let mut chain = Vec::with_capacity(rows.len());
+        for row in rows {
+            let parts = Parts { access: Arc::clone(&access), flags, config: configs.of(row.name)? };
+            let plugin = (row.make)(&parts).map_err(|why| AdmissionError::Plugin { name: row.name, why })?;
+            chain.push(Link { operations: row.operations, plugin });
+        }
+        Ok(Admission { chain })
     }
 
-    /// The plugins of this server in their order, but for those that an operator turned off.
-    pub fn standard(disabled: &[String]) -> Admission {
-        let plugins: [Arc<dyn Plugin>; 4] = [
-            Arc::new(plugins::service_accounts::ServiceAccount),
-            Arc::new(plugins::taints::TaintNodesByCondition),
-            Arc::new(plugins::priority::Priority),
-            Arc::new(plugins::taints::DefaultTolerationSeconds),
-        ];
-        let enabled = plugins.into_iter().filter(|plugin| !disabled.iter().any(|name| name == plugin.name()));
-        Admission::new(enabled.collect())
+    fn of(&self, operation: Operation) -> impl Iterator<Item = &dyn Plugin> {
+        let concerned = self.chain.iter().filter(move |link| link.operations.contains(&operation));
+        concerned.map(|link| link.plugin.as_ref())
     }
 
     /// The first half, before validation.
     pub async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let operation = attributes.operation;
-        for plugin in self.plugins.iter().filter(|p| p.handles(operation)) {
+        for plugin in self.of(attributes.operation) {
             plugin.admit(cluster, attributes).await?;
         }
         Ok(())
@@ -112,45 +88,28 @@ impl Admission {
 
     /// The second half, last before the store.
     pub async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        for plugin in self.plugins.iter().filter(|p| p.handles(attributes.operation)) {
+        for plugin in self.of(attributes.operation) {
             plugin.validate(cluster, attributes).await?;
         }
         Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.plugins.is_empty()
+        self.chain.is_empty()
     }
 }
 
-/// The namespaces that a cluster cannot be without.
-const IMMORTAL_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
-
-/// Refusals that need no object, only its name: they come before the store is asked.
-pub fn refuse_by_name(info: &RequestInfo) -> Result<(), ApiError> {
-    let is_namespace = info.group.is_empty() && info.resource == "namespaces" && info.subresource.is_empty();
-    if info.verb == Verb::Delete && is_namespace && IMMORTAL_NAMESPACES.contains(&info.name.as_str()) {
-        return Err(ApiError::forbidden(&info.group_resource(), &info.name, "this namespace may not be deleted"));
+/// Several complaints as one text, each once.
+fn aggregate(complaints: Vec<String>) -> Option<String> {
+    let mut once: Vec<String> = Vec::with_capacity(complaints.len());
+    for complaint in complaints {
+        if !once.contains(&complaint) {
+            once.push(complaint);
+        }
     }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use http::Method;
-
-    use super::*;
-    use crate::request::info::Query;
-
-    #[test]
-    fn some_namespaces_may_not_be_deleted() {
-        let judge = |path: &'static str| {
-            let info = RequestInfo::parse(&Method::DELETE, &http::Uri::from_static(path), &Query::default()).unwrap();
-            refuse_by_name(&info)
-        };
-        let refusal = judge("/api/v1/namespaces/default").unwrap_err();
-        assert_eq!(refusal.message, "namespaces \"default\" is forbidden: this namespace may not be deleted");
-        assert!(judge("/api/v1/namespaces/kube-node-lease").is_ok());
-        assert!(judge("/api/v1/namespaces/default/pods/default").is_ok());
+    match once.len() {
+        0 => None,
+        1 => once.pop(),
+        _ => Some(format!("[{}]", once.join(", "))),
     }
 }

@@ -14,7 +14,7 @@ pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
 use flag::Flag;
 pub use flag::Kind;
 pub use parse::{Given, parse};
-pub use validated::{Config, Listen, ReconcilerType};
+pub use validated::{AdmissionFlags, Config, Listen, ReconcilerType};
 pub use values::{Cidr, parse_duration};
 
 /// A command line that cannot be used; the text names the flag.

@@ -235,12 +235,36 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Admission",
         flags: &[
-            ignored("admission-control", Kind::Strings),
-            ignored("admission-control-config-file", Kind::Text),
-            ignored("default-not-ready-toleration-seconds", Kind::Int),
-            ignored("default-unreachable-toleration-seconds", Kind::Int),
-            acts("disable-admission-plugins", Kind::Strings, "Admission plugins that do not run."),
-            ignored("enable-admission-plugins", Kind::Strings),
+            acts(
+                "admission-control",
+                Kind::Strings,
+                "The admission plugins that run, and no others. Deprecated: use --enable-admission-plugins and --disable-admission-plugins.",
+            ),
+            acts(
+                "admission-control-config-file",
+                Kind::Text,
+                "A file of kind AdmissionConfiguration, with the configuration of admission plugins or the paths to it.",
+            ),
+            acts(
+                "default-not-ready-toleration-seconds",
+                Kind::Int,
+                "How long a pod that says nothing of it stays on a node that is not ready (default 300).",
+            ),
+            acts(
+                "default-unreachable-toleration-seconds",
+                Kind::Int,
+                "How long a pod that says nothing of it stays on a node that cannot be reached (default 300).",
+            ),
+            acts(
+                "disable-admission-plugins",
+                Kind::Strings,
+                "Admission plugins that do not run although they would by default.",
+            ),
+            acts(
+                "enable-admission-plugins",
+                Kind::Strings,
+                "Admission plugins that run besides those that run by default.",
+            ),
         ],
     },
     Section {

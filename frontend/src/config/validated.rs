@@ -27,8 +27,7 @@ pub struct Config {
     pub service_cidrs: Vec<Cidr>,
     /// Containers may run with all rights.
     pub allow_privileged: bool,
-    /// Names of admission plugins that do not run.
-    pub disabled_admission: Vec<String>,
+    pub admission: AdmissionFlags,
     pub endpoint_reconciler: ReconcilerType,
     pub request_timeout: Duration,
     /// Requests handled at a time, by kind; none: no limit.
@@ -55,6 +54,35 @@ pub struct Listen {
     pub http2: bool,
     pub http2_streams_max: u32,
 }
+
+/// Which admission plugins run, and with what.
+#[derive(Clone, Debug)]
+pub struct AdmissionFlags {
+    /// The old way: these plugins and no others. Empty: it was not used.
+    pub only: Vec<String>,
+    /// Besides those that run by default.
+    pub enabled: Vec<String>,
+    pub disabled: Vec<String>,
+    pub config_file: Option<PathBuf>,
+    /// How long a pod that says nothing stays on a node that is not ready, or not reachable.
+    pub not_ready_seconds: i64,
+    pub unreachable_seconds: i64,
+}
+
+impl Default for AdmissionFlags {
+    fn default() -> Self {
+        AdmissionFlags {
+            only: Vec::new(),
+            enabled: Vec::new(),
+            disabled: Vec::new(),
+            config_file: None,
+            not_ready_seconds: DEFAULT_STAY_SECONDS,
+            unreachable_seconds: DEFAULT_STAY_SECONDS,
+        }
+    }
+}
+
+const DEFAULT_STAY_SECONDS: i64 = 300;
 
 /// The store behind.
 #[derive(Clone, Debug)]
@@ -106,7 +134,7 @@ impl Config {
             authorization,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
-            disabled_admission: given.all("disable-admission-plugins").to_vec(),
+            admission: admission(given)?,
             endpoint_reconciler: reconciler(given)?,
             request_timeout: duration(given, "request-timeout", Duration::from_secs(60))?,
             reads_max: limit(given, "max-requests-inflight", 400)?,
@@ -185,6 +213,21 @@ fn etcd(given: &Given) -> Result<Etcd, FlagError> {
         prefix: text(given, "etcd-prefix").unwrap_or_else(|| "/registry".to_owned()),
         health_timeout: duration(given, "etcd-healthcheck-timeout", Duration::from_secs(2))?,
         compaction_interval: duration(given, "etcd-compaction-interval", Duration::from_secs(300))?,
+    })
+}
+
+fn admission(given: &Given) -> Result<AdmissionFlags, FlagError> {
+    let stay = |flag: &str| match given.last(flag) {
+        None => Ok(DEFAULT_STAY_SECONDS),
+        Some(value) => value.parse().map_err(|_| bad(flag, value, "must be a number")),
+    };
+    Ok(AdmissionFlags {
+        only: given.all("admission-control").to_vec(),
+        enabled: given.all("enable-admission-plugins").to_vec(),
+        disabled: given.all("disable-admission-plugins").to_vec(),
+        config_file: path(given, "admission-control-config-file"),
+        not_ready_seconds: stay("default-not-ready-toleration-seconds")?,
+        unreachable_seconds: stay("default-unreachable-toleration-seconds")?,
     })
 }
 

@@ -29,6 +29,8 @@ pub struct Request {
     pub deadline: Option<Instant>,
     /// Becomes `Warning` headers of the answer.
     pub warnings: Warnings,
+    /// Goes into the audit log with the request.
+    pub annotations: AuditAnnotations,
     /// The id that ties answer, log and audit together.
     pub audit_id: String,
 }
@@ -53,6 +55,7 @@ impl Request {
             received_at: Instant::now(),
             deadline: None,
             warnings: Warnings::default(),
+            annotations: AuditAnnotations::default(),
             audit_id: String::new(),
         })
     }
@@ -93,6 +96,31 @@ impl Warnings {
     }
 
     pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// Collects what the audit log is to tell of a request besides itself: keys with a domain and their values. The first
+/// value of a key stays.
+#[derive(Clone, Debug, Default)]
+pub struct AuditAnnotations(std::sync::Arc<Mutex<Vec<(String, String)>>>);
+
+/// A request has at most this many annotations; more are left out and said in the log.
+const ANNOTATIONS_MAX: usize = 256;
+
+impl AuditAnnotations {
+    pub fn add(&self, key: impl Into<String>, value: impl Into<String>) {
+        let (key, mut kept) = (key.into(), self.0.lock());
+        if kept.iter().any(|(present, _)| *present == key) {
+            return;
+        }
+        match kept.len() < ANNOTATIONS_MAX {
+            true => kept.push((key, value.into())),
+            false => tracing::warn!(key, "an audit annotation is left out: there are too many"),
+        }
+    }
+
+    pub fn take(&self) -> Vec<(String, String)> {
         std::mem::take(&mut *self.0.lock())
     }
 }

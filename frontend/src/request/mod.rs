@@ -9,5 +9,5 @@ pub mod negotiate;
 pub mod status;
 pub mod user;
 
-pub use message::{Peer, Request, Warnings};
+pub use message::{AuditAnnotations, Peer, Request, Warnings};
 pub use user::User;

@@ -92,6 +92,9 @@ impl Rewrite for Bind<'_> {
         for (key, value) in self.binding.annotations() {
             pod.set_annotation(key, value);
         }
+        for (key, value) in self.binding.labels() {
+            pod.set_label(key, value);
+        }
         set_scheduled(&mut pod, &defaults::now(self.ctx));
         Ok(Step::write(pod))
     }

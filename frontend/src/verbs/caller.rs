@@ -4,8 +4,8 @@ use crate::cluster::Target;
 use crate::{
     access::authz::rbac,
     admission::{Attributes, Operation},
-    api::schema::Object,
-    request::{User, Warnings, status::ApiError},
+    api::schema::{Gvk, Object},
+    request::{AuditAnnotations, User, Warnings, status::ApiError},
     verbs::Context,
 };
 
@@ -30,7 +30,8 @@ impl Caller<'_> {
     ) -> Result<(), ApiError> {
         if !ctx.admission.is_empty() {
             let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
-            let mut attributes = self.attributes(target, &name, Some(object), old);
+            let annotations = AuditAnnotations::default();
+            let mut attributes = self.attributes(target, &name, Some(object), old, &annotations);
             ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
         }
         let write = rbac::Write {
@@ -60,7 +61,11 @@ impl Caller<'_> {
             Some(object) if target.name.is_empty() => object.name().to_owned(),
             _ => target.name.clone(),
         };
-        let attributes = self.attributes(target, &name, object, old);
+        let annotations = AuditAnnotations::default();
+        let mut attributes = self.attributes(target, &name, object, old, &annotations);
+        if attributes.operation == Operation::Delete {
+            ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
+        }
         ctx.admission.validate(&ctx.cluster, &attributes).await
     }
 
@@ -70,7 +75,9 @@ impl Caller<'_> {
         name: &'a str,
         object: Option<&'a mut Object>,
         old: Option<&'a Object>,
+        annotations: &'a AuditAnnotations,
     ) -> Attributes<'a> {
+        let subresource = target.subresource.as_ref();
         let operation = match (&object, old) {
             (Some(_), None) => Operation::Create,
             (Some(_), Some(_)) => Operation::Update,
@@ -78,15 +85,22 @@ impl Caller<'_> {
         };
         Attributes {
             operation,
+            api: &target.api,
             resource: &target.resource,
-            subresource: target.subresource.as_ref().map_or("", |s| s.name.as_ref()),
+            subresource: subresource.map_or("", |s| s.name.as_ref()),
+            kind: match subresource {
+                Some(own) => Gvk { group: own.group.clone(), version: own.version.clone(), kind: own.kind.clone() },
+                None => target.kind.gvk.clone(),
+            },
             namespace: &target.namespace,
             name,
             user: self.user,
             object,
             old,
+            options: None,
             dry_run: self.dry_run,
             warnings: self.warnings,
+            annotations,
         }
     }
 }

@@ -40,11 +40,6 @@ pub(super) async fn begin_create(
     caller: Caller<'_>,
 ) -> Result<(), ApiError> {
     ownership::update(ctx, target, caller, None, object);
-    admit_new(ctx, target, object, caller).await
-}
-
-async fn admit_new(ctx: &Context, target: &Target, object: &mut Object, caller: Caller<'_>) -> Result<(), ApiError> {
-    strategy::namespace_accepts(&ctx.cluster, target, object.name()).await?;
     caller.admit(ctx, target, object, None).await
 }
 
@@ -99,7 +94,7 @@ pub(super) async fn change(
         text => parse_revision(text).map_err(ApiError::unknown)?,
     };
     let Some(current) = current else {
-        admit_new(ctx, target, &mut object, caller).await?;
+        caller.admit(ctx, target, &mut object, None).await?;
         object.set_resource_version("");
         let ready = finish_create(ctx, target, object, caller).await?;
         return Ok(Step::Write(Box::new(ready)));

@@ -17,7 +17,7 @@ use crate::{
         },
         authz::{Always, Authorization, Authorizer, rbac::Rbac},
     },
-    admission::Admission,
+    admission::{Admission, AdmissionError},
     api::{Api, ApiHandle},
     cluster::{Cluster, Settings, SystemClock},
     config::{AuthorizationMode, Config, ReconcilerType},
@@ -41,6 +41,8 @@ pub enum StartError {
     Tokens(#[from] TokenFileError),
     #[error(transparent)]
     ClientCa(#[from] CertificateError),
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     #[error("etcd: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -236,7 +238,8 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
     let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
     let authorization = authorization(config, &rbac);
     let access = Arc::new(Access { authentication, authorization, rbac });
-    Ok(Arc::new(Context { cluster, access, admission: Admission::standard(&config.disabled_admission) }))
+    let admission = Admission::new(&config.admission, Arc::clone(&access))?;
+    Ok(Arc::new(Context { cluster, access, admission }))
 }
 
 fn authorization(config: &Config, rbac: &Arc<Rbac>) -> Authorization {

@@ -1,25 +1,20 @@
 //! Pods get the number of their priority class; of the classes at most one is for pods that name none.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use super::Resource;
 use crate::admission::{Attributes, Operation, Plugin};
-use crate::cluster::objects;
 use crate::{api::schema::Object, cluster::Cluster, request::status::ApiError};
 
-const CLASSES: &str = "priorityclasses";
+const CLASSES: Resource = ("scheduling.k8s.io", "priorityclasses");
 
+#[derive(Default)]
 pub(in crate::admission) struct Priority;
 
 #[async_trait]
 impl Plugin for Priority {
-    fn name(&self) -> &'static str {
-        "Priority"
-    }
-
-    fn handles(&self, operation: Operation) -> bool {
-        matches!(operation, Operation::Create | Operation::Update)
-    }
-
     async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
         if !attributes.is_for("", "pods") {
             return Ok(());
@@ -40,7 +35,7 @@ impl Plugin for Priority {
     }
 
     async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("scheduling.k8s.io", CLASSES) {
+        if !attributes.is_for(CLASSES.0, CLASSES.1) {
             return Ok(());
         }
         let Some(class) = &attributes.object else { return Ok(()) };
@@ -59,8 +54,8 @@ impl Plugin for Priority {
 }
 
 /// The class of pods that name none. Of several, which only a race makes, the lowest counts.
-fn default_class(cluster: &Cluster) -> Result<Option<Object>, ApiError> {
-    let classes = objects::list(cluster, CLASSES)?.into_iter();
+fn default_class(cluster: &Cluster) -> Result<Option<Arc<Object>>, ApiError> {
+    let classes = cluster.informer().list(CLASSES, "")?.into_iter();
     let defaults = classes.filter(|class| class.get_bool(&["globalDefault"]) == Some(true));
     Ok(defaults.min_by_key(|class| class.get_i64(&["value"]).unwrap_or(0)))
 }
@@ -72,7 +67,7 @@ async fn resolve(cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(
     let class = if named.is_empty() {
         default_class(cluster)?
     } else {
-        let Some(class) = objects::read(cluster, &format!("{CLASSES}/{named}")).await? else {
+        let Some(class) = cluster.informer().find(CLASSES, "", &named).await? else {
             return Err(attributes.forbidden(format!("no PriorityClass with name {named} was found")));
         };
         Some(class)

@@ -17,7 +17,6 @@ mod services;
 
 pub use deletion::{Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, shows_deleted};
 pub use equality::{same, same_but_entries};
-pub use namespaces::namespace_accepts;
 pub use pods::quality_of_service;
 pub use prepare::{prepare_create, prepare_update};
 pub use reset::{reset, reset_of_custom};

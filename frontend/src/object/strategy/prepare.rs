@@ -30,13 +30,10 @@ pub fn prepare_create(cluster: &Cluster, target: &Target, object: &mut Object) {
         ("", "persistentvolumeclaims") => {
             object.set(&["status", "phase"], "Pending");
             claims::settle_sources(object, None);
-            protect(object, "kubernetes.io/pvc-protection");
         }
-        ("storage.k8s.io", "volumeattributesclasses") => protect(object, "kubernetes.io/vac-protection"),
         ("", "persistentvolumes") => {
             object.set(&["status", "phase"], "Pending");
             object.set(&["status", "lastPhaseTransitionTime"], cluster.now_text());
-            protect(object, "kubernetes.io/pv-protection");
         }
         ("batch", "jobs") => generate_selector(object),
         ("discovery.k8s.io", "endpointslices") => endpoints::drop_topology(object, None),
@@ -147,15 +144,6 @@ fn keep_all_but_status(target: &Target, object: &mut Object, old: &Object) {
             object.set_resource_version(&version);
         }
         _ => {}
-    }
-}
-
-/// What is in use is not removed before its controller says so.
-fn protect(object: &mut Object, finalizer: &str) {
-    let mut finalizers: Vec<String> = object.finalizers().map(str::to_owned).collect();
-    if !finalizers.iter().any(|f| f == finalizer) {
-        finalizers.push(finalizer.to_owned());
-        object.set_finalizers(finalizers.iter().map(String::as_str));
     }
 }
 

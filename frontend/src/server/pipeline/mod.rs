@@ -28,7 +28,7 @@ use crate::{
     access::{Authorized, Unauthenticated},
     config,
     request::{
-        Peer, Request, User, Warnings,
+        AuditAnnotations, Peer, Request, User, Warnings,
         body::{Body, BodyError, RequestBody},
         info::{Query, RequestInfo},
         status::ApiError,
@@ -187,6 +187,7 @@ impl Server {
             received_at,
             deadline,
             warnings,
+            annotations: AuditAnnotations::default(),
             audit_id,
         };
         Ok((request, trace))

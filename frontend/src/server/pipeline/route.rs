@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::{Server, is_read};
 use crate::access::Authorized;
 use crate::{
-    admission,
     api::{discovery, openapi},
     request::{
         body::{self, Body},
@@ -86,7 +85,6 @@ impl Server {
             if info.parts.len() > 3 && info.subresource != "proxy" {
                 return Err(ApiError::resource_not_found());
             }
-            admission::refuse_by_name(info)?;
             if let Some(text) = deprecation(info) {
                 authorized.request().warnings.add(text);
             }

@@ -1,13 +1,14 @@
 //! Pods run as a service account: its name, its pull secrets, and a volume with its token, root certificate and
 //! namespace, mounted where the client mounted nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::{PODS, Resource, list};
 use crate::admission::{Attributes, Operation, Plugin};
-use crate::cluster::objects::{self, append, sample, text};
+use crate::cluster::objects::{append, sample, text};
 use crate::{
     api::schema::{Object, Value},
     cluster::Cluster,
@@ -15,6 +16,7 @@ use crate::{
     request::status::ApiError,
 };
 
+const ACCOUNTS: Resource = ("", "serviceaccounts");
 const DEFAULT: &str = "default";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const MOUNTABLE_SECRETS: &str = "kubernetes.io/enforce-mountable-secrets";
@@ -25,26 +27,19 @@ const TOKEN_SECONDS: i64 = 3607;
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+#[derive(Default)]
 pub(in crate::admission) struct ServiceAccount;
 
 #[async_trait]
 impl Plugin for ServiceAccount {
-    fn name(&self) -> &'static str {
-        "ServiceAccount"
-    }
-
-    fn handles(&self, operation: Operation) -> bool {
-        operation == Operation::Create
-    }
-
     async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
+        if !attributes.is_for("", "pods") || attributes.operation != Operation::Create {
             return Ok(());
         }
         let Some(pod) = &mut attributes.object else { return Ok(()) };
         // A mirror of what a node runs already must stay what it is.
         if pod.annotation(MIRROR).is_some() {
-            return Ok(());
+            return self.validate(cluster, attributes).await;
         }
         let named = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
         let name = if named.is_empty() { DEFAULT } else { named }.to_owned();
@@ -67,14 +62,16 @@ impl Plugin for ServiceAccount {
             let values = sample(pod, &json!({"spec": {"imagePullSecrets": names}}), &path)?;
             append(pod, &path, values);
         }
-        Ok(())
+        self.validate(cluster, attributes).await
     }
 
     async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
+        let Some(pod) = attributes.object.as_ref().filter(|_| attributes.row() == PODS) else { return Ok(()) };
+        match (attributes.operation, attributes.subresource) {
+            (Operation::Create, "") => {}
+            (Operation::Update, "ephemeralcontainers") => return judge_ephemeral(cluster, attributes, pod).await,
+            _ => return Ok(()),
         }
-        let Some(pod) = &attributes.object else { return Ok(()) };
         if pod.annotation(MIRROR).is_some() {
             return check_mirror(pod).map_or(Ok(()), |why| Err(attributes.forbidden(why)));
         }
@@ -84,7 +81,7 @@ impl Plugin for ServiceAccount {
             return Err(attributes.forbidden(why));
         }
         let account = find(cluster, attributes, name).await?;
-        if matches!(account.annotation(MOUNTABLE_SECRETS), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+        if limits_secrets(&account)
             && let Some(why) = foreign_secret(&account, pod)
         {
             return Err(attributes.forbidden(why));
@@ -93,14 +90,30 @@ impl Plugin for ServiceAccount {
     }
 }
 
-async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Result<Object, ApiError> {
+/// Containers that are added later may use no secret that the account does not list, either.
+async fn judge_ephemeral(cluster: &Cluster, attributes: &Attributes<'_>, pod: &Object) -> Result<(), ApiError> {
+    let name = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
+    if name.is_empty() {
+        let why = format!("no service account specified for pod {}/{}", attributes.namespace, pod.name());
+        return Err(attributes.forbidden(why));
+    }
+    let account = find(cluster, attributes, name).await?;
+    let foreign = limits_secrets(&account).then(|| foreign_in(&account, pod, &[EPHEMERAL])).flatten();
+    foreign.map_or(Ok(()), |why| Err(ApiError::unknown(why)))
+}
+
+fn limits_secrets(account: &Object) -> bool {
+    matches!(account.annotation(MOUNTABLE_SECRETS), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+}
+
+async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Result<Arc<Object>, ApiError> {
     let namespace = attributes.namespace;
     let looks = if name == DEFAULT { LOOKS } else { 1 };
     for look in 0..looks {
         if look > 0 {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        if let Some(account) = objects::read(cluster, &format!("serviceaccounts/{namespace}/{name}")).await? {
+        if let Some(account) = cluster.informer().find(ACCOUNTS, namespace, name).await? {
             return Ok(account);
         }
     }
@@ -110,10 +123,6 @@ async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Res
 
 fn containers<'a>(pod: &'a Object, field: &str) -> &'a [Value] {
     pod.get_list(&["spec", field]).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    value.at(path).and_then(Value::as_list).unwrap_or_default()
 }
 
 /// Mounts the account's volume in every container that has nothing there yet.
@@ -167,7 +176,7 @@ fn check_mirror(pod: &Object) -> Option<&'static str> {
         return Some("a mirror pod may not reference service accounts");
     }
     let volumes = containers(pod, "volumes");
-    let references = volumes.iter().any(|volume| volume.child("secret").is_some())
+    let references = volumes.iter().any(uses_secret)
         || ["initContainers", "containers", "ephemeralContainers"]
             .iter()
             .flat_map(|field| containers(pod, field))
@@ -183,8 +192,27 @@ fn check_mirror(pod: &Object) -> Option<&'static str> {
     projects.then_some("a mirror pod may not use ServiceAccountToken volume projections")
 }
 
+/// Whether a volume's source needs a secret, by whichever of its fields.
+pub(super) fn uses_secret(volume: &Value) -> bool {
+    const REFERENCES: [(&[&str], &str); 10] = [
+        (&["azureFile"], "secretName"),
+        (&["cephfs", "secretRef"], "name"),
+        (&["cinder", "secretRef"], "name"),
+        (&["flexVolume", "secretRef"], "name"),
+        (&["rbd", "secretRef"], "name"),
+        (&["secret"], "secretName"),
+        (&["scaleIO", "secretRef"], "name"),
+        (&["iscsi", "secretRef"], "name"),
+        (&["storageos", "secretRef"], "name"),
+        (&["csi", "nodePublishSecretRef"], "name"),
+    ];
+    let named = |of: Option<&Value>, field: &str| of.is_some_and(|of| !text(of, field).is_empty());
+    REFERENCES.iter().any(|(path, field)| named(volume.at(path), field))
+        || list(volume, &["projected", "sources"]).iter().any(|source| named(source.child("secret"), "name"))
+}
+
 /// How a container uses secrets: in which way, and which.
-fn secrets_of(container: &Value) -> Vec<(String, &str)> {
+pub(super) fn secrets_of(container: &Value) -> Vec<(String, &str)> {
     let variables = list(container, &["env"]).iter().filter_map(|variable| {
         let secret = variable.at(&["valueFrom", "secretKeyRef"])?;
         Some((format!("envVar {}", text(variable, "name")), text(secret, "name")))
@@ -195,11 +223,27 @@ fn secrets_of(container: &Value) -> Vec<(String, &str)> {
     variables.chain(sources).collect()
 }
 
+const EPHEMERAL: (&str, &str) = ("ephemeralContainers", "ephemeral container");
+
+fn lists(account: &Object, field: &str, name: &str) -> bool {
+    account.get_list(&[field]).unwrap_or_default().iter().any(|reference| text(reference, "name") == name)
+}
+
+/// The first secret in containers of these lists that the account does not list.
+fn foreign_in(account: &Object, pod: &Object, kinds: &[(&str, &str)]) -> Option<String> {
+    let end = format!("is not allowed because service account {} does not reference that", account.name());
+    kinds.iter().flat_map(|(field, word)| containers(pod, field).iter().map(move |c| (word, c))).find_map(
+        |(word, c)| {
+            let (way, name) = secrets_of(c).into_iter().find(|(_, name)| !lists(account, "secrets", name))?;
+            let way = format!("{word} {} with {way}", text(c, "name"));
+            Some(format!("{way} referencing secret.secretName=\"{name}\" {end} secret"))
+        },
+    )
+}
+
 /// Why a pod may not use a secret that its account does not list.
 fn foreign_secret(account: &Object, pod: &Object) -> Option<String> {
-    let of_account = |field: &str, name: &str| {
-        account.get_list(&[field]).unwrap_or_default().iter().any(|reference| text(reference, "name") == name)
-    };
+    let of_account = |field: &str, name: &str| lists(account, field, name);
     let end = format!("is not allowed because service account {} does not reference that", account.name());
     for volume in containers(pod, "volumes") {
         let Some(secret) = volume.child("secret") else { continue };
@@ -208,14 +252,8 @@ fn foreign_secret(account: &Object, pod: &Object) -> Option<String> {
             return Some(format!("volume with secret.secretName=\"{name}\" {end} secret"));
         }
     }
-    for (field, word) in [("initContainers", "init container"), ("containers", "container")] {
-        for container in containers(pod, field) {
-            let mut used = secrets_of(container).into_iter();
-            if let Some((way, name)) = used.find(|(_, name)| !of_account("secrets", name)) {
-                let way = format!("{word} {} with {way}", text(container, "name"));
-                return Some(format!("{way} referencing secret.secretName=\"{name}\" {end} secret"));
-            }
-        }
+    if let Some(why) = foreign_in(account, pod, &[("initContainers", "init container"), ("containers", "container")]) {
+        return Some(why);
     }
     let mut pulls = containers(pod, "imagePullSecrets").iter().map(|secret| text(secret, "name")).enumerate();
     let (at, name) = pulls.find(|(_, name)| !of_account("imagePullSecrets", name))?;

@@ -1,0 +1,89 @@
+//! One operation on one object, as plugins see it.
+
+use crate::{
+    api::{Api, registry::Resource, schema::Gvk, schema::Object},
+    request::{
+        AuditAnnotations, User, Warnings,
+        status::{ApiError, GroupResource},
+    },
+};
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+impl Operation {
+    /// As reviews name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
+/// One operation on one object.
+pub struct Attributes<'a> {
+    pub operation: Operation,
+    /// The snapshot against which the request was resolved.
+    pub api: &'a Api,
+    pub resource: &'a Resource,
+    /// Empty for the object itself.
+    pub subresource: &'a str,
+    /// The kind that the endpoint takes: that of the subresource, where it has its own.
+    pub kind: Gvk,
+    pub namespace: &'a str,
+    /// Empty while a name has yet to be generated.
+    pub name: &'a str,
+    pub user: &'a User,
+    /// The new state; none for a delete. For a connect, the options of the connection.
+    pub object: Option<&'a mut Object>,
+    /// The stored state; none for a create.
+    pub old: Option<&'a Object>,
+    /// CreateOptions and the like, as the client gave them; none for a connect.
+    pub options: Option<&'a Object>,
+    pub dry_run: bool,
+    pub warnings: &'a Warnings,
+    pub annotations: &'a AuditAnnotations,
+}
+
+impl Attributes<'_> {
+    /// The group and plural of the resource.
+    pub fn row(&self) -> (&str, &str) {
+        (&self.resource.group, &self.resource.plural)
+    }
+
+    /// Whether this is about objects of a resource themselves, and not about a subresource.
+    pub(super) fn is_for(&self, group: &str, plural: &str) -> bool {
+        self.subresource.is_empty() && self.row() == (group, plural)
+    }
+
+    pub(super) fn is_namespace(&self) -> bool {
+        self.kind.group.is_empty() && self.kind.kind == "Namespace"
+    }
+
+    pub fn group_resource(&self) -> GroupResource {
+        GroupResource::new(self.resource.group.clone(), self.resource.plural.clone())
+    }
+
+    /// The refusal of a plugin. An object without a name yet is called by the beginning of its name.
+    pub(super) fn forbidden(&self, why: impl std::fmt::Display) -> ApiError {
+        let of_object = self.object.as_ref().map(|object| match object.name() {
+            "" => object.generate_name(),
+            name => name,
+        });
+        let name = match (self.name, of_object) {
+            ("", None | Some("")) => "Unknown",
+            ("", Some(name)) => name,
+            (name, _) => name,
+        };
+        ApiError::forbidden(&self.group_resource(), name, why)
+    }
+}

@@ -1,0 +1,34 @@
+//! What is in use is not removed before its controller says so: volumes, claims and their classes get a finalizer.
+
+use async_trait::async_trait;
+
+use crate::{
+    admission::{Attributes, Plugin},
+    cluster::Cluster,
+    request::status::ApiError,
+};
+
+const FINALIZERS: [((&str, &str), &str); 3] = [
+    (("", "persistentvolumes"), "kubernetes.io/pv-protection"),
+    (("", "persistentvolumeclaims"), "kubernetes.io/pvc-protection"),
+    (("storage.k8s.io", "volumeattributesclasses"), "kubernetes.io/vac-protection"),
+];
+
+#[derive(Default)]
+pub(in crate::admission) struct StorageObjectInUseProtection;
+
+#[async_trait]
+impl Plugin for StorageObjectInUseProtection {
+    async fn admit(&self, _: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+        let row = attributes.row();
+        let finalizer = FINALIZERS.iter().find(|(protected, _)| *protected == row).map(|(_, finalizer)| *finalizer);
+        let (Some(finalizer), "") = (finalizer, attributes.subresource) else { return Ok(()) };
+        let Some(object) = &mut attributes.object else { return Ok(()) };
+        let mut finalizers: Vec<String> = object.finalizers().map(str::to_owned).collect();
+        if !finalizers.iter().any(|present| present == finalizer) {
+            finalizers.push(finalizer.to_owned());
+            object.set_finalizers(finalizers.iter().map(String::as_str));
+        }
+        Ok(())
+    }
+}
