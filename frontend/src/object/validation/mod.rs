@@ -9,7 +9,7 @@ mod internal_types;
 mod judge;
 mod kinds;
 mod meta;
-pub mod names;
+pub use crate::api::schema::scalar::names;
 mod place;
 mod print;
 mod rules;
