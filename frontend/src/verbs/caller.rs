@@ -2,12 +2,14 @@
 
 use crate::cluster::Target;
 use crate::{
-    access::authz::rbac,
+    access::authz::{self, rbac},
     admission::{Attributes, Operation},
     api::schema::{Gvk, Object},
     request::{AuditAnnotations, User, Warnings, status::ApiError},
     verbs::Context,
 };
+
+const BROKEN_ENTRIES: &str = ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests";
 
 /// What a write carries through its retries.
 #[derive(Clone, Copy)]
@@ -31,8 +33,12 @@ impl Caller<'_> {
         if !ctx.admission.is_empty() {
             let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
             let annotations = AuditAnnotations::default();
-            let mut attributes = self.attributes(target, &name, Some(object), old, &annotations);
+            let entries = managed_fields::entries(object);
+            let mut attributes = self.attributes(target, &name, Some(&mut *object), old, &annotations);
             ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
+            if let Some(complaint) = managed_fields::restore_entries(object, entries) {
+                self.warnings.add(format!("{BROKEN_ENTRIES}: {complaint}"));
+            }
         }
         let write = rbac::Write {
             user: self.user,
@@ -44,6 +50,24 @@ impl Caller<'_> {
             old,
         };
         ctx.access.rbac.may_grant(&ctx.access.authorization, write).await
+    }
+
+    /// Who may change an object may not, for that alone, make one.
+    pub(super) async fn may_create(&self, ctx: &Context, target: &Target) -> Result<(), ApiError> {
+        let resource = &target.resource;
+        let attributes = authz::Attributes {
+            user: self.user.clone(),
+            verb: "create".to_owned(),
+            is_resource: true,
+            namespace: target.namespace.clone(),
+            group: resource.group.to_string(),
+            version: resource.version.to_string(),
+            resource: resource.plural.to_string(),
+            name: target.name.clone(),
+            ..authz::Attributes::default()
+        };
+        let refused = ctx.access.authorization.check(&attributes).await.err();
+        refused.map_or(Ok(()), |error| Err(ApiError { nosniff: false, ..error }))
     }
 
     /// Lets plugins refuse what will be stored; without an object, a deletion.

@@ -59,6 +59,15 @@ pub(super) async fn finish_create(
     caller: Caller<'_>,
 ) -> Result<Ready, ApiError> {
     prepare_new(ctx, target, &mut object, caller.warnings)?;
+    complete_new(ctx, target, object, caller).await
+}
+
+async fn complete_new(
+    ctx: &Context,
+    target: &Target,
+    mut object: Object,
+    caller: Caller<'_>,
+) -> Result<Ready, ApiError> {
     caller.validate(ctx, target, Some(&mut object), None).await?;
     let named = target.with_name(object.name());
     let claims = strategy::claim(&ctx.cluster, &named, &mut object, None, caller.dry_run).await?;
@@ -96,7 +105,9 @@ pub(super) async fn change(
     let Some(current) = current else {
         caller.admit(ctx, target, &mut object, None).await?;
         object.set_resource_version("");
-        let ready = finish_create(ctx, target, object, caller).await?;
+        prepare_new(ctx, target, &mut object, caller.warnings)?;
+        caller.may_create(ctx, target).await?;
+        let ready = complete_new(ctx, target, object, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
     };
     check_revision(target, &mut object, current, revision)?;

@@ -61,6 +61,11 @@ pub(super) fn entries(object: &Object) -> Option<&[Value]> {
     object.get_list(&PATH)
 }
 
+/// Why the entries of an object cannot be read; nothing if they can.
+pub(super) fn complaint(object: &Object) -> Option<String> {
+    decode(entries(object).unwrap_or_default()).err()
+}
+
 /// A client forgets all owners by sending no entry, or an empty one.
 pub(super) fn is_reset(entries: Option<&[Value]>) -> bool {
     match entries {

@@ -242,6 +242,24 @@ impl FieldManager<'_> {
     }
 }
 
+/// The entries of an object, to be kept while something may change it in any way.
+pub fn entries(object: &Object) -> Option<Value> {
+    object.get(&PATH).cloned()
+}
+
+/// Puts entries back that were changed into something that cannot be read; says why it cannot.
+pub fn restore_entries(object: &mut Object, before: Option<Value>) -> Option<String> {
+    if object.get(&PATH) == before.as_ref() {
+        return None;
+    }
+    let complaint = managers::complaint(object)?;
+    object.remove(&PATH);
+    if let Some(before) = before {
+        object.set(&PATH, before);
+    }
+    Some(complaint)
+}
+
 fn metadata_of(root: &Struct) -> Option<&StructRef> {
     root.def().field("metadata")?.struct_ref()
 }

@@ -2,11 +2,10 @@
 //! the JSON decoder, and takes 1.0 for an integer.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::go_types::element_type;
 use super::json_decode::{Decoder, is_unset, zero};
-use super::json_special::illegal_base64_at;
+use super::json_special::{BASE64, illegal_base64_at};
 use super::{DecodeError, Decoded, StrictError, encode_free};
 use crate::api::schema::object::Object;
 use crate::api::schema::tables::{Field, Kind, Presence, Shape, StructRef, Type};
@@ -104,9 +103,9 @@ impl Reader {
             (Kind::Int32, Value::Int(number)) => Ok(Value::Int((*number as i32).into())),
             (Kind::Int64, Value::Int(_)) => Ok(value.clone()),
             (Kind::Int32, Value::Float(number)) if number.trunc() == *number => {
-                Ok(Value::Int((*number as i64 as i32).into()))
+                Ok(Value::Int((truncated(*number) as i32).into()))
             }
-            (Kind::Int64, Value::Float(number)) if number.trunc() == *number => Ok(Value::Int(*number as i64)),
+            (Kind::Int64, Value::Float(number)) if number.trunc() == *number => Ok(Value::Int(truncated(*number))),
             (Kind::Float64, Value::Float(_)) => Ok(value.clone()),
             (Kind::Float64, Value::Int(number)) => Ok(Value::Float(*number as f64)),
             (Kind::Str | Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Float64, value) => Err(refusal(field, value)),
@@ -125,6 +124,12 @@ impl Reader {
             _ => self_reading(field, value),
         }
     }
+}
+
+/// A float as an integer, as the processors that Go mostly runs on do it: what does not fit is the least.
+fn truncated(number: f64) -> i64 {
+    let fits = number >= i64::MIN as f64 && number < i64::MAX as f64;
+    if fits { number as i64 } else { i64::MIN }
 }
 
 /// Types that read themselves from JSON do so here too.
@@ -167,7 +172,7 @@ fn refusal(field: &Field, value: &Value) -> String {
 
 fn bytes(text: &str) -> Result<Value> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    match STANDARD.decode(&text) {
+    match BASE64.decode(&text) {
         Ok(bytes) => Ok(Value::Bytes(bytes.into_boxed_slice())),
         Err(error) => {
             let at = illegal_base64_at(&text, &error);
@@ -245,6 +250,14 @@ mod tests {
             (
                 "4294967298",
                 r#"{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{},"spec":{"replicas":2},"status":{"replicas":0}}"#,
+            ),
+            (
+                "9e18",
+                r#"{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{},"spec":{"replicas":-494665728},"status":{"replicas":0}}"#,
+            ),
+            (
+                "9e19",
+                r#"{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{},"spec":{},"status":{"replicas":0}}"#,
             ),
             ("1.5", "cannot convert float64 to int32"),
             (r#""1""#, "unrecognized type: int32"),

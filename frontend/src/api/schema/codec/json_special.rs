@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::DecodeError;
 use super::go_types::element_type;
@@ -16,13 +17,17 @@ use crate::api::schema::value::{Struct, Value};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
+/// Base64 as Go reads it: bits of the last letter that belong to no byte may be anything.
+pub(super) const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 impl<'a> Decoder<'a> {
     pub(super) fn base64(&mut self) -> Result<Option<Value>> {
         let text = self.cursor.string()?;
         // Go skips line ends.
         let clean: Cow<'_, str> =
             if text.contains(['\n', '\r']) { Cow::Owned(text.replace(['\n', '\r'], "")) } else { text };
-        match STANDARD.decode(clean.as_bytes()) {
+        match BASE64.decode(clean.as_bytes()) {
             Ok(bytes) => Ok(Some(Value::Bytes(bytes.into()))),
             Err(error) => {
                 let at = illegal_base64_at(&clean, &error);
