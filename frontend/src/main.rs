@@ -87,6 +87,9 @@ fn log_flags(given: &Given) {
     for (name, value) in given.effective() {
         tracing::info!("FLAG: --{name}={value:?}");
     }
+    for (name, instead) in given.removed() {
+        tracing::warn!("--{name} is gone and was ignored: {instead}");
+    }
     for name in given.ignored() {
         tracing::warn!("--{name} is accepted and does not act yet");
     }

@@ -9,12 +9,11 @@ pub mod authz;
 pub mod reviews;
 mod stages;
 
-pub use stages::{Authenticated, Authorized, Unauthenticated};
-
 use std::sync::Arc;
 
-use authn::Authentication;
+use authn::{Authentication, service_account::ServiceAccounts};
 use authz::{Attributes, Authorization, rbac::Rbac};
+pub use stages::{Authenticated, Authorized, Unauthenticated};
 
 use crate::request::status::ApiError;
 
@@ -24,23 +23,26 @@ pub struct Access {
     pub authorization: Authorization,
     /// Judges grants of rights, whatever else authorizes requests.
     pub rbac: Arc<Rbac>,
+    /// Makes tokens of service accounts.
+    pub service_accounts: Arc<ServiceAccounts>,
 }
 
 impl Access {
     pub async fn authenticate(&self, request: Unauthenticated) -> Result<Authenticated, ApiError> {
-        let user = self.authentication.authenticate(request.request()).await?;
-        Ok(request.authenticated(user))
+        let mut request = request.into_request();
+        let user = self.authentication.authenticate(&mut request).await?;
+        Ok(Unauthenticated::new(request).authenticated(user))
     }
 
     /// Makes the request that of the user it asks to act as. Judged by the rights of the real user.
     pub async fn impersonate(&self, request: Authenticated) -> Result<Authenticated, ApiError> {
-        let (request, user) = request.into_parts();
-        let user = authz::impersonate(&self.authorization, user, &request.headers).await?;
+        let (mut request, user) = request.into_parts();
+        let user = authz::impersonate(&self.authorization, user, &mut request.headers).await?;
         Ok(Unauthenticated::new(request).authenticated(user))
     }
 
     pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
-        let attributes = Attributes::of_request(request.user(), &request.request().info);
+        let attributes = Attributes::of_request(request.user(), request.request());
         self.authorization.check(&attributes).await?;
         Ok(request.authorized())
     }

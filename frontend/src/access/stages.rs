@@ -31,6 +31,10 @@ impl Unauthenticated {
         &self.0
     }
 
+    pub(super) fn into_request(self) -> Request {
+        self.0
+    }
+
     pub(super) fn authenticated(self, user: User) -> Authenticated {
         Authenticated { request: self.0, user }
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{FlagError, Given, validated};
+use super::{FlagError, Given, typed};
 
 /// An authorizer by the name that the flag has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ const WEBHOOK_FLAGS: [&str; 4] = [
 pub(super) fn read(given: &Given) -> Result<Authorization, FlagError> {
     let invalid = |text: String| Err(FlagError::Invalid(text));
     let names = given.all("authorization-mode");
-    let policy_file = validated::path(given, "authorization-policy-file");
-    let config_file = validated::path(given, "authorization-config");
+    let policy_file = typed::path(given, "authorization-policy-file");
+    let config_file = typed::path(given, "authorization-config");
     let webhook = webhook(given)?;
     if config_file.is_some() {
         if !names.is_empty() || WEBHOOK_FLAGS.iter().any(|flag| given.last(flag).is_some()) {
@@ -118,15 +118,15 @@ pub(super) fn read(given: &Given) -> Result<Authorization, FlagError> {
 }
 
 fn webhook(given: &Given) -> Result<Option<AuthorizationWebhook>, FlagError> {
-    let Some(config_file) = validated::path(given, WEBHOOK_FLAGS[0]) else { return Ok(None) };
-    let version = validated::text(given, WEBHOOK_FLAGS[1]).unwrap_or_else(|| "v1beta1".to_owned());
+    let Some(config_file) = typed::path(given, WEBHOOK_FLAGS[0]) else { return Ok(None) };
+    let version = typed::text(given, WEBHOOK_FLAGS[1]).unwrap_or_else(|| "v1beta1".to_owned());
     if !["v1", "v1beta1"].contains(&version.as_str()) {
         return Err(FlagError::Invalid(format!("--{}: unsupported version {version:?}", WEBHOOK_FLAGS[1])));
     }
     Ok(Some(AuthorizationWebhook {
         config_file,
         version,
-        authorized_ttl: validated::duration(given, WEBHOOK_FLAGS[2], Duration::from_secs(300))?,
-        unauthorized_ttl: validated::duration(given, WEBHOOK_FLAGS[3], Duration::from_secs(30))?,
+        authorized_ttl: typed::duration(given, WEBHOOK_FLAGS[2], Duration::from_secs(300))?,
+        unauthorized_ttl: typed::duration(given, WEBHOOK_FLAGS[3], Duration::from_secs(30))?,
     }))
 }

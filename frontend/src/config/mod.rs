@@ -3,13 +3,17 @@
 //! In: arguments. Out: a [`Config`] with everything checked, plus the names of flags that were given and do not act.
 //! Not here: reading the files that flags name (net, authn).
 
+mod authentication;
 mod authorization;
 mod flag;
 mod parse;
+mod removed;
 mod table;
+mod typed;
 mod validated;
 mod values;
 
+pub use authentication::{Authentication, Oidc, RequestHeader, ServiceAccounts, TokenWebhook};
 pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
 use flag::Flag;
 pub use flag::Kind;
@@ -35,7 +39,7 @@ pub enum FlagError {
 }
 
 fn find(name: &str) -> Option<&'static Flag> {
-    table::SECTIONS.iter().flat_map(|s| s.flags).find(|f| f.name == name)
+    table::SECTIONS.iter().flat_map(|s| s.flags).find(|f| f.name == name).or_else(|| removed::find(name))
 }
 
 /// The text of `--help`, in the sections of kube-apiserver.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FlagError, Kind, find, values};
+use super::{FlagError, Kind, find, removed::REMOVED, values};
 
 /// The flags that were given, checked one by one.
 #[derive(Debug, Default)]
@@ -34,6 +34,12 @@ impl Given {
     /// All flags as they will be used, for the log. None of them carries a secret, only names of files.
     pub fn effective(&self) -> impl Iterator<Item = (&str, String)> {
         self.values.iter().map(|(name, all)| (*name, all.join(",")))
+    }
+
+    /// Flags of older versions that were given, each with what took their place.
+    pub fn removed(&self) -> Vec<(&'static str, &'static str)> {
+        let used = REMOVED.iter().filter(|(flag, _)| self.values.contains_key(flag.name));
+        used.map(|(flag, instead)| (flag.name, *instead)).collect()
     }
 
     fn set(&mut self, name: &str, shown: &str, value: &str) -> Result<(), FlagError> {

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     Cidr, FlagError, Given,
+    authentication::{self, Authentication},
     authorization::{self, Authorization, AuthorizationMode},
-    parse_duration,
+    typed::{bad, duration, integer, invalid, ip, limit, path, text},
 };
 
 /// Everything the wiring needs to know.
@@ -20,9 +21,7 @@ pub struct Config {
     pub advertise_address: IpAddr,
     pub external_hostname: Option<String>,
     pub etcd: Etcd,
-    pub client_ca_file: Option<PathBuf>,
-    pub token_auth_file: Option<PathBuf>,
-    pub anonymous_auth: bool,
+    pub authentication: Authentication,
     pub authorization: Authorization,
     pub service_cidrs: Vec<Cidr>,
     /// Containers may run with all rights.
@@ -115,6 +114,7 @@ fn host_address() -> Option<IpAddr> {
 
 impl Config {
     pub fn from_flags(given: &Given) -> Result<Config, FlagError> {
+        refuse_insecure_ports(given)?;
         let listen = listen(given)?;
         let advertise_address = match given.last("advertise-address") {
             Some(text) => ip("advertise-address", text)?,
@@ -128,9 +128,7 @@ impl Config {
             advertise_address,
             external_hostname: text(given, "external-hostname"),
             etcd: etcd(given)?,
-            client_ca_file: path(given, "client-ca-file"),
-            token_auth_file: path(given, "token-auth-file"),
-            anonymous_auth: anonymous_auth(given, &authorization),
+            authentication: authentication::read(given, anonymous_auth(given, &authorization))?,
             authorization,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
@@ -147,6 +145,18 @@ impl Config {
             listen,
         })
     }
+}
+
+/// A port without TLS is not opened, and not silently left closed.
+fn refuse_insecure_ports(given: &Given) -> Result<(), FlagError> {
+    for flag in ["port", "insecure-port"] {
+        if let Some(port) = given.last(flag).filter(|port| *port != "0") {
+            return Err(invalid(format!(
+                "--{flag}={port}: serving without TLS is gone; use --secure-port and --bind-address (--{flag}=0 is accepted)"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Who may do everything must at least say who he is: AlwaysAllow turns anonymous requests off.
@@ -260,40 +270,4 @@ fn log_json(given: &Given) -> Result<bool, FlagError> {
         Some("json") => Ok(true),
         Some(other) => Err(invalid(format!("--logging-format: unsupported format {other:?}, use text or json"))),
     }
-}
-
-pub(super) fn invalid(text: impl Into<String>) -> FlagError {
-    FlagError::Invalid(text.into())
-}
-
-pub(super) fn text(given: &Given, name: &str) -> Option<String> {
-    given.last(name).filter(|v| !v.is_empty()).map(str::to_owned)
-}
-
-pub(super) fn path(given: &Given, name: &str) -> Option<PathBuf> {
-    text(given, name).map(PathBuf::from)
-}
-
-fn bad(flag: &str, value: &str, why: impl Into<String>) -> FlagError {
-    FlagError::BadValue { flag: format!("--{flag}"), value: value.to_owned(), why: why.into() }
-}
-
-pub(super) fn ip(flag: &str, value: &str) -> Result<IpAddr, FlagError> {
-    value.parse().map_err(|_| bad(flag, value, "failed to parse IP"))
-}
-
-pub(super) fn integer(given: &Given, flag: &str, default: u64) -> Result<u64, FlagError> {
-    let Some(value) = given.last(flag) else { return Ok(default) };
-    value.parse().map_err(|_| bad(flag, value, "must be a number that is not negative"))
-}
-
-/// A count in which 0 means no limit.
-pub(super) fn limit(given: &Given, flag: &str, default: u64) -> Result<Option<usize>, FlagError> {
-    let count = integer(given, flag, default)?;
-    Ok(usize::try_from(count).ok().filter(|n| *n > 0))
-}
-
-pub(super) fn duration(given: &Given, flag: &str, default: Duration) -> Result<Duration, FlagError> {
-    let Some(value) = given.last(flag) else { return Ok(default) };
-    parse_duration(value).map_err(|why| bad(flag, value, why))
 }

@@ -30,6 +30,7 @@ mod scale;
 mod select;
 mod subresources;
 mod table;
+mod token;
 mod update;
 mod watch;
 mod watch_frames;

@@ -1,7 +1,7 @@
 //! Resources that are answered without being stored: reviews.
 
 use super::{
-    input,
+    defaults, input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
 };
@@ -27,6 +27,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let mut review =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    defaults::settle_namespace(target, &mut review)?;
     reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;
     Ok(Answer::object(201, review))
 }

@@ -1,7 +1,9 @@
 //! Puts a server together, starts it, and stops it in order. The only place that reads the clock, spawns services and
 //! listens for signals.
 
+mod access;
 mod bootstrap;
+mod error;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,49 +11,24 @@ use async_trait::async_trait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::{
-        Access,
-        authn::{
-            Authentication, Authenticator, CertificateAuthenticator, CertificateError, TokenFile, TokenFileError,
-            UnknownToken,
-        },
-        authz::{Always, Authorization, Authorizer, rbac::Rbac},
-    },
-    admission::{Admission, AdmissionError},
+    admission::Admission,
     api::{Api, ApiHandle},
     cluster::{Cluster, Settings, SystemClock},
-    config::{AuthorizationMode, Config, ReconcilerType},
+    config::{Config, ReconcilerType, RequestHeader},
     server::{
         audit::LogSink,
         health::{Asked, Check, HealthChecks, Latch, Ping},
         metrics::Metrics,
-        net::{Listener, NetError},
+        net::Listener,
         pipeline::{Limits, Resources, Server},
     },
-    store::{Store, StoreConfig, StoreError},
+    store::{Store, StoreConfig},
     verbs::Context,
 };
 
-use bootstrap::{EndpointsKeeper, SelfClient, ServerLeases};
+pub use error::StartError;
 
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Tokens(#[from] TokenFileError),
-    #[error(transparent)]
-    ClientCa(#[from] CertificateError),
-    #[error(transparent)]
-    Admission(#[from] AdmissionError),
-    #[error("etcd: {0}")]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Net(#[from] NetError),
-    #[error("cannot listen for signals: {0}")]
-    Signals(std::io::Error),
-    #[error("cannot tell the address: {0}")]
-    Address(std::io::Error),
-}
+use bootstrap::{EndpointsKeeper, SelfClient, ServerLeases};
 
 /// What must have happened before `/readyz` says ok.
 struct Readiness {
@@ -64,10 +41,10 @@ struct Readiness {
 
 /// Runs a server until a signal ends it.
 pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), StartError> {
-    let authentication = authentication(&config)?;
+    let authorities = access::Authorities::read(&config)?;
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
-    let context = context(&config, authentication).await?;
+    let context = context(&config, &authorities).await?;
     let readiness = Readiness {
         cache: Latch::new(false),
         namespaces: Latch::new(false),
@@ -98,6 +75,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         address,
         readiness,
         services: services.clone(),
+        authorities,
     };
     let start_stop = stop.clone();
     services.spawn(async move {
@@ -124,6 +102,7 @@ struct Startup {
     address: SocketAddr,
     readiness: Readiness,
     services: TaskTracker,
+    authorities: access::Authorities,
 }
 
 impl Startup {
@@ -148,6 +127,15 @@ impl Startup {
         while let Err(error) = bootstrap::fairness::reconcile(&self.client).await {
             pause.after("the priority levels and flow schemas", &error).await;
         }
+        let mut pause = Pause::default();
+        while let Err(error) = bootstrap::authentication::track_legacy_tokens(&self.client).await {
+            pause.after("the record of legacy tokens", &error).await;
+        }
+        let stop = self.context.cluster.shutdown.clone();
+        let identity = bootstrap::Identity::new(self.client.clone(), &self.address.to_string());
+        self.services.spawn(identity.run(stop.clone()));
+        let headers = self.config.authentication.request_header.clone();
+        self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop));
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;
         }
@@ -172,6 +160,34 @@ impl Startup {
         }
         self.services.spawn(keeper.run(self.context.cluster.shutdown.clone()));
         self.readiness.service.set(true);
+    }
+}
+
+/// How often files of authorities are looked at, and what is published of them.
+const AUTHORITIES_EVERY: Duration = Duration::from_secs(10);
+/// What others removed is published again after so many looks.
+const PUBLISH_EVERY: u32 = 6;
+
+/// Reads files of authorities anew when they change, and keeps what is published of them.
+async fn keep_authorities(
+    client: SelfClient,
+    authorities: access::Authorities,
+    headers: Option<RequestHeader>,
+    stop: CancellationToken,
+) {
+    let mut due = 0_u32;
+    loop {
+        if authorities.reload() || due == 0 {
+            due = PUBLISH_EVERY;
+            if let Err(error) = bootstrap::authentication::publish(&client, &authorities, headers.as_ref()).await {
+                tracing::warn!(%error, "cannot publish the authorities that clients are trusted by");
+                due = 1;
+            }
+        }
+        due -= 1;
+        if stop.run_until_cancelled(tokio::time::sleep(AUTHORITIES_EVERY)).await.is_none() {
+            return;
+        }
     }
 }
 
@@ -216,7 +232,7 @@ async fn wait_for_store(cluster: &Cluster) {
     }
 }
 
-async fn context(config: &Config, authentication: Authentication) -> Result<Arc<Context>, StartError> {
+async fn context(config: &Config, authorities: &access::Authorities) -> Result<Arc<Context>, StartError> {
     let mut store = StoreConfig::new(config.etcd.servers.clone());
     store.ca = config.etcd.ca_file.clone();
     store.cert = config.etcd.cert_file.clone();
@@ -235,41 +251,9 @@ async fn context(config: &Config, authentication: Authentication) -> Result<Arc<
         },
         shutdown: CancellationToken::new(),
     });
-    let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
-    let authorization = authorization(config, &rbac);
-    let access = Arc::new(Access { authentication, authorization, rbac });
+    let access = Arc::new(access::access(config, &cluster, authorities)?);
     let admission = Admission::new(&config.admission, Arc::clone(&access))?;
     Ok(Arc::new(Context { cluster, access, admission }))
-}
-
-fn authorization(config: &Config, rbac: &Arc<Rbac>) -> Authorization {
-    let authorizers = config.authorization.modes.iter().filter_map(|mode| -> Option<Arc<dyn Authorizer>> {
-        match mode {
-            AuthorizationMode::AlwaysAllow => Some(Arc::new(Always::Allow)),
-            AuthorizationMode::AlwaysDeny => Some(Arc::new(Always::Deny)),
-            AuthorizationMode::Rbac => Some(Arc::clone(rbac) as Arc<dyn Authorizer>),
-            AuthorizationMode::Node | AuthorizationMode::Abac | AuthorizationMode::Webhook => {
-                tracing::warn!(?mode, "this authorization mode permits nothing yet");
-                None
-            }
-        }
-    });
-    Authorization::new(authorizers.collect())
-}
-
-fn authentication(config: &Config) -> Result<Authentication, StartError> {
-    let mut ways: Vec<Arc<dyn Authenticator>> = Vec::new();
-    if let Some(path) = &config.client_ca_file {
-        ways.push(Arc::new(CertificateAuthenticator::read(path)?));
-    }
-    if let Some(path) = &config.token_auth_file {
-        ways.push(Arc::new(TokenFile::read(path)?));
-        ways.push(Arc::new(UnknownToken));
-    }
-    if ways.is_empty() {
-        tracing::warn!("neither --client-ca-file nor --token-auth-file is given: nobody can authenticate");
-    }
-    Ok(Authentication::new(ways, config.anonymous_auth))
 }
 
 struct EtcdCheck {

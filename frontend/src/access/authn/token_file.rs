@@ -5,8 +5,7 @@ use std::{collections::HashMap, path::Path};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::{Authenticator, BadCredentials, bearer_token};
-use crate::request::Request;
+use super::{BadCredentials, TokenLookup};
 use crate::request::User;
 
 /// Users by the digest of their token, so that looking one up takes the same time whatever the token is.
@@ -98,10 +97,9 @@ fn quoted_column(mut rest: &str) -> Option<(String, Option<&str>)> {
 }
 
 #[async_trait]
-impl Authenticator for TokenFile {
-    async fn authenticate(&self, request: &Request) -> Result<Option<User>, BadCredentials> {
-        let token = bearer_token(&request.headers, &request.warnings);
-        Ok(token.and_then(|token| self.users.get(&digest(token)).cloned()))
+impl TokenLookup for TokenFile {
+    async fn user(&self, token: &str) -> Result<Option<User>, BadCredentials> {
+        Ok(self.users.get(&digest(token)).cloned())
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is asked of authorization, and the 403 that says it was refused.
 
-use crate::request::{
-    User,
-    info::RequestInfo,
-    status::{ApiError, GroupResource, go_quote},
+use crate::{
+    object::selector::{FieldSelector, FieldTerm, LabelSelector, Requirement},
+    request::{
+        Request, User,
+        info::Verb,
+        status::{ApiError, GroupResource, go_quote},
+    },
 };
 
 /// What is asked. The review APIs build these from a body, the pipeline from a request.
@@ -20,10 +23,50 @@ pub struct Attributes {
     pub name: String,
     /// For what is no resource.
     pub path: String,
+    pub field_selector: Selector<FieldTerm>,
+    pub label_selector: Selector<Requirement>,
+}
+
+/// What is selected of a collection, as far as it could be understood. All terms hold, so that leaving one out asks for
+/// more, not less.
+#[derive(Clone, Debug)]
+pub struct Selector<T> {
+    pub terms: Vec<T>,
+    pub error: Option<String>,
+}
+
+impl<T> Default for Selector<T> {
+    fn default() -> Self {
+        Selector { terms: Vec::new(), error: None }
+    }
+}
+
+impl Selector<FieldTerm> {
+    pub fn of_fields(text: &str) -> Self {
+        match FieldSelector::parse(text) {
+            Ok(selector) => Selector { terms: selector.terms().to_vec(), error: None },
+            Err(error) => Selector { terms: Vec::new(), error: Some(error.to_string()) },
+        }
+    }
+}
+
+impl Selector<Requirement> {
+    pub fn of_labels(text: &str) -> Self {
+        match LabelSelector::parse(text) {
+            Ok(selector) => Selector { terms: selector.requirements().to_vec(), error: None },
+            Err(error) => Selector { terms: Vec::new(), error: Some(error.to_string()) },
+        }
+    }
 }
 
 impl Attributes {
-    pub fn of_request(user: &User, info: &RequestInfo) -> Attributes {
+    pub fn of_request(user: &User, request: &Request) -> Attributes {
+        let info = &request.info;
+        // Selectors count where a collection is asked for.
+        let selected = |name: &str| match info.verb {
+            Verb::List | Verb::Watch | Verb::DeleteCollection if !info.verb_via_path => request.query.non_empty(name),
+            _ => None,
+        };
         Attributes {
             user: user.clone(),
             verb: info.verb_name(),
@@ -35,7 +78,14 @@ impl Attributes {
             subresource: info.subresource.clone(),
             name: info.authorized_name().to_owned(),
             path: info.path.clone(),
+            field_selector: selected("fieldSelector").map(Selector::of_fields).unwrap_or_default(),
+            label_selector: selected("labelSelector").map(Selector::of_labels).unwrap_or_default(),
         }
+    }
+
+    /// Whether only objects are asked for whose field has this value.
+    pub fn selects(&self, field: &str, value: &str) -> bool {
+        self.field_selector.terms.iter().any(|term| !term.negated && term.field == field && term.value == value)
     }
 
     /// The 403, with what the user tried in it.

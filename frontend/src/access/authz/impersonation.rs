@@ -1,13 +1,16 @@
 //! Acting as somebody else, for those who may: the `Impersonate-*` headers.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
-use super::{Attributes, Authorization};
-use crate::request::{
-    User,
-    info::percent_decode,
-    status::ApiError,
-    user::{ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP},
+use super::{Attributes, Authorization, Authorizer};
+use crate::{
+    object::validation::names,
+    request::{
+        User,
+        info::percent_decode,
+        status::ApiError,
+        user::{ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP},
+    },
 };
 
 const USER: &str = "impersonate-user";
@@ -16,10 +19,18 @@ const UID: &str = "impersonate-uid";
 const EXTRA_PREFIX: &str = "impersonate-extra-";
 
 /// The user that a request shall be judged as. Each part of the other identity is asked for separately.
-pub async fn impersonate(authorization: &Authorization, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
+/// Their headers are taken out of the request.
+pub async fn impersonate(authorization: &Authorization, user: User, headers: &mut HeaderMap) -> Result<User, ApiError> {
     let Some(wish) = Wish::read(headers)? else { return Ok(user) };
     for attributes in wish.questions(&user) {
-        authorization.check(&attributes).await?;
+        let decision = authorization.authorize(&attributes).await;
+        if !decision.is_allowed() {
+            return Err(attributes.forbidden(&decision.reason));
+        }
+    }
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in names.iter().filter(|name| name.as_str().starts_with("impersonate-")) {
+        headers.remove(name);
     }
     Ok(wish.into_user())
 }
@@ -34,7 +45,8 @@ struct Wish {
 impl Wish {
     fn read(headers: &HeaderMap) -> Result<Option<Wish>, ApiError> {
         let texts = |name: &str| -> Vec<String> {
-            headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).map(str::to_owned).collect()
+            // Names may be written in any letters.
+            headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect()
         };
         let name = texts(USER).into_iter().next().filter(|n| !n.is_empty());
         let groups = texts(GROUP);
@@ -88,9 +100,12 @@ impl Wish {
         if let (true, Some((namespace, _))) = (groups.is_empty(), service_account(&self.name)) {
             groups = vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
         }
-        let implied = if self.name == ANONYMOUS { UNAUTHENTICATED_GROUP } else { AUTHENTICATED_GROUP };
-        if !groups.iter().any(|g| g == AUTHENTICATED_GROUP || g == UNAUTHENTICATED_GROUP) {
-            groups.push(implied.to_owned());
+        // Who is nobody is always unauthenticated; others count as authenticated unless they ask to be neither.
+        let has = |group: &str| groups.iter().any(|g| g == group);
+        if self.name == ANONYMOUS && !has(UNAUTHENTICATED_GROUP) {
+            groups.push(UNAUTHENTICATED_GROUP.to_owned());
+        } else if self.name != ANONYMOUS && !has(AUTHENTICATED_GROUP) && !has(UNAUTHENTICATED_GROUP) {
+            groups.push(AUTHENTICATED_GROUP.to_owned());
         }
         User { name: self.name, uid: self.uid.unwrap_or_default(), groups, extra: self.extra }
     }
@@ -108,6 +123,9 @@ fn without_user(groups: &[String], extra: &[(String, Vec<String>)], uid: Option<
     ApiError { nosniff: true, ..ApiError::bad_request(message) }
 }
 
+/// Namespace and name, if both may be such.
 fn service_account(name: &str) -> Option<(&str, &str)> {
-    name.strip_prefix("system:serviceaccount:")?.split_once(':').filter(|(ns, name)| !ns.is_empty() && !name.is_empty())
+    let (namespace, name) = name.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    (names::dns_1123_label(namespace).is_empty() && names::dns_1123_subdomain(name).is_empty())
+        .then_some((namespace, name))
 }

@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
 use super::*;
 use crate::request::{User, user::AUTHENTICATED_GROUP};
 
@@ -87,19 +91,21 @@ async fn masters_may_act_as_others_and_nobody_else() {
     let authorization = chain(&[]);
     let wish =
         headers(&[("impersonate-user", "joe"), ("impersonate-group", "devs"), ("impersonate-extra-scopes", "view")]);
-    let joe = impersonate(&authorization, user("root", &["system:masters"]), &wish).await.unwrap();
+    let joe = impersonate(&authorization, user("root", &["system:masters"]), &mut wish.clone()).await.unwrap();
     assert_eq!(
         (joe.name.as_str(), joe.groups.as_slice()),
         ("joe", &["devs".to_owned(), AUTHENTICATED_GROUP.to_owned()][..])
     );
     assert_eq!(joe.extra, [("scopes".to_owned(), vec!["view".to_owned()])]);
-    let error = impersonate(&authorization, user("alice", &[AUTHENTICATED_GROUP]), &wish).await.unwrap_err();
+    let error =
+        impersonate(&authorization, user("alice", &[AUTHENTICATED_GROUP]), &mut wish.clone()).await.unwrap_err();
     assert_eq!(
         error.message,
         "users \"joe\" is forbidden: User \"alice\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"
     );
     let account = headers(&[("impersonate-user", "system:serviceaccount:ns1:sa1")]);
-    let error = impersonate(&authorization, user("alice", &[AUTHENTICATED_GROUP]), &account).await.unwrap_err();
+    let error =
+        impersonate(&authorization, user("alice", &[AUTHENTICATED_GROUP]), &mut account.clone()).await.unwrap_err();
     assert!(error.message.starts_with("serviceaccounts \"sa1\" is forbidden"), "{}", error.message);
 }
 
@@ -107,12 +113,12 @@ async fn masters_may_act_as_others_and_nobody_else() {
 async fn a_group_alone_cannot_be_impersonated() {
     let wish = headers(&[("impersonate-group", "a"), ("impersonate-uid", "u")]);
     let root = user("root", &["system:masters"]);
-    let error = impersonate(&chain(&[]), root.clone(), &wish).await.unwrap_err();
+    let error = impersonate(&chain(&[]), root.clone(), &mut wish.clone()).await.unwrap_err();
     assert_eq!(error.code, 400);
     assert_eq!(
         error.message,
         "requested [{Group  a    } {UID  u  authentication.k8s.io/v1  }] without impersonating a user"
     );
     let nobody = headers(&[("impersonate-user", "")]);
-    assert_eq!(impersonate(&chain(&[]), root.clone(), &nobody).await.unwrap(), root);
+    assert_eq!(impersonate(&chain(&[]), root.clone(), &mut nobody.clone()).await.unwrap(), root);
 }

@@ -4,8 +4,11 @@ use http::Response;
 use serde::Serialize;
 
 use super::{Server, is_read};
-use crate::access::Authorized;
 use crate::{
+    access::{
+        Authorized,
+        authn::service_account::{Documents, JWKS_PATH, OPENID_CONFIGURATION_PATH},
+    },
     api::{discovery, openapi},
     request::{
         body::{self, Body},
@@ -105,8 +108,28 @@ impl Server {
             "/version" | "/version/" if is_read(&info.method) => Ok(respond::raw_json(&version())),
             "/version" | "/version/" => Err(ApiError::method_not_allowed()),
             "/metrics" => Ok(self.metrics.answer()),
+            OPENID_CONFIGURATION_PATH | JWKS_PATH => self.issuer_document(&authorized),
             _ => Err(ApiError::page_not_found()),
         }
+    }
+
+    /// What others need to check tokens of service accounts.
+    fn issuer_document(&self, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
+        let info = &authorized.request().info;
+        if info.method != http::Method::GET {
+            return Err(ApiError::method_not_allowed());
+        }
+        let documents = Documents::of(&self.context.access.service_accounts, &self.advertised);
+        let (document, media) = match info.path.as_str() {
+            JWKS_PATH => (documents.keys, "application/jwk-set+json"),
+            _ => (documents.configuration, "application/json"),
+        };
+        let document = document.ok_or_else(ApiError::page_not_found)?;
+        let mut response = Response::new(body::full(document));
+        let headers = response.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media));
+        headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=3600"));
+        Ok(response)
     }
 
     fn discover(&self, page: discovery::Page<'_>, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
@@ -136,6 +159,7 @@ impl Server {
 
     fn paths(&self) -> RootPaths {
         let mut paths: Vec<String> = [
+            "/.well-known/openid-configuration",
             "/api",
             "/apis",
             "/apis/",
@@ -145,6 +169,7 @@ impl Server {
             "/openapi/v2",
             "/openapi/v3",
             "/openapi/v3/",
+            "/openid/v1/jwks",
             "/readyz",
             "/version",
         ]

@@ -98,14 +98,37 @@ const FLOWS: [Flow; 11] = [
 
 /// Makes those that are missing. One that an operator changed is left as it is.
 pub(crate) async fn reconcile(client: &SelfClient) -> Result<(), ApiError> {
+    let producer = client.named("api-priority-and-fairness-config-producer-v1");
+    let consumer = client.named("api-priority-and-fairness-config-consumer-v1");
     for level in &LEVELS {
-        client.ensure(&format!("{FOLDER}/prioritylevelconfigurations"), &priority_level(level)).await?;
+        producer.ensure(&format!("{FOLDER}/prioritylevelconfigurations"), &priority_level(level)).await?;
     }
     for flow in &FLOWS {
-        let object = flow_schema(flow);
-        client.ensure(&format!("{FOLDER}/flowschemas"), &object).await?;
+        producer.ensure(&format!("{FOLDER}/flowschemas"), &flow_schema(flow)).await?;
+        report(&consumer, flow.0).await?;
     }
     Ok(())
+}
+
+/// Says of a flow schema that its level exists, unless somebody said something.
+async fn report(client: &SelfClient, name: &str) -> Result<(), ApiError> {
+    let path = format!("{FOLDER}/flowschemas/{name}");
+    let Some(mut found) = client.get(&path).await? else { return Ok(()) };
+    if found["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
+        return Ok(());
+    }
+    let level = found["spec"]["priorityLevelConfiguration"]["name"].as_str().unwrap_or_default();
+    let message =
+        format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} and it exists");
+    found["status"] = json!({"conditions": [{
+        "type": "Dangling", "status": "False", "reason": "Found", "message": message,
+        "lastTransitionTime": client.context.cluster.now_text(),
+    }]});
+    match client.replace(&format!("{path}/status"), &found).await {
+        // Another server said it first.
+        Err(error) if error.code == 409 => Ok(()),
+        outcome => outcome,
+    }
 }
 
 fn named(kind: &str, name: &str, spec: Value) -> Value {

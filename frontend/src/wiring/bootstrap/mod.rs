@@ -3,8 +3,10 @@
 //! In: the shared context and the verbs, which are used as any client uses them. Out: objects in the store. Not here:
 //! the leased keys by which servers know of each other (`server_leases`).
 
+pub(crate) mod authentication;
 mod endpoints;
 pub(crate) mod fairness;
+mod identity;
 pub(crate) mod roles;
 mod server_leases;
 
@@ -14,6 +16,7 @@ use bytes::Bytes;
 pub(crate) use endpoints::EndpointsKeeper;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+pub(crate) use identity::Identity;
 use serde_json::{Value, json};
 pub(crate) use server_leases::ServerLeases;
 
@@ -44,16 +47,23 @@ const PRIORITY_CLASSES: [(&str, i64, &str); 2] = [
 pub(crate) struct SelfClient {
     context: Arc<Context>,
     resources: Arc<dyn Resources>,
+    /// By what name this part of the server writes.
+    agent: &'static str,
 }
 
 impl SelfClient {
     pub(crate) fn new(context: Arc<Context>, resources: Arc<dyn Resources>) -> SelfClient {
-        SelfClient { context, resources }
+        SelfClient { context, resources, agent: "kube-apiserver" }
+    }
+
+    /// The same client by another name.
+    fn named(&self, agent: &'static str) -> SelfClient {
+        SelfClient { agent, ..self.clone() }
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
         let uri: http::Uri = path.parse().map_err(|e| ApiError::internal("bad path").with_internal(e))?;
-        let agent = format!("kube-apiserver/{VERSION}");
+        let agent = format!("{}/{VERSION}", self.agent);
         let mut headers = HeaderMap::new();
         headers
             .insert(header::USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static("frontend")));

@@ -14,9 +14,10 @@ use async_trait::async_trait;
 pub use grant::Write;
 use parking_lot::Mutex;
 use policy::{Binding, Policy};
+pub(in crate::access) use rule::quoted_list;
 pub use rule::{Rule, missing};
 
-use super::{Attributes, Authorizer, Decision, Rules};
+use super::{Attributes, Authorizer, Decision, Rules, aggregate};
 use crate::{
     cluster::{Cluster, Derived, ResourceName},
     request::{
@@ -160,21 +161,6 @@ fn unresolved(kind: &str, name: &str) -> String {
     match kind {
         "ClusterRole" | "Role" => format!("{}.{GROUP} {} not found", kind.to_lowercase(), go_quote(name)),
         _ => format!("unsupported role reference kind: {}", go_quote(kind)),
-    }
-}
-
-/// Several errors as one text, as Go's aggregates print themselves.
-pub(in crate::access) fn aggregate(errors: Vec<String>) -> Option<String> {
-    let mut once: Vec<String> = Vec::new();
-    for error in errors {
-        if !once.contains(&error) {
-            once.push(error);
-        }
-    }
-    match once.len() {
-        0 => None,
-        1 => once.pop(),
-        _ => Some(format!("[{}]", once.join(", "))),
     }
 }
 

@@ -163,7 +163,7 @@ pub(super) fn describe(atoms: &[Rule]) -> Vec<String> {
 }
 
 /// A list of texts as Go prints it with %q.
-pub(super) fn quoted_list(texts: &[String]) -> String {
+pub(in crate::access) fn quoted_list(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| go_quote(text).to_string()).collect();
     format!("[{}]", quoted.join(" "))
 }

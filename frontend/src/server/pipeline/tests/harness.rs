@@ -16,7 +16,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access::{
         Access, Authorized,
-        authn::{Authentication, CertificateAuthenticator, TokenFile, UnknownToken},
+        authn::{
+            Anonymous, Authentication, Authority, CertificateAuthenticator, ForAudiences, TokenFile,
+            service_account::ServiceAccounts,
+        },
         authz::{Attributes, Authorization, Authorizer, Decision, rbac::Rbac},
     },
     admission::Admission,
@@ -145,14 +148,13 @@ impl Harness {
         let cert_dir = format!("--cert-dir={}", folder.path().display());
         let flags = ["--etcd-servers=http://127.0.0.1:1", "--secure-port=0", &cert_dir];
         let config = Config::from_flags(&config::parse(flags.map(str::to_owned)).unwrap()).unwrap();
-        let authentication = Authentication::new(
-            vec![
-                Arc::new(CertificateAuthenticator::read(&ca_file).unwrap()),
-                Arc::new(TokenFile::read(&token_file).unwrap()),
-                Arc::new(UnknownToken),
-            ],
-            true,
-        );
+        let tokens = ForAudiences { tokens: TokenFile::read(&token_file).unwrap(), audiences: Vec::new() };
+        let authentication = Authentication {
+            ways: vec![Arc::new(CertificateAuthenticator(Authority::read("client-ca-file", &ca_file).unwrap()))],
+            tokens: vec![Arc::new(tokens)],
+            audiences: Vec::new(),
+            anonymous: Anonymous::everywhere(true),
+        };
         let context = context(&config, authentication).await;
         let (streaming, slow) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
         let server = Arc::new(Server {
@@ -262,6 +264,9 @@ async fn context(config: &Config, authentication: Authentication) -> Arc<Context
         shutdown: CancellationToken::new(),
     });
     let authorization = Authorization::new(vec![Arc::new(Rules)]);
-    let access = Arc::new(Access { authentication, authorization, rbac: Arc::new(Rbac::new(Arc::clone(&cluster))) });
+    let accounts = &config.authentication.service_accounts;
+    let service_accounts = Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap());
+    let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
+    let access = Arc::new(Access { authentication, authorization, rbac, service_accounts });
     Arc::new(Context { cluster, access, admission: Admission::default() })
 }

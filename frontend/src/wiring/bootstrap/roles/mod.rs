@@ -18,6 +18,13 @@ use crate::{
 const ATTEMPTS: usize = 5;
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
+/// The rules of a role of the table.
+pub(crate) fn rules_of(name: &str) -> Result<Vec<Rule>, String> {
+    let objects = table::objects().map_err(|error| error.to_string())?;
+    let named = objects.iter().find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == name);
+    Ok(named.map(|role| list(role, "rules").iter().map(Rule::of_json).collect()).unwrap_or_default())
+}
+
 /// Makes every object of the table as it must be at least. The first failure ends it; the next try begins anew.
 pub(crate) async fn reconcile(client: &SelfClient) -> Result<(), ApiError> {
     let objects = table::objects().map_err(|error| ApiError::internal(error.to_string()))?;

@@ -1,0 +1,90 @@
+//! What a token says.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::api::schema::Object;
+
+/// The claims of a token, in the order in which they are printed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Claims {
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub(super) aud: Vec<String>,
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub(super) exp: Option<i64>,
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub(super) iat: Option<i64>,
+    #[serde(default)]
+    pub(super) iss: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) jti: String,
+    #[serde(default, rename = "kubernetes.io", skip_serializing_if = "Option::is_none")]
+    pub(super) kubernetes: Option<Kubernetes>,
+    #[serde(default, rename = "kubernetes.io/serviceaccount/namespace", skip_serializing_if = "String::is_empty")]
+    pub(super) legacy_namespace: String,
+    #[serde(default, rename = "kubernetes.io/serviceaccount/secret.name", skip_serializing_if = "String::is_empty")]
+    pub(super) legacy_secret: String,
+    #[serde(
+        default,
+        rename = "kubernetes.io/serviceaccount/service-account.name",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(super) legacy_account: String,
+    #[serde(
+        default,
+        rename = "kubernetes.io/serviceaccount/service-account.uid",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(super) legacy_uid: String,
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<i64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) sub: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Kubernetes {
+    #[serde(default)]
+    pub(super) namespace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pod: Option<Reference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<Reference>,
+    #[serde(default)]
+    pub(super) serviceaccount: Reference,
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub(super) warnafter: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Reference {
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) uid: String,
+}
+
+impl Reference {
+    pub(super) fn to(object: &Object) -> Reference {
+        Reference { name: object.name().to_owned(), uid: object.uid().to_owned() }
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Audience {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Audience::deserialize(from)? {
+        Audience::One(one) => vec![one],
+        Audience::Many(many) => many,
+    })
+}
+
+/// Moments are numbers, perhaps with a fraction.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.map(|seconds| seconds as i64))
+}

@@ -1,0 +1,65 @@
+//! All authorizers of a server, one after the other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Attributes, Authorizer, Decision, Masters, Rules, Verdict, aggregate};
+use crate::request::{User, status::ApiError};
+
+/// Authorizers in order; the first one with an opinion decides. No opinion at all is a refusal.
+pub struct Authorization {
+    authorizers: Vec<Arc<dyn Authorizer>>,
+}
+
+impl Authorization {
+    /// The masters group comes before all others.
+    pub fn new(authorizers: Vec<Arc<dyn Authorizer>>) -> Authorization {
+        let masters: Arc<dyn Authorizer> = Arc::new(Masters);
+        Authorization { authorizers: std::iter::once(masters).chain(authorizers).collect() }
+    }
+
+    pub async fn allows(&self, attributes: &Attributes) -> bool {
+        self.authorize(attributes).await.is_allowed()
+    }
+
+    /// Refuses what may not be done; why something may be done is the audit's.
+    pub async fn check(&self, attributes: &Attributes) -> Result<String, ApiError> {
+        let decision = self.authorize(attributes).await;
+        match (decision.verdict, decision.error) {
+            (Verdict::Allow, _) => Ok(decision.reason),
+            (_, Some(error)) => Err(attributes.undecided(&error)),
+            (_, None) => Err(attributes.forbidden(&decision.reason)),
+        }
+    }
+
+    /// What all authorizers say together about the rights of a user in a namespace.
+    pub fn rules_of(&self, user: &User, namespace: &str) -> Rules {
+        let (mut all, mut errors) = (Rules::default(), Vec::new());
+        for rules in self.authorizers.iter().filter_map(|authorizer| authorizer.rules(user, namespace)) {
+            all.rules.extend(rules.rules);
+            all.incomplete |= rules.incomplete;
+            errors.extend(rules.error);
+        }
+        all.error = aggregate(errors);
+        all
+    }
+}
+
+#[async_trait]
+impl Authorizer for Authorization {
+    async fn authorize(&self, attributes: &Attributes) -> Decision {
+        let (mut reasons, mut errors) = (Vec::new(), Vec::new());
+        for authorizer in &self.authorizers {
+            let decision = authorizer.authorize(attributes).await;
+            if decision.verdict != Verdict::NoOpinion {
+                return decision;
+            }
+            errors.extend(decision.error);
+            if !decision.reason.is_empty() {
+                reasons.push(decision.reason);
+            }
+        }
+        Decision { error: aggregate(errors), ..Decision::no_opinion(reasons.join("\n")) }
+    }
+}
