@@ -14,7 +14,7 @@ pub(crate) fn rust(model: &Model) -> anyhow::Result<String> {
     writeln!(out, "pub(super) static KINDS: &[KindDef] = &[")?;
     for (group, version, kind, index) in &model.kinds {
         writeln!(out, "KindDef {{ gvk: Gvk::from_static({group:?}, {version:?}, {kind:?}),")?;
-        writeln!(out, " root: StructRef::Static(&S{index}), custom: false }},")?;
+        writeln!(out, " root: StructRef::Static(&S{index}), custom: None }},")?;
     }
     writeln!(out, "];")?;
     Ok(out)
@@ -45,7 +45,7 @@ fn structure(out: &mut String, index: usize, definition: &Struct) -> anyhow::Res
     for each in fields {
         field(out, each)?;
     }
-    writeln!(out, " ]), wire: Cow::Borrowed({}) }};", wires(wire)?)?;
+    writeln!(out, " ]), wire: Cow::Borrowed({}), open: false }};", wires(wire)?)?;
     Ok(())
 }
 

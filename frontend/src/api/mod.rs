@@ -3,6 +3,7 @@
 //! In: rows and schemas. Out: one immutable snapshot of them, [`Api`]. Not here: HTTP methods, and the objects themselves.
 
 pub mod cel;
+pub mod custom;
 pub mod discovery;
 pub mod openapi;
 pub mod registry;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::{
+    custom::Definitions,
     registry::{Kept, Registry},
     schema::Schema,
 };
@@ -15,13 +16,19 @@ use super::{
 pub struct Api {
     pub registry: Registry,
     pub schema: Arc<Schema>,
+    /// What is behind the rows of custom resources.
+    pub definitions: Definitions,
     /// Discovery and OpenAPI, made when first asked for and kept as long as the snapshot.
     pub documents: Kept,
 }
 
 impl Api {
     pub fn new(registry: Registry, schema: Arc<Schema>) -> Api {
-        Api { registry, schema, documents: Kept::default() }
+        Api { registry, schema, definitions: Definitions::default(), documents: Kept::default() }
+    }
+
+    pub fn with_definitions(self, definitions: Definitions) -> Api {
+        Api { definitions, ..self }
     }
 
     /// What a default server of the target version serves.

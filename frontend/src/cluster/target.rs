@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     api::{
         Api,
+        custom::Definition,
         registry::{Resource, Storage, Subresource, Verb as RowVerb},
         schema::{DecodeError, Object, Schema, Type, apply_defaults, codec, convert},
     },
@@ -37,13 +38,12 @@ impl Target {
         let Some(group) = registry.group(&info.group) else {
             return Err(ApiError::page_not_found());
         };
+        // What no definition defines is not known to the router at all.
+        let not_found = || if group.is_custom() { ApiError::page_not_found() } else { ApiError::resource_not_found() };
         if group.version(&info.version).is_none() {
-            return Err(ApiError::resource_not_found());
+            return Err(not_found());
         }
-        let resource = registry
-            .get(&info.group, &info.version, &info.resource)
-            .cloned()
-            .ok_or_else(ApiError::resource_not_found)?;
+        let resource = registry.get(&info.group, &info.version, &info.resource).cloned().ok_or_else(not_found)?;
         let is_namespace = info.group.is_empty() && info.resource == "namespaces";
         let named = !info.name.is_empty();
         let misplaced = if resource.namespaced {
@@ -52,17 +52,47 @@ impl Target {
             !info.namespace.is_empty() && !is_namespace
         };
         if misplaced {
-            return Err(ApiError::resource_not_found());
+            return Err(not_found());
         }
+        let no_subresource = || match resource.custom {
+            true => {
+                ApiError::not_found(&GroupResource::new(resource.group.clone(), resource.plural.clone()), &info.name)
+            }
+            false => ApiError::resource_not_found(),
+        };
         let subresource = match info.subresource.as_str() {
             "" => None,
-            name => Some(resource.subresource(name).cloned().ok_or_else(ApiError::resource_not_found)?),
+            name => Some(resource.subresource(name).cloned().ok_or_else(no_subresource)?),
         };
         let kind = known_kind(&api.schema, &resource.group, &resource.version, &resource.kind)?;
         let namespace = if resource.namespaced { info.namespace.clone() } else { String::new() };
         let target = Target { api, resource, kind, namespace, name: info.name.clone(), subresource };
         target.check_verb(info)?;
         Ok(target)
+    }
+
+    /// An object of a resource that this server knows, in the group's preferred version.
+    pub fn of(
+        cluster: &Cluster,
+        (group, plural): (&str, &str),
+        namespace: &str,
+        name: &str,
+    ) -> Result<Target, ApiError> {
+        let api = cluster.api.load();
+        let versions = api.registry.group(group).map(|group| group.versions.as_slice()).unwrap_or_default();
+        let resource = versions
+            .iter()
+            .find_map(|version| version.resources.iter().find(|resource| resource.plural == plural))
+            .cloned()
+            .ok_or_else(ApiError::resource_not_found)?;
+        let kind = known_kind(&api.schema, &resource.group, &resource.version, &resource.kind)?;
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Ok(Target { api, resource, kind, namespace, name, subresource: None })
+    }
+
+    /// The definition of a custom resource.
+    pub fn definition(&self) -> Option<&Arc<Definition>> {
+        self.api.definitions.get(&self.resource.group, &self.resource.plural)
     }
 
     fn check_verb(&self, info: &RequestInfo) -> Result<(), ApiError> {

@@ -5,7 +5,10 @@ use http::{Response, StatusCode, header};
 
 use crate::cluster::{Target, known_kind};
 use crate::{
-    api::schema::{Object, Schema, Value, codec},
+    api::{
+        schema::{Object, Schema, Value, codec},
+        table::copy_metadata,
+    },
     request::{
         body::{self, Body},
         info::Query,
@@ -107,9 +110,7 @@ pub(super) fn partial_metadata(schema: &Schema, object: &Object, version: MetaVe
         MetaVersion::V1Beta1 => "v1beta1",
     };
     let mut partial = Object::new(&known_kind(schema, "meta.k8s.io", name, "PartialObjectMetadata")?);
-    if let Some(metadata) = object.get(&["metadata"]) {
-        partial.set(&["metadata"], metadata.clone());
-    }
+    copy_metadata(&mut partial, object);
     Ok(partial)
 }
 

@@ -7,6 +7,7 @@ use super::{list::Page, respond::response};
 use crate::cluster::Target;
 use crate::{
     api::{
+        custom::Column,
         schema::{Object, codec},
         table::{self, IncludeObject, ListMeta, Options},
     },
@@ -53,8 +54,14 @@ pub(super) fn one(
 fn item(target: &Target) -> table::Item {
     match &target.subresource {
         Some(subresource) => table::Item::of_subresource(&target.resource, subresource),
-        None => table::Item::of(&target.resource),
+        None => table::Item { columns: columns(target), ..table::Item::of(&target.resource) },
     }
+}
+
+/// What the definition of a custom resource wants to be seen.
+fn columns(target: &Target) -> Vec<Column> {
+    let version = target.definition().and_then(|definition| definition.version(&target.resource.version));
+    version.map(|version| version.columns.clone()).unwrap_or_default()
 }
 
 pub(super) fn table_of_object(

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
-    cluster::{Cluster, Settings, SystemClock},
+    cluster::{Cluster, Settings, SystemClock, definitions::DefinitionsKeeper},
     config::{Config, ReconcilerType, RequestHeader},
     server::{
         audit::LogSink,
@@ -108,6 +108,7 @@ struct Startup {
 impl Startup {
     async fn work(self) {
         wait_for_store(&self.context.cluster).await;
+        self.keep_definitions();
         self.readiness.cache.set(true);
         let mut pause = Pause::default();
         while let Err(error) = bootstrap::namespaces(&self.client).await {
@@ -140,6 +141,15 @@ impl Startup {
             self.publish_address().await;
         }
         tracing::info!(address = %self.address, "ready");
+    }
+
+    /// Custom resources are served before the server says that it is ready.
+    fn keep_definitions(&self) {
+        let mut keeper = DefinitionsKeeper::new(Arc::clone(&self.context.cluster));
+        if let Err(error) = keeper.publish_now() {
+            tracing::warn!(%error, "cannot read the custom resource definitions yet");
+        }
+        self.services.spawn(keeper.run());
     }
 
     async fn publish_address(&self) {

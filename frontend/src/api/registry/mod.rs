@@ -15,4 +15,4 @@ mod tests;
 pub use kept::{Kept, KeptDocument, hash_of};
 pub use row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
 pub use selectable::{LabelRefusal, SelectableField, Unset};
-pub use snapshot::{Group, GroupVersion, Registry};
+pub use snapshot::{Group, GroupVersion, Registry, is_newer_version};

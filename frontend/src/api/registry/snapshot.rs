@@ -22,6 +22,11 @@ pub struct Group {
 }
 
 impl Group {
+    /// All of it is defined by custom resource definitions.
+    pub fn is_custom(&self) -> bool {
+        self.versions.iter().flat_map(|version| &version.resources).all(|resource| resource.custom)
+    }
+
     pub fn version(&self, version: &str) -> Option<&GroupVersion> {
         self.versions.iter().find(|v| v.version == version)
     }
@@ -195,6 +200,11 @@ fn version_order(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
             }
         }
     }
+}
+
+/// Whether the first version comes before the second in Kubernetes' order.
+pub fn is_newer_version(version: &str, than: &str) -> bool {
+    version_order(version) > version_order(than)
 }
 
 fn next_generation() -> u64 {

@@ -28,6 +28,7 @@ const fn f(
         embedded: Cow::Borrowed(embedded),
         default: Cow::Borrowed(default),
         merge,
+        node: None,
     }
 }
 

@@ -33,7 +33,7 @@ fn builtin_kinds() -> impl Iterator<Item = Type> {
         IN_EVERY_VERSION.iter().chain(in_core).filter_map(move |name| {
             let kind = meta(name)?;
             let gvk = Gvk { group: group.clone(), version: version.clone(), kind: kind.gvk.kind.clone() };
-            Some(Type::Shared(Arc::new(KindDef { gvk, root: kind.root.clone(), custom: false })))
+            Some(Type::Shared(Arc::new(KindDef { gvk, root: kind.root.clone(), custom: None })))
         })
     });
     everywhere.chain(super::builtin::KINDS.iter().map(Type::Static))

@@ -5,20 +5,22 @@
 pub mod codec;
 pub mod convert;
 pub mod defaults;
+pub mod fit;
 pub mod kinds;
 pub mod meta;
 pub mod object;
 pub mod plans;
 pub mod scalar;
+pub mod structural;
 pub mod tables;
 pub mod value;
 
 mod builtin;
 
 pub use codec::{DecodeError, Decoded, StrictError};
-pub use convert::convert;
+pub use convert::{convert, convert_struct};
 pub use defaults::apply_defaults;
 pub use kinds::Schema;
 pub use object::Object;
-pub use tables::{Field, Gvk, Kind, Merge, Presence, Shape, StructDef, StructRef, Type};
+pub use tables::{Field, Gvk, Kind, Merge, Nested, Presence, Shape, StructDef, StructRef, Type};
 pub use value::{MapValue, Struct, Text, Value};

@@ -47,6 +47,11 @@ impl Object {
         }
     }
 
+    /// The whole object as a value.
+    pub fn value(&self) -> &Value {
+        &self.root
+    }
+
     /// The value at a path of JSON names and map keys; not into lists.
     pub fn get(&self, path: &[&str]) -> Option<&Value> {
         self.root.at(path)
@@ -106,6 +111,9 @@ impl Object {
 /// Sets `path` below `fields`. False when the schema has no such path.
 pub fn set_in_struct(fields: &mut Struct, path: &[&str], value: Value) -> bool {
     let [name, rest @ ..] = path else { return false };
+    if fields.def().open && fields.def().slot_of(name).is_none() {
+        return set_in_rest(fields, name, rest, value);
+    }
     let (def, slots) = fields.parts_mut();
     let Some(at) = def.slot_of(name) else { return false };
     let (field, slot) = (&def.fields[at], &mut slots[at]);
@@ -120,10 +128,35 @@ pub fn set_in_struct(fields: &mut Struct, path: &[&str], value: Value) -> bool {
     }
 }
 
+/// Sets a path that begins with a member that no field describes.
+fn set_in_rest(fields: &mut Struct, name: &str, path: &[&str], value: Value) -> bool {
+    if path.is_empty() {
+        return fields.set(name, value);
+    }
+    let mut child = fields.remove(name).unwrap_or_else(|| MapValue::new().into());
+    let done = set_in_free(&mut child, path, value);
+    fields.set(name, child);
+    done
+}
+
+fn set_in_free(tree: &mut Value, path: &[&str], value: Value) -> bool {
+    let (Some(map), [key, rest @ ..]) = (tree.as_map_mut(), path) else { return false };
+    if rest.is_empty() {
+        map.insert(*key, value);
+        return true;
+    }
+    let mut child = map.remove(key).unwrap_or_else(|| MapValue::new().into());
+    let done = set_in_free(&mut child, rest, value);
+    map.insert(*key, child);
+    done
+}
+
 fn set_in_one(slot: &mut Option<Value>, kind: &Kind, field: &Field, rest: &[&str], value: Value) -> bool {
     match kind {
         Kind::Struct(def) => {
-            let child = slot.get_or_insert_with(|| Struct::new(def).into());
+            // A custom resource may hold a value of the wrong type here.
+            let child = slot.take().filter(|child| child.as_struct().is_some());
+            let child = slot.insert(child.unwrap_or_else(|| Struct::new(def).into()));
             child.as_struct_mut().is_some_and(|child| set_in_struct(child, rest, value))
         }
         Kind::Any => set_in_map(slot.get_or_insert_with(|| MapValue::new().into()), field, rest, value),

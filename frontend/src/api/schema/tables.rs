@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::structural::Node;
+
 /// Group, version and kind; the core group is "".
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Gvk {
@@ -68,8 +70,8 @@ impl PartialEq for Type {
 pub struct KindDef {
     pub gvk: Gvk,
     pub root: StructRef,
-    /// A custom resource: a free tree printed with sorted keys, never protobuf.
-    pub custom: bool,
+    /// The schema of a custom resource. Its objects are read leniently, printed with sorted keys and never as protobuf.
+    pub custom: Option<Arc<Node>>,
 }
 
 impl KindDef {
@@ -125,6 +127,8 @@ pub struct StructDef {
     pub fields: Cow<'static, [Field]>,
     /// In the order of field numbers.
     pub wire: Cow<'static, [Wire]>,
+    /// Members without a field are kept: the last field, which has no name, is a map of them.
+    pub open: bool,
 }
 
 impl StructDef {
@@ -153,6 +157,8 @@ pub struct Field {
     /// The JSON of its declared default; "" when none is declared.
     pub default: Cow<'static, str>,
     pub merge: Merge,
+    /// What the schema of a custom resource says of the value: nullable, default, limits.
+    pub node: Option<Arc<Node>>,
 }
 
 impl Field {
@@ -232,10 +238,22 @@ pub enum Kind {
     Struct(StructRef),
     /// A free tree without schema.
     Any,
+    /// An item that is itself a list or a map, as a field without a name says (custom resources only).
+    Nested(Nested),
     /// The three unions of CRD schemas: a schema (of this struct), or what the name says.
     SchemaOrBool(StructRef),
     SchemaOrArray(StructRef),
     SchemaOrStringArray(StructRef),
+}
+
+/// A list or map inside a list or map.
+#[derive(Clone, Debug)]
+pub struct Nested(pub Arc<Field>);
+
+impl PartialEq for Nested {
+    fn eq(&self, other: &Nested) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -304,6 +304,10 @@ impl MapValue {
         self.0.sorted.iter_mut().map(|(key, value)| (&**key, value))
     }
 
+    pub fn into_entries(self) -> Vec<(Text, Value)> {
+        self.0.sorted
+    }
+
     pub fn len(&self) -> usize {
         self.0.sorted.len()
     }
@@ -340,28 +344,76 @@ impl Struct {
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.slot(self.0.def.slot_of(name)?)
+        match self.0.def.slot_of(name) {
+            Some(slot) => self.slot(slot),
+            None => self.rest()?.get(name),
+        }
     }
 
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        let slot = self.0.def.slot_of(name)?;
-        self.0.slots[slot].as_mut()
+        match self.0.def.slot_of(name) {
+            Some(slot) => self.0.slots[slot].as_mut(),
+            None => self.rest_mut()?.as_map_mut()?.get_mut(name),
+        }
     }
 
     /// False when the schema has no such field.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) -> bool {
-        match self.0.def.slot_of(name) {
-            Some(slot) => {
-                self.0.slots[slot] = Some(value.into());
-                true
-            }
-            None => false,
+        if let Some(slot) = self.0.def.slot_of(name) {
+            self.0.slots[slot] = Some(value.into());
+            return true;
         }
+        if !self.0.def.open {
+            return false;
+        }
+        if let Some(last) = self.0.slots.last_mut()
+            && let Value::Map(rest) = last.get_or_insert_with(|| MapValue::new().into())
+        {
+            rest.insert(name, value);
+        }
+        true
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        let slot = self.0.def.slot_of(name)?;
-        self.0.slots[slot].take()
+        match self.0.def.slot_of(name) {
+            Some(slot) => self.0.slots[slot].take(),
+            None => self.rest_mut()?.as_map_mut()?.remove(name),
+        }
+    }
+
+    /// The members that no field describes; only an open struct has them.
+    pub fn rest(&self) -> Option<&MapValue> {
+        if !self.0.def.open {
+            return None;
+        }
+        self.0.slots.last()?.as_ref()?.as_map()
+    }
+
+    fn rest_mut(&mut self) -> Option<&mut Value> {
+        if !self.0.def.open {
+            return None;
+        }
+        self.0.slots.last_mut()?.as_mut()
+    }
+
+    /// Every member by its name: those of fields in the order of the schema, then those without a field.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let fields = self.iter().filter(|(field, _)| !field.name.is_empty());
+        let rest = self.rest().into_iter().flat_map(MapValue::iter);
+        fields.map(|(field, value)| (&*field.name, value)).chain(rest)
+    }
+
+    /// The members as a free tree.
+    pub fn into_members(mut self) -> Vec<(Text, Value)> {
+        let rest = if self.0.def.open { self.0.slots.last_mut().and_then(Option::take) } else { None };
+        let def = self.0.def.clone();
+        let slots = self.0.slots.into_vec().into_iter().zip(def.fields.iter());
+        let mut members: Vec<(Text, Value)> =
+            slots.filter_map(|(slot, field)| Some((Text::from(&*field.name), slot?))).collect();
+        if let Some(Value::Map(rest)) = rest {
+            members.extend(rest.0.sorted);
+        }
+        members
     }
 
     pub fn slot(&self, slot: usize) -> Option<&Value> {

@@ -9,7 +9,9 @@ use crate::api::schema::StructRef;
 pub(super) enum CellValue {
     Text(String),
     Int(i64),
+    Float(f64),
     Bool(bool),
+    Null,
 }
 
 impl From<&str> for CellValue {

@@ -1,11 +1,12 @@
 //! Tables: objects as rows of cells, for clients that show them to people.
 //!
 //! In: the kind of the items, the objects, the list's metadata and what the client wants in each row. Out: the JSON of a
-//! `meta.k8s.io` Table. Not here: negotiation, and columns of custom resources beyond name and age.
+//! `meta.k8s.io` Table. Not here: negotiation.
 
 mod cell;
 mod column;
 mod columns;
+mod custom;
 mod format;
 mod row;
 #[cfg(test)]
@@ -15,24 +16,27 @@ mod value;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::custom::Column;
 use crate::api::registry::{Resource, Subresource};
-use crate::api::schema::{Gvk, Object, Schema, Type, codec, convert};
+use crate::api::schema::{Gvk, Object, Schema, Type, Value, codec, convert, convert_struct};
 use crate::request::negotiate::MetaVersion;
 use crate::request::status::{ApiError, escape_html};
 use column::{CellValue, Doc, Printer, RowCondition};
 use row::Row;
 
 /// The kind that rows are of, known even when there is no object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Item {
     pub gvk: Gvk,
     pub custom: bool,
+    /// Of a custom resource: what its definition wants to be seen.
+    pub columns: Vec<Column>,
 }
 
 impl Item {
     pub fn of(resource: &Resource) -> Item {
         let gvk = Gvk { group: resource.group.clone(), version: resource.version.clone(), kind: resource.kind.clone() };
-        Item { gvk, custom: resource.custom }
+        Item { gvk, custom: resource.custom, columns: Vec::new() }
     }
 
     pub fn of_subresource(resource: &Resource, subresource: &Subresource) -> Item {
@@ -42,7 +46,7 @@ impl Item {
             kind: subresource.kind.clone(),
         };
         let own = gvk.group == resource.group && gvk.kind == resource.kind;
-        Item { gvk, custom: resource.custom && own }
+        Item { gvk, custom: resource.custom && own, columns: Vec::new() }
     }
 }
 
@@ -121,12 +125,16 @@ pub fn table<'a>(
     if options.headers {
         let described = printer.described_by.and_then(|(group, version)| schema.kind(group, version, &item.gvk.kind));
         let kind = described.or_else(|| printed.clone()).or_else(|| schema.of(&item.gvk));
-        write_json(&mut out, &headers(printer, kind.as_ref()))?;
+        let mut headers = headers(printer, kind.as_ref());
+        if !item.columns.is_empty() {
+            headers = custom::headers(item, headers.swap_remove(0));
+        }
+        write_json(&mut out, &headers)?;
     } else {
         out.extend_from_slice(b"null");
     }
     out.extend_from_slice(b",\"rows\":");
-    write_rows(&mut out, schema, (printer, printed.as_ref()), objects, options)?;
+    write_rows(&mut out, schema, (item, printer, printed.as_ref()), objects, options)?;
     out.extend_from_slice(b"}\n");
     Ok(out)
 }
@@ -152,7 +160,7 @@ fn headers<'a>(printer: &'a Printer, kind: Option<&'a Type>) -> Vec<Header<'a>> 
 fn write_rows<'a>(
     out: &mut Vec<u8>,
     schema: &Schema,
-    (printer, printed): (&Printer, Option<&Type>),
+    (item, printer, printed): (&Item, &Printer, Option<&Type>),
     objects: impl IntoIterator<Item = &'a Object>,
     options: &Options,
 ) -> Result<(), ApiError> {
@@ -171,7 +179,7 @@ fn write_rows<'a>(
         }
         let converted = printed.filter(|to| to.gvk != *object.gvk()).map(|to| convert(object, to));
         let row = Row { object: converted.as_ref().unwrap_or(object), now: options.now };
-        write_row(out, printer, &row)?;
+        write_row(out, item, printer, &row)?;
         out.extend_from_slice(b",\"object\":");
         write_object(out, schema, printer, object, options)?;
         out.push(b'}');
@@ -181,9 +189,11 @@ fn write_rows<'a>(
 }
 
 /// The row up to its object.
-fn write_row(out: &mut Vec<u8>, printer: &Printer, row: &Row<'_>) -> Result<(), ApiError> {
-    let cells = printer.columns.iter().map(|column| column.cell).chain(printer.stray);
-    let cells: Vec<CellValue> = cells.map(|cell| row.cell(cell)).collect();
+fn write_row(out: &mut Vec<u8>, item: &Item, printer: &Printer, row: &Row<'_>) -> Result<(), ApiError> {
+    let cells: Vec<CellValue> = match item.columns.as_slice() {
+        [] => printer.columns.iter().map(|column| column.cell).chain(printer.stray).map(|c| row.cell(c)).collect(),
+        _ => custom::cells(item, row),
+    };
     out.extend_from_slice(b"{\"cells\":");
     write_json(out, &cells)?;
     let condition: Option<RowCondition> = printer.condition.and_then(|of| of(row));
@@ -209,7 +219,7 @@ fn write_object(
             let partial = partial.ok_or_else(|| ApiError::internal("the schema has no PartialObjectMetadata"))?;
             let mut metadata = Object::new(&partial);
             metadata.set(&["apiVersion"], options.version.api_version());
-            metadata.copy_from(object, &["metadata"]);
+            copy_metadata(&mut metadata, object);
             if let Some(hidden) = printer.hidden_annotation {
                 metadata.remove(&["metadata", "annotations", hidden]);
                 if metadata.get_map(&["metadata", "annotations"]).is_some_and(|map| map.is_empty()) {
@@ -227,4 +237,12 @@ fn write_json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), ApiError>
     let json = serde_json::to_string(value).map_err(ApiError::internal)?;
     out.extend_from_slice(escape_html(&json).as_bytes());
     Ok(())
+}
+
+/// Metadata in the order of the target's fields, whatever kind it comes from.
+pub fn copy_metadata(to: &mut Object, from: &Object) {
+    let def = to.root().def().field("metadata").and_then(|field| field.struct_ref()).cloned();
+    if let (Some(def), Some(metadata)) = (def, from.get(&["metadata"]).and_then(Value::as_struct)) {
+        to.set(&["metadata"], convert_struct(metadata, &def));
+    }
 }

@@ -14,6 +14,10 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    pub(super) fn whole(&self) -> &Value {
+        self.object.value()
+    }
+
     pub(super) fn value(&self, path: &[&str]) -> Option<&Value> {
         self.object.get(path)
     }

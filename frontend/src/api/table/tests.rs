@@ -105,7 +105,7 @@ fn row(json: serde_json::Value) -> serde_json::Value {
     json["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     let text = json.to_string();
     let object = codec::decode_json(&Schema::builtin(), text.as_bytes(), None).unwrap().object;
-    let item = Item { gvk: object.gvk().clone(), custom: false };
+    let item = Item { gvk: object.gvk().clone(), custom: false, columns: Vec::new() };
     let options = Options {
         include: IncludeObject::Metadata,
         headers: true,
@@ -294,7 +294,7 @@ fn nodes_volumes_and_quotas() {
 fn kinds_without_columns_of_their_own_show_when_they_were_made() {
     let role = object("rbac.authorization.k8s.io/v1", "ClusterRole", json!({"rules": []}));
     assert_eq!(cells(role), r#"["x","2026-01-01T00:00:00Z"]"#);
-    let item = Item { gvk: Gvk::from_static("", "v1", "LimitRange"), custom: false };
+    let item = Item { gvk: Gvk::from_static("", "v1", "LimitRange"), custom: false, columns: Vec::new() };
     let options = Options {
         include: IncludeObject::None,
         headers: false,
@@ -320,7 +320,7 @@ fn flow_schemas_stand_in_the_order_in_which_they_match() {
         codec::decode_json(&schema, json.to_string().as_bytes(), None).unwrap().object
     };
     let objects = [one("a", 900), one("b", 100), one("c", 900)];
-    let item = Item { gvk: objects[0].gvk().clone(), custom: false };
+    let item = Item { gvk: objects[0].gvk().clone(), custom: false, columns: Vec::new() };
     let options =
         Options { include: IncludeObject::None, headers: true, version: MetaVersion::V1, now: NOW.parse().unwrap() };
     let json = table(&schema, &item, &objects, &ListMeta::default(), &options).unwrap();

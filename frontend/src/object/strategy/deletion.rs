@@ -1,5 +1,6 @@
 //! What deletion means for single resources.
 
+use super::definitions;
 use crate::{api::schema::Object, cluster::Target};
 
 /// What the garbage collector does with dependents when a client says nothing.
@@ -46,6 +47,9 @@ pub fn grace(row: (&str, &str), object: &Object, asked: Option<i64>) -> Grace {
 /// Objects that outlive their deletion until somebody finalizes them: the object with its deletion written into it, or
 /// as it is if that was done. None: the deletion takes its usual way.
 pub fn keeps_for_deletion(target: &Target, object: &Object, now: &str) -> Option<Object> {
+    if target.row() == ("apiextensions.k8s.io", "customresourcedefinitions") {
+        return definitions::begin_end(object, now);
+    }
     if target.row() != ("", "namespaces") {
         return None;
     }

@@ -4,6 +4,7 @@
 //! more to do have a file. Not here: validation, and the verbs.
 
 mod claims;
+pub mod definitions;
 mod deletion;
 mod disabled;
 mod endpoints;

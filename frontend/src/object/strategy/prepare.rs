@@ -1,6 +1,6 @@
 //! Objects made ready for validation and the store.
 
-use super::{claims, disabled, endpoints, namespaces, pods, rows, same, services};
+use super::{claims, definitions, disabled, endpoints, namespaces, pods, rows, same, services};
 use crate::{
     api::schema::{Object, Value},
     cluster::Cluster,
@@ -38,6 +38,7 @@ pub fn prepare_create(cluster: &Cluster, target: &Target, object: &mut Object) {
         ("batch", "jobs") => generate_selector(object),
         ("discovery.k8s.io", "endpointslices") => endpoints::drop_topology(object, None),
         ("apps", "daemonsets") => object.set_annotation(TEMPLATE_GENERATION, "1"),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definitions::note_stored_version(object),
         _ => {}
     }
 }
@@ -60,6 +61,7 @@ pub fn prepare_update(cluster: &Cluster, target: &Target, object: &mut Object, o
                 ("", "namespaces") => namespaces::prepare_update(object, old),
                 ("", "persistentvolumeclaims") => claims::settle_sources(object, Some(old)),
                 ("apps", "daemonsets") => count_template(object, old),
+                ("apiextensions.k8s.io", "customresourcedefinitions") => definitions::note_stored_version(object),
                 ("discovery.k8s.io", "endpointslices") => endpoints::drop_topology(object, Some(old)),
                 _ => {}
             }
@@ -102,15 +104,11 @@ fn count_template(object: &mut Object, old: &Object) {
 
 fn count_generation(target: &Target, row: &rows::Row, object: &mut Object, old: &Object) {
     let changed = if target.resource.custom {
-        object
-            .root()
-            .iter()
-            .map(|(f, _)| f.name.to_string())
-            .chain(old.root().iter().map(|(f, _)| f.name.to_string()))
-            .any(|name| {
-                !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion")
-                    && !same(object.get(&[&name]), old.get(&[&name]))
-            })
+        // All but metadata counts; a status with an endpoint of its own is the old one by now.
+        let fields = object.root().def().fields.iter().enumerate();
+        fields
+            .filter(|(_, field)| field.name != "metadata")
+            .any(|(slot, _)| !same(object.root().slot(slot), old.root().slot(slot)))
     } else {
         row.spec.iter().any(|field| {
             let path: Vec<&str> = field.split('.').collect();

@@ -4,6 +4,7 @@
 
 mod check;
 mod cron;
+pub mod definitions;
 mod forms;
 mod internal_types;
 mod judge;
@@ -95,7 +96,7 @@ pub fn warnings(row: (&str, &str), object: &Object) -> Vec<String> {
 }
 
 fn custom(object: &Object) -> bool {
-    object.ty().custom
+    object.ty().custom.is_some()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod quote;
 use std::{borrow::Cow, fmt};
 
 pub use field::{FieldError, FieldErrorKind, aggregate};
-pub use quote::{go_quote, is_printable};
+pub use quote::{go_float, go_quote, is_printable};
 use serde::Serialize;
 
 /// A resource named with its API group, printed as `plural.group`, or `plural` for the core group.

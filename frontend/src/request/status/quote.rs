@@ -2,6 +2,28 @@
 
 use std::fmt::Write;
 
+/// Prints a float as Go's `%v`: shortest digits, an exponent of at least two digits below 1e-4 and from 1e6 on.
+pub fn go_float(number: f64) -> String {
+    if !number.is_finite() {
+        return match number {
+            n if n.is_nan() => "NaN".to_owned(),
+            n if n > 0.0 => "+Inf".to_owned(),
+            _ => "-Inf".to_owned(),
+        };
+    }
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if number == 0.0 || (-4..EXPONENT_FROM).contains(&exponent) {
+        return format!("{number}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// From this power of ten on an exponent is written.
+const EXPONENT_FROM: i32 = 6;
+
 /// Quotes a string as Go's `strconv.Quote`.
 pub fn go_quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);

@@ -15,6 +15,11 @@ type Result<T> = std::result::Result<T, String>;
 
 /// Makes an object of a kind. What the kind does not know is named, sorted.
 pub fn object_of_free(kind: &Type, tree: &Value) -> std::result::Result<Decoded, DecodeError> {
+    if kind.custom.is_some() {
+        let mut json = Vec::new();
+        encode_free(tree, &mut json);
+        return super::decode_json_as(kind, &json);
+    }
     let mut reader = Reader { path: String::new(), unknown: Vec::new() };
     let root = reader
         .structure(&kind.root, tree)

@@ -45,7 +45,7 @@ pub(super) fn element_type(field: &Field) -> Cow<'_, str> {
         Kind::IntOrString => "intstr.IntOrString",
         Kind::Raw => "runtime.RawExtension",
         Kind::StringItems => "v1.ExtraValue",
-        Kind::Any => "interface {}",
+        Kind::Any | Kind::Nested(_) => "interface {}",
         Kind::Struct(def) => return struct_type(def).into(),
         Kind::SchemaOrBool(_) => "v1.JSONSchemaPropsOrBool",
         Kind::SchemaOrArray(_) => "v1.JSONSchemaPropsOrArray",

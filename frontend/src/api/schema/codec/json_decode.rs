@@ -40,6 +40,9 @@ pub fn decode_free_strict(bytes: &[u8]) -> Result<(Value, Vec<StrictError>)> {
 
 /// Reads JSON as a known kind, whatever kind it says it is.
 pub fn decode_json_as(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
+    if kind.custom.is_some() {
+        return super::json_custom::decode(kind, bytes).map_err(|error| error.of_kind(&kind.gvk));
+    }
     let mut decoder = Decoder::new(bytes);
     let mut root = Struct::new(&kind.root);
     let read = decoder.root(&mut root, &kind.root);
@@ -65,7 +68,7 @@ pub(super) struct Decoder<'a> {
     pub(super) path: Vec<Step<'a>>,
     /// The struct whose field is being read.
     owner: &'a str,
-    strict: Vec<StrictError>,
+    pub(super) strict: Vec<StrictError>,
     /// Above zero inside types that decode themselves in Go: nothing strict is noted there.
     quiet: usize,
     /// The first; the pass goes on to find syntax errors.
@@ -84,7 +87,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn root(&mut self, root: &mut Struct, def: &'a StructRef) -> Result<()> {
+    pub(super) fn root(&mut self, root: &mut Struct, def: &'a StructRef) -> Result<()> {
         match self.cursor.token()? {
             Token::Object => self.fields(root, def)?,
             Token::Null => drop(self.cursor.word()?),
@@ -199,7 +202,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn note_duplicates(&mut self, entries: &[(Text, Value)]) {
+    pub(super) fn note_duplicates(&mut self, entries: &[(Text, Value)]) {
         if entries.is_sorted_by(|a, b| a.0 < b.0) {
             return;
         }
@@ -274,7 +277,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A free tree.
-    fn any(&mut self) -> Result<Value> {
+    pub(super) fn any(&mut self) -> Result<Value> {
         self.check_depth()?;
         Ok(match self.cursor.token()? {
             Token::Null => {

@@ -25,6 +25,9 @@ pub fn encode_free(value: &Value, out: &mut Vec<u8>) {
 }
 
 fn write_struct(out: &mut Vec<u8>, def: &StructDef, value: Option<&Struct>) {
+    if let Some(value) = value.filter(|_| def.open) {
+        return write_open(out, value);
+    }
     out.push(b'{');
     let mut first = true;
     for (at, field) in def.fields.iter().enumerate() {
@@ -45,6 +48,22 @@ fn write_struct(out: &mut Vec<u8>, def: &StructDef, value: Option<&Struct>) {
         }
     }
     out.push(b'}');
+}
+
+/// A struct with members that no field describes: all of them by name. Only custom resources have such, whose fields know no
+/// zeros to leave out.
+fn write_open(out: &mut Vec<u8>, value: &Struct) {
+    let mut members: Vec<(&str, &Value)> = value.members().collect();
+    members.sort_by_key(|(name, _)| *name);
+    let def = value.def();
+    write_map(
+        out,
+        members.into_iter().map(|(name, member)| (name, (def.field(name), member))),
+        |out, (field, member)| match field {
+            Some(field) => write_field(out, field, member),
+            None => write_value(out, member),
+        },
+    );
 }
 
 fn is_printed(field: &Field, value: Option<&Value>) -> bool {
@@ -105,11 +124,7 @@ fn write_list(out: &mut Vec<u8>, items: &[Value], write: impl Fn(&mut Vec<u8>, &
     out.push(b']');
 }
 
-fn write_map<'a>(
-    out: &mut Vec<u8>,
-    entries: impl Iterator<Item = (&'a str, &'a Value)>,
-    write: impl Fn(&mut Vec<u8>, &Value),
-) {
+fn write_map<'a, V>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, V)>, write: impl Fn(&mut Vec<u8>, V)) {
     out.push(b'{');
     for (at, (key, item)) in entries.enumerate() {
         if at > 0 {

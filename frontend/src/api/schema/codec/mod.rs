@@ -3,6 +3,7 @@
 
 mod from_free;
 mod go_types;
+mod json_custom;
 mod json_decode;
 mod json_encode;
 mod json_kind;
@@ -19,6 +20,7 @@ mod yaml_text;
 use bytes::Bytes;
 
 pub use from_free::object_of_free;
+pub use json_custom::decode_struct_json;
 pub use json_decode::{decode_free, decode_free_strict, decode_json, decode_json_as};
 pub use json_encode::{encode_free, encode_json, encode_struct_json, indent};
 pub use proto_decode::{decode_message, decode_protobuf};

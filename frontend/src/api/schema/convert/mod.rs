@@ -4,6 +4,7 @@
 mod autoscaling;
 mod definitions;
 
+use super::fit::{Fitting, fit_struct};
 use super::object::Object;
 use super::tables::{Field, Kind, Presence, Shape, StructRef, Type};
 use super::value::{MapValue, Struct, Value};
@@ -36,6 +37,10 @@ pub fn convert(object: &Object, to: &Type) -> Object {
     if object.ty() == to {
         return object.clone();
     }
+    if to.custom.is_some() {
+        let root = fit_struct(object.root().clone().into_members(), &to.root, &mut Fitting::default());
+        return Object::from_root(to, root);
+    }
     let mut root = convert_struct(object.root(), &to.root);
     let from = object.gvk();
     for (kind, old, new, reshape) in RESHAPED {
@@ -46,7 +51,8 @@ pub fn convert(object: &Object, to: &Type) -> Object {
     Object::from_root(to, root)
 }
 
-fn convert_struct(from: &Struct, to: &StructRef) -> Struct {
+/// A struct as another definition has it, carried over by names.
+pub fn convert_struct(from: &Struct, to: &StructRef) -> Struct {
     if from.def() == to {
         return from.clone();
     }

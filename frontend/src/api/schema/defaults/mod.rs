@@ -5,6 +5,7 @@
 //! Not here: what a create or an update strategy fills in (uid, cluster IPs).
 
 mod autoscaling;
+mod custom;
 mod pods;
 mod rules;
 mod services;
@@ -60,6 +61,9 @@ static PLANS: LazyLock<Plans<Work>> = LazyLock::new(|| {
 
 /// Fills in defaults in place.
 pub fn apply_defaults(object: &mut Object) {
+    if object.ty().custom.is_some() {
+        return custom::visit(object.root_mut());
+    }
     visit(object.root_mut());
 }
 
