@@ -55,6 +55,8 @@ pub struct Settings {
     /// A watch ends by itself at a random moment between this and twice this.
     pub min_watch_timeout: Duration,
     pub event_ttl: Duration,
+    /// Objects of a collection that are deleted at a time.
+    pub delete_collection_workers: usize,
     pub service_cidrs: Vec<Cidr>,
     /// Whether containers may be privileged.
     pub allow_privileged: bool,
@@ -65,6 +67,7 @@ impl Default for Settings {
         Settings {
             min_watch_timeout: Duration::from_secs(1800),
             event_ttl: Duration::from_secs(3600),
+            delete_collection_workers: 1,
             service_cidrs: Vec::new(),
             allow_privileged: false,
         }

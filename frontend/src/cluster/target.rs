@@ -105,8 +105,15 @@ impl Target {
             Verb::Patch => RowVerb::Patch,
             Verb::Delete => RowVerb::Delete,
             Verb::DeleteCollection => RowVerb::DeleteCollection,
-            Verb::Proxy | Verb::None | Verb::Http => return Err(ApiError::method_not_allowed()),
+            // The old way of proxying has no routes any more.
+            Verb::Proxy => return Err(ApiError::resource_not_found()),
+            Verb::None | Verb::Http => return Err(ApiError::method_not_allowed()),
         };
+        // What is only created has no place with a name.
+        let is_created_only = self.resource.storage.is_none() && !self.resource.has_verb(RowVerb::Get);
+        if is_created_only && self.subresource.is_none() && !self.name.is_empty() {
+            return Err(ApiError::resource_not_found());
+        }
         let allowed = match &self.subresource {
             Some(subresource) => subresource.verbs.contains(&verb),
             None => self.resource.has_verb(verb),
@@ -145,8 +152,24 @@ impl Target {
 
     /// The key of the object in the store.
     pub fn key(&self, cluster: &Cluster) -> Result<String, ApiError> {
+        let complaints = segment_complaints(&self.name);
+        if !complaints.is_empty() {
+            return Err(ApiError::bad_request(format!("Name parameter invalid: {:?}: {complaints}", self.name)));
+        }
+        self.check_namespace()?;
         let key = self.storage()?.key(&self.namespace, &self.name);
         Ok(format!("{}{key}", cluster.store.prefix()))
+    }
+
+    /// A namespace that a path would resolve names no part of the store.
+    pub fn check_namespace(&self) -> Result<(), ApiError> {
+        match self.namespace.as_str() {
+            "." | ".." => {
+                let key = self.storage()?.key(&self.namespace, "");
+                Err(ApiError::unknown(format!("invalid key: {:?}", key.trim_end_matches('/'))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The kind whose bytes are stored.
@@ -184,6 +207,17 @@ impl Target {
             crate::api::registry::Encoding::Json => codec::StorageEncoding::Json,
         };
         Ok(codec::encode_stored(object, &self.stored_kind()?, encoding))
+    }
+}
+
+/// Why a name cannot be a segment of a path; empty: it can.
+fn segment_complaints(name: &str) -> String {
+    match name {
+        "." | ".." => format!("may not be '{name}'"),
+        _ => {
+            let found = ['/', '%'].into_iter().filter(|letter| name.contains(*letter));
+            found.map(|letter| format!("may not contain '{letter}'")).collect::<Vec<_>>().join(";")
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Etcd",
         flags: &[
-            ignored("delete-collection-workers", Kind::Int),
+            acts("delete-collection-workers", Kind::Int, "How many objects of a collection are deleted at a time."),
             ignored("enable-garbage-collector", Kind::Bool),
             ignored("encryption-provider-config", Kind::Text),
             ignored("encryption-provider-config-automatic-reload", Kind::Bool),

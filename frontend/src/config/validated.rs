@@ -34,6 +34,7 @@ pub struct Config {
     pub mutations_max: Option<usize>,
     /// Watches end by themselves at a random moment between this and twice this.
     pub min_watch_timeout: Duration,
+    pub delete_collection_workers: usize,
     pub shutdown_delay: Duration,
     pub event_ttl: Duration,
     pub log_json: bool,
@@ -138,6 +139,7 @@ impl Config {
             reads_max: limit(given, "max-requests-inflight", 400)?,
             mutations_max: limit(given, "max-mutating-requests-inflight", 200)?,
             min_watch_timeout: Duration::from_secs(integer(given, "min-request-timeout", 1800)?),
+            delete_collection_workers: usize::try_from(integer(given, "delete-collection-workers", 1)?).unwrap_or(1),
             shutdown_delay: duration(given, "shutdown-delay-duration", Duration::ZERO)?,
             event_ttl: duration(given, "event-ttl", Duration::from_secs(3600))?,
             log_json: log_json(given)?,

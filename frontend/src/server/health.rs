@@ -94,7 +94,7 @@ impl HealthChecks {
             Some(name) => {
                 let row = rows.into_iter().find(|r| r.name == name)?;
                 Some(match row.check.check().await {
-                    Ok(()) => respond::text(200, "ok"),
+                    Ok(()) => respond::bare_text(200, "ok"),
                     Err(why) => respond::text_error(500, &format!("internal server error: {why}")),
                 })
             }

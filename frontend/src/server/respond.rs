@@ -26,6 +26,13 @@ pub fn text_error(code: u16, message: &str) -> Response<Body> {
     text(code, format!("{message}\n"))
 }
 
+/// A plain text that nobody need be kept from guessing at.
+pub fn bare_text(code: u16, message: impl Into<Bytes>) -> Response<Body> {
+    let mut response = text(code, message);
+    response.headers_mut().remove(header::X_CONTENT_TYPE_OPTIONS);
+    response
+}
+
 /// A plain text as it stands.
 pub fn text(code: u16, text: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(body::full(text));
@@ -83,11 +90,16 @@ fn encoded(error: &ApiError, media: MediaType, schema: &Schema) -> Option<Vec<u8
     Some(yaml)
 }
 
-/// Sets what every answer carries.
-pub fn finish(headers: &mut HeaderMap, audit_id: &str, warnings: Vec<String>) {
+/// Names the request that an answer belongs to.
+pub fn identify(headers: &mut HeaderMap, audit_id: &str) {
     if let Ok(id) = HeaderValue::from_str(audit_id) {
         headers.insert("audit-id", id);
     }
+}
+
+/// Sets what every answer carries.
+pub fn finish(headers: &mut HeaderMap, audit_id: &str, warnings: Vec<String>) {
+    identify(headers, audit_id);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     for warning in warnings {
         if let Some(value) = warning_header(&warning) {
@@ -169,7 +181,8 @@ fn gzip_step(
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let wish = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    wish.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == "gzip")
+    // The bare word alone counts: one with a quality, even of 1, is no wish for it.
+    wish.split(',').any(|part| part.trim() == "gzip")
 }
 
 #[cfg(test)]

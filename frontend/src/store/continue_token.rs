@@ -18,10 +18,13 @@ pub struct Continue {
 }
 
 /// Why a token was refused; the text is what a client is told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BadToken {
     #[error("continue key is not valid: {0}")]
     Invalid(String),
+    /// What stands in the token is no JSON of the right form.
+    #[error("continue key is not valid: {error}")]
+    Json { text: Vec<u8>, error: std::sync::Arc<serde_json::Error> },
     #[error("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")]
     StartRevision,
     #[error("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")]
@@ -55,8 +58,9 @@ impl Continue {
 
     /// Reads a client's token; the key it yields always lies in `prefix` (which ends in a slash).
     pub fn decode(token: &str, prefix: &str) -> Result<Continue, BadToken> {
-        let raw = URL_SAFE_NO_PAD.decode(token).map_err(|error| BadToken::Invalid(error.to_string()))?;
-        let wire: Wire = serde_json::from_slice(&raw).map_err(|error| BadToken::Invalid(error.to_string()))?;
+        let raw = URL_SAFE_NO_PAD.decode(token).map_err(|error| BadToken::Invalid(go_base64_error(token, &error)))?;
+        let wire: Wire = serde_json::from_slice(&raw)
+            .map_err(|error| BadToken::Json { text: raw.clone(), error: std::sync::Arc::new(error) })?;
         if wire.v != VERSION {
             return Err(BadToken::Version(wire.v));
         }
@@ -72,6 +76,15 @@ impl Continue {
         }
         Ok(Continue { start_key: format!("{prefix}{relative}"), revision: wire.rv })
     }
+}
+
+/// Where Go's decoder stops.
+fn go_base64_error(token: &str, error: &base64::DecodeError) -> String {
+    let at = match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => token.len() / 4 * 4,
+    };
+    format!("illegal base64 data at input byte {at}")
 }
 
 /// A path with nothing to resolve: a token must not climb out of its prefix.
@@ -110,10 +123,12 @@ mod tests {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let decode = |text: &str| Continue::decode(&encode(text), PREFIX);
         assert!(matches!(Continue::decode("%%%", PREFIX), Err(BadToken::Invalid(_))));
-        assert!(matches!(decode("{"), Err(BadToken::Invalid(_))));
-        assert_eq!(decode(r#"{"v":"meta.k8s.io/v1","start":"a"}"#), Err(BadToken::StartRevision));
-        assert_eq!(decode(r#"{"v":"meta.k8s.io/v1","rv":1}"#), Err(BadToken::EmptyStart));
-        assert_eq!(decode(r#"{"v":"v2","rv":1,"start":"a"}"#), Err(BadToken::Version("v2".into())));
+        assert!(matches!(decode("{"), Err(BadToken::Json { .. })));
+        assert!(matches!(decode(r#"{"v":"meta.k8s.io/v1","start":"a"}"#), Err(BadToken::StartRevision)));
+        assert!(matches!(decode(r#"{"v":"meta.k8s.io/v1","rv":1}"#), Err(BadToken::EmptyStart)));
+        assert!(
+            matches!(decode(r#"{"v":"v2","rv":1,"start":"a"}"#), Err(BadToken::Version(version)) if version == "v2")
+        );
         for climbing in ["../secrets/a", "/../a", "a/../../b", "a//b", "./a"] {
             let token = encode(&format!(r#"{{"v":"meta.k8s.io/v1","rv":1,"start":"{climbing}"}}"#));
             assert!(matches!(Continue::decode(&token, PREFIX), Err(BadToken::Invalid(_))), "{climbing}");

@@ -77,7 +77,17 @@ impl Store {
                 cache.wait_for(revision, FRESHNESS_WAIT).await?;
                 0
             }
-            ListAt::Exact(revision) => revision,
+            ListAt::Exact(revision) => {
+                // One that is still to come may come while we wait.
+                if cache.is_ready()
+                    && cache.snapshot_at(&request.scope, revision).is_none()
+                    && let Err(late @ StoreError::FutureRevision { .. }) =
+                        cache.wait_for(revision, FRESHNESS_WAIT).await
+                {
+                    return Err(late);
+                }
+                revision
+            }
         };
         if exact == 0 {
             let snapshot = cache.snapshot(&request.scope)?;

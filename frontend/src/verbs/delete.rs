@@ -14,7 +14,7 @@ use crate::{
     api::schema::Object,
     object::strategy::{self, Collection, Grace},
     request::{
-        Request, User,
+        Request, User, Warnings,
         status::{ApiError, GroupResource},
     },
     verbs::Context,
@@ -26,6 +26,7 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    warn_of_kept_dependents(target, &options, &request.warnings);
     let removal = remove(
         ctx,
         target,
@@ -35,6 +36,17 @@ pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, use
     .await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);
     removal.answer(target, if accepted { 202 } else { 200 })
+}
+
+/// Pods outlive their Job where nobody says what becomes of them, which surprises people.
+pub(super) fn warn_of_kept_dependents(target: &Target, options: &DeleteOptions, warnings: &Warnings) {
+    let is_kept = target.row() == ("batch", "jobs")
+        && strategy::collection(target.row(), &target.resource.version) == Collection::Orphan;
+    if is_kept && options.propagation.is_none() && options.orphan_dependents.is_none() {
+        warnings.add(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+        );
+    }
 }
 
 /// What a delete has done.

@@ -1,13 +1,21 @@
-//! DELETE of a collection: every selected object is deleted by itself.
+//! DELETE of a collection: every selected object is deleted by itself, several at a time. The first refusal ends it; what
+//! was deleted before stays deleted.
+
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    caller::Caller, delete::remove, delete_options::DeleteOptions, encodings, list, list_options::ListOptions,
+    caller::Caller,
+    delete::{remove, warn_of_kept_dependents},
+    delete_options::DeleteOptions,
+    encodings, list,
+    list_options::ListOptions,
     respond::Answer,
 };
 use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, Value},
     request::{Request, User, status::ApiError},
+    store::Entry,
     verbs::Context,
 };
 
@@ -17,32 +25,44 @@ pub(super) async fn delete_collection(
     request: Request,
     user: &User,
 ) -> Result<Answer, ApiError> {
-    let options = ListOptions::parse(&request.query, target, false)?;
+    let options = ListOptions::parse(&request.query, target)?;
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    warn_of_kept_dependents(target, &deletion, &request.warnings);
     let caller = Caller { user, warnings: &request.warnings, dry_run: deletion.dry_run, field_manager: "" };
     let listing = list::read(ctx, target, &options).await?;
-    let mut items = Vec::with_capacity(listing.entries.len());
-    for entry in &listing.entries {
-        let mut one = target.with_name(entry.name());
-        if target.resource.namespaced {
-            one.namespace = entry.namespace().to_owned();
-        }
-        let mut object = encodings::object(target, entry)?;
-        match remove(ctx, &one, &deletion, caller).await {
-            Err(error) if error.code != 404 => return Err(error),
-            _ => {}
-        }
-        if !target.resource.custom {
-            object.remove(&["kind"]);
-            object.remove(&["apiVersion"]);
-        }
-        items.push(Value::Struct(object.root().clone()));
-    }
+    let workers = ctx.cluster.settings.delete_collection_workers.max(1);
+    let removals: Vec<_> =
+        listing.entries.iter().map(|entry| remove_one(ctx, target, entry, &deletion, caller)).collect();
+    let items: Vec<Value> = stream::iter(removals).buffered(workers).try_collect().await?;
     let kind =
         known_kind(&target.api.schema, &target.resource.group, &target.resource.version, &target.resource.list_kind)?;
     let mut answer = Object::new(&kind);
-    answer.set(&["metadata", "resourceVersion"], listing.revision.to_string());
+    list::set_list_meta(&mut answer, &listing);
     answer.set(&["items"], Value::List(items));
     Ok(Answer::object(200, answer))
+}
+
+/// Deletes an object of the list; gives it as it was listed. One that is gone already is fine.
+async fn remove_one(
+    ctx: &Context,
+    target: &Target,
+    entry: &Entry,
+    deletion: &DeleteOptions,
+    caller: Caller<'_>,
+) -> Result<Value, ApiError> {
+    let mut one = target.with_name(entry.name());
+    if target.resource.namespaced {
+        one.namespace = entry.namespace().to_owned();
+    }
+    let mut object = encodings::object(target, entry)?;
+    match remove(ctx, &one, deletion, caller).await {
+        Err(error) if error.code != 404 => return Err(error),
+        _ => {}
+    }
+    if !target.resource.custom {
+        object.remove(&["kind"]);
+        object.remove(&["apiVersion"]);
+    }
+    Ok(Value::Struct(object.root().clone()))
 }

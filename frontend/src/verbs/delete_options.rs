@@ -5,10 +5,14 @@ use prost::Message;
 use serde::Deserialize;
 
 use super::options::dry_run;
-use crate::request::{
-    info::Query,
-    negotiate::{self, MediaType, Offer},
-    status::{ApiError, FieldError},
+use crate::{
+    api::schema::{DecodeError, Gvk, Schema, codec},
+    cluster::known_kind,
+    request::{
+        info::Query,
+        negotiate::{self, MediaType, Offer},
+        status::{ApiError, FieldError},
+    },
 };
 
 /// What becomes of an object's dependents.
@@ -89,9 +93,11 @@ fn from_query(query: &Query) -> Result<Wire, ApiError> {
             ApiError::bad_request(format!("strconv.ParseInt: parsing {quoted}: invalid syntax"))
         })?),
     };
+    let precondition = |name: &str| query.non_empty(name).map(str::to_owned);
+    let preconditions = Preconditions { uid: precondition("uid"), resource_version: precondition("resourceVersion") };
     Ok(Wire {
         grace_period_seconds: seconds,
-        preconditions: None,
+        preconditions: Some(preconditions),
         orphan_dependents: query.get("orphanDependents").map(|_| query.is_true("orphanDependents")),
         propagation_policy: query.get("propagationPolicy").map(str::to_owned),
         dry_run: query.all("dryRun").map(str::to_owned).collect(),
@@ -110,24 +116,31 @@ fn from_body(media: MediaType, body: &Bytes) -> Result<Wire, ApiError> {
             let unknown = Unknown::decode(inner).map_err(|error| bad(&error))?;
             Wire::decode(unknown.raw).map_err(|error| bad(&error))
         }
-        MediaType::Json => {
-            let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-                bad(&format!(
-                    "couldn't get version/kind; json parse error: {}",
-                    super::input::json_complaint(body, &error)
-                ))
-            })?;
-            let kind = value.get("kind").and_then(|k| k.as_str()).unwrap_or("DeleteOptions");
-            if kind != "DeleteOptions" {
-                let version = value.get("apiVersion").and_then(|v| v.as_str()).unwrap_or_default();
-                return Err(bad(&format!(
-                    "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
-                )));
-            }
-            serde_json::from_value(value).map_err(|error| bad(&error))
-        }
-        MediaType::Yaml => serde_saphyr::from_slice(body).map_err(|error| bad(&error)),
+        MediaType::Json => from_json(body),
+        MediaType::Yaml => from_json(&codec::yaml_to_json(body).map_err(|error| bad(&error))?.json),
     }
+}
+
+fn from_json(body: &[u8]) -> Result<Wire, ApiError> {
+    const KIND: Gvk = Gvk::from_static("", "v1", "DeleteOptions");
+    let schema = Schema::builtin();
+    let decoded = match codec::decode_json(&schema, body, Some(&KIND)) {
+        // Whichever group it says it is of.
+        Err(DecodeError::UnknownKind(gvk)) if gvk.kind == KIND.kind => {
+            codec::decode_json_as(&known_kind(&schema, "", "v1", "DeleteOptions")?, body)
+        }
+        decoded => decoded,
+    };
+    let object = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?.object;
+    if object.gvk().kind != KIND.kind {
+        let found = object.gvk();
+        let message =
+            format!("converting ({}.{}) to (v1.DeleteOptions): unknown conversion", found.version, found.kind);
+        return Err(ApiError::bad_request(message));
+    }
+    let mut json = Vec::new();
+    codec::encode_json(&object, &mut json);
+    serde_json::from_slice(&json).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 impl Wire {
@@ -147,7 +160,7 @@ impl Wire {
             Some("Background") => Some(Propagation::Background),
             Some("Orphan") => Some(Propagation::Orphan),
             Some(other) => {
-                let known = ["Background", "Foreground", "Orphan", "nil"];
+                let known = ["Foreground", "Background", "Orphan", "nil"];
                 errors.push(FieldError::not_supported("propagationPolicy", other, &known));
                 None
             }

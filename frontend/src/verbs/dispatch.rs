@@ -43,10 +43,11 @@ async fn read(ctx: Arc<Context>, target: Target, request: Request) -> Result<Res
         let output = negotiate::watch_output(&request.headers, &request.query, &offer(&target))?;
         return watch::watch(ctx, target, request, output).await;
     }
-    let output = negotiate::output(&request.headers, &request.query, &offer(&target))?;
     if request.info.verb == Verb::List {
+        let output = negotiate::collection_output(&request.headers, &request.query, &offer(&target))?;
         return list::list(&ctx, &target, &request, output).await;
     }
+    let output = negotiate::output(&request.headers, &request.query, &offer(&target))?;
     let answer = match &target.subresource {
         None => get::get(&ctx, &target, &request).await?,
         Some(_) => subresources::read(&ctx, &target, &request).await?,

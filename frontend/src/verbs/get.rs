@@ -46,15 +46,29 @@ pub(super) fn parse_revision(text: &str) -> Result<i64, String> {
     }
 }
 
+/// A resourceVersion that is none.
+pub(super) fn invalid_version(text: &str, why: &str) -> String {
+    format!("resourceVersion: Invalid value: {}: {why}", crate::request::status::go_quote(text))
+}
+
+/// A parameter of old clients that would not get what they expect.
+fn refuse_export(request: &Request) -> Result<(), ApiError> {
+    match request.query.is_true("export") {
+        true => Err(ApiError::bad_request("the export parameter, deprecated since v1.14, is no longer supported")),
+        false => Ok(()),
+    }
+}
+
 pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
     read(ctx, target, request).await.map(|object| Answer::object(200, object))
 }
 
 /// The object as fresh as the request asks for.
 pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Object, ApiError> {
-    let version = request.query.get("resourceVersion").unwrap_or_default();
-    let at = ReadAt::parse(version).map_err(ApiError::unknown)?;
+    refuse_export(request)?;
     let key = target.key(&ctx.cluster)?;
+    let version = request.query.get("resourceVersion").unwrap_or_default();
+    let at = ReadAt::parse(version).map_err(|error| ApiError::unknown(invalid_version(version, &error)))?;
     let cache = ctx.cluster.store.cache();
     let fault = |error| store_error(target, error);
     let stored = match at {

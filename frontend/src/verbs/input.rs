@@ -42,7 +42,7 @@ fn heed_strict_errors(
 ) -> Result<(), ApiError> {
     match validation {
         FieldValidation::Ignore => {}
-        FieldValidation::Warn => found.iter().for_each(|error| warnings.add(error.to_string())),
+        FieldValidation::Warn => found.iter().flat_map(StrictError::warnings).for_each(|text| warnings.add(text)),
         FieldValidation::Strict if found.is_empty() => {}
         FieldValidation::Strict => {
             let (gvk, text) = (&kind.gvk, codec::strict_message(found));

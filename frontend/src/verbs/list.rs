@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use http::Response;
 
+use super::respond::go_type;
 use super::{
-    encodings,
+    encodings, input,
     list_options::{ListOptions, Match},
     respond::{self, response},
     select, table,
@@ -21,7 +22,10 @@ use crate::{
         negotiate::{MediaType, Output, Transform},
         status::ApiError,
     },
-    store::{Entry, ListAt, ListRequest, StoreError, continue_token::Continue},
+    store::{
+        Entry, ListAt, ListRequest, StoreError,
+        continue_token::{BadToken, Continue},
+    },
     verbs::Context,
 };
 
@@ -31,7 +35,7 @@ pub(super) async fn list(
     request: &Request,
     output: Output,
 ) -> Result<Response<Body>, ApiError> {
-    let options = ListOptions::parse(&request.query, target, false)?;
+    let options = ListOptions::parse(&request.query, target)?;
     let listing = read(ctx, target, &options).await?;
     write(ctx, target, request, output, listing)
 }
@@ -68,7 +72,14 @@ pub(super) async fn read(ctx: &Context, target: &Target, options: &ListOptions) 
     let chosen = |entry: &Entry| select::selects(target, &options.selection, entry);
     let everything = options.selection.is_everything();
     let request = ListRequest { scope: scope.clone(), at, limit, start_key, select: (!everything).then_some(&chosen) };
-    let listing = ctx.cluster.store.listing(&request).await.map_err(|error| expired(target, error, options))?;
+    let fresh_start = || {
+        let start = Continue { start_key: request.start_key.clone()?, revision: -1 };
+        start.encode(scope.key_prefix())
+    };
+    let listing = ctx.cluster.store.listing(&request).await.map_err(|error| match error {
+        StoreError::Compacted => expired(fresh_start()),
+        other => store_error(target, other),
+    })?;
     Ok(Page {
         continue_token: listing.continue_token(&scope).unwrap_or_default(),
         revision: listing.revision,
@@ -92,21 +103,26 @@ fn read_token(options: &ListOptions, prefix: &str) -> Result<Continue, ApiError>
     if !matches!(options.resource_version.as_str(), "" | "0") {
         return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
     }
-    Continue::decode(&options.continue_token, prefix)
-        .map_err(|error| ApiError::bad_request(format!("invalid continue token: {error}")))
+    Continue::decode(&options.continue_token, prefix).map_err(|error| {
+        let why = match &error {
+            BadToken::Json { text, error } => {
+                format!("continue key is not valid: {}", input::json_complaint(text, error))
+            }
+            other => other.to_string(),
+        };
+        ApiError::bad_request(format!("invalid continue token: {why}"))
+    })
 }
 
-/// A page whose revision is gone.
-fn expired(target: &Target, error: StoreError, options: &ListOptions) -> ApiError {
-    if !matches!(error, StoreError::Compacted) {
-        return store_error(target, error);
-    }
-    if options.continue_token.is_empty() {
+/// A page whose revision is gone. The token, if the list was begun with one, goes on from there at the current revision.
+fn expired(continue_token: Option<String>) -> ApiError {
+    let Some(continue_token) = continue_token else {
         return ApiError::gone_expired("The resourceVersion for the provided list is too old.");
-    }
-    ApiError::gone_expired(
+    };
+    let refusal = ApiError::gone_expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
-    )
+    );
+    ApiError { continue_token, ..refusal }
 }
 
 /// Items written at once; the rest of a long list is encoded while it is sent.
@@ -148,9 +164,9 @@ fn write(
                 let partial = respond::partial_metadata(&target.api.schema, &object, version)?;
                 items.push(Value::Struct(partial.root().clone()));
             }
-            let name = version.api_version().rsplit('/').next().unwrap_or("v1");
-            let kind = known_kind(&target.api.schema, "meta.k8s.io", name, "PartialObjectMetadataList")?;
+            let kind = known_kind(&target.api.schema, "meta.k8s.io", "v1", "PartialObjectMetadataList")?;
             let mut list = Object::new(&kind);
+            list.set(&["apiVersion"], version.api_version());
             list.set(&["items"], Value::List(items));
             set_list_meta(&mut list, &listing);
             Ok(response(200, output.media, body::full(respond::encode(&list, output))))
@@ -159,14 +175,14 @@ fn write(
             406,
             "NotAcceptable",
             format!(
-                "you requested PartialObjectMetadata, but the requested object is a list ({}.{})",
-                target.resource.version, target.resource.list_kind
+                "you requested PartialObjectMetadata, but the requested object is a list ({})",
+                go_type(&target.resource, &target.resource.list_kind)
             ),
         )),
     }
 }
 
-fn set_list_meta(list: &mut Object, listing: &Page) {
+pub(super) fn set_list_meta(list: &mut Object, listing: &Page) {
     list.set(&["metadata", "resourceVersion"], listing.revision.to_string());
     if !listing.continue_token.is_empty() {
         list.set(&["metadata", "continue"], listing.continue_token.as_str());

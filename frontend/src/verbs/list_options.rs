@@ -1,6 +1,6 @@
 //! The options of lists, watches and collection deletes.
 
-use super::get::parse_revision;
+use super::get::{invalid_version, parse_revision};
 use crate::cluster::Target;
 use crate::{
     object::selector::{FieldSelector, LabelSelector},
@@ -44,18 +44,26 @@ impl Selection {
 }
 
 impl ListOptions {
-    pub(super) fn parse(query: &Query, target: &Target, watch: bool) -> Result<ListOptions, ApiError> {
+    pub(super) fn parse(query: &Query, target: &Target) -> Result<ListOptions, ApiError> {
         let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or_default())
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let limit = integer(query, "limit")?.unwrap_or(0);
         let timeout = integer(query, "timeoutSeconds")?;
-        let send_initial_events = query.get("sendInitialEvents").map(|_| query.is_true("sendInitialEvents"));
+        let mut send_initial_events = query.get("sendInitialEvents").map(|_| query.is_true("sendInitialEvents"));
         let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
         let (resource_version, continue_token) = (text("resourceVersion"), text("continue"));
-        let wanted = text("resourceVersionMatch");
-        let errors = if watch {
+        let mut wanted = text("resourceVersionMatch");
+        // What the query says counts, not the old paths that watch without it.
+        let watches = query.is_true("watch");
+        let from_any = matches!(resource_version.as_str(), "" | "0");
+        if watches && from_any && send_initial_events.is_none() && wanted.is_empty() {
+            // A watch that names no revision has always begun with the state: it is the new way of asking for that.
+            send_initial_events = Some(true);
+            wanted = "NotOlderThan".to_owned();
+        }
+        let errors = if watches {
             watch_errors(&wanted, &continue_token, send_initial_events)
         } else {
             list_errors(&wanted, &resource_version, &continue_token, send_initial_events)
@@ -84,8 +92,7 @@ impl ListOptions {
     pub(super) fn revision(&self) -> Result<i64, String> {
         match self.resource_version.as_str() {
             "" => Ok(0),
-            text => parse_revision(text)
-                .map_err(|error| format!("resourceVersion: Invalid value: {}: {error}", go_quote(text))),
+            text => parse_revision(text).map_err(|error| invalid_version(text, &error)),
         }
     }
 }

@@ -6,7 +6,8 @@ use http::{Response, StatusCode, header};
 use crate::cluster::{Target, known_kind};
 use crate::{
     api::{
-        schema::{Object, Schema, Value, codec},
+        registry::Resource,
+        schema::{Object, Schema, codec},
         table::copy_metadata,
     },
     request::{
@@ -86,30 +87,36 @@ pub(super) fn respond(
         Transform::PartialObjectMetadata(version) => {
             encode(&partial_metadata(&target.api.schema, &object, version)?, output)
         }
-        Transform::PartialObjectMetadataList(_) => return Err(not_a_list(&object)),
+        Transform::PartialObjectMetadataList(_) => return Err(not_a_list(target)),
     };
     Ok(response(code, output.media, body::full(bytes)))
 }
 
-fn not_a_list(object: &Object) -> ApiError {
-    let gvk = object.gvk();
-    ApiError::new(
-        406,
-        "NotAcceptable",
-        format!(
-            "you requested PartialObjectMetadataList, but the requested object is not a list ({}.{})",
-            gvk.version, gvk.kind
-        ),
-    )
+pub(super) fn not_a_list(target: &Target) -> ApiError {
+    let kind = target.kind.gvk.kind.as_ref();
+    let message = format!(
+        "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+        go_type(&target.resource, kind)
+    );
+    ApiError::new(406, "NotAcceptable", message)
+}
+
+/// The type by which the original's messages name what is served.
+pub(super) fn go_type(resource: &Resource, kind: &str) -> String {
+    if resource.custom {
+        return format!("*unstructured.Unstructured{}", if kind == resource.list_kind { "List" } else { "" });
+    }
+    let package = match resource.group.split('.').next() {
+        None | Some("" | "events") => "core",
+        Some(first) => first,
+    };
+    format!("*{package}.{kind}")
 }
 
 /// The object's metadata alone.
 pub(super) fn partial_metadata(schema: &Schema, object: &Object, version: MetaVersion) -> Result<Object, ApiError> {
-    let name = match version {
-        MetaVersion::V1 => "v1",
-        MetaVersion::V1Beta1 => "v1beta1",
-    };
-    let mut partial = Object::new(&known_kind(schema, "meta.k8s.io", name, "PartialObjectMetadata")?);
+    let mut partial = Object::new(&known_kind(schema, "meta.k8s.io", "v1", "PartialObjectMetadata")?);
+    partial.set(&["apiVersion"], version.api_version());
     copy_metadata(&mut partial, object);
     Ok(partial)
 }

@@ -10,6 +10,7 @@ use crate::{
 
 /// The part of the store that the target's collection (or object) is.
 pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::request::status::ApiError> {
+    target.check_namespace()?;
     let prefix = format!("{}{}", ctx.cluster.store.prefix(), target.storage()?.prefix);
     Ok(if target.namespace.is_empty() {
         Scope::resource(&prefix)

@@ -59,7 +59,7 @@ pub(super) async fn watch(
     request: Request,
     output: Output,
 ) -> Result<Response<Body>, ApiError> {
-    let options = ListOptions::parse(&request.query, &target, true)?;
+    let options = ListOptions::parse(&request.query, &target)?;
     let revision = options.revision().map_err(ApiError::unknown)?;
     let timeout = match options.timeout_seconds {
         Some(seconds) => Duration::from_secs(seconds),

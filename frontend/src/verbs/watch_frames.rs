@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::{
     encodings::{self, Form},
-    respond::partial_metadata,
+    respond::{not_a_list, partial_metadata},
     table::{self, TableStyle},
 };
 use crate::cluster::{Target, known_kind};
@@ -92,14 +92,7 @@ impl Frames {
             Transform::PartialObjectMetadata(version) => Shown::Metadata(version),
             Transform::Table(version) => Shown::Tables { style: TableStyle::parse(query, version)?, headers: true },
             Transform::PartialObjectMetadataList(_) => {
-                return Err(ApiError::new(
-                    406,
-                    "NotAcceptable",
-                    format!(
-                        "you requested PartialObjectMetadataList, but the requested object is not a list ({}.{})",
-                        target.resource.version, target.resource.kind
-                    ),
-                ));
+                return Err(not_a_list(target));
             }
         };
         Ok(Frames { media: output.media, shown })

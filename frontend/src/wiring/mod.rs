@@ -255,6 +255,7 @@ async fn context(config: &Config, authorities: &access::Authorities) -> Result<A
         clock: Arc::new(SystemClock),
         settings: Settings {
             min_watch_timeout: config.min_watch_timeout,
+            delete_collection_workers: config.delete_collection_workers,
             event_ttl: config.event_ttl,
             service_cidrs: config.service_cidrs.clone(),
             allow_privileged: config.allow_privileged,

@@ -72,7 +72,11 @@ pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<By
             }
         }
     }
-    let output = negotiate::output(asked.headers, asked.query, &Offer::DOCUMENTS)?;
+    let offer = match page {
+        Page::Groups | Page::Group(_) => Offer::UNROUTED_DOCUMENTS,
+        Page::Core | Page::Resources { .. } => Offer::DOCUMENTS,
+    };
+    let output = negotiate::output(asked.headers, asked.query, &offer)?;
     let (kind, body) = match page {
         Page::Core => ("APIVersions", write(&legacy::core_versions(asked.server_address))),
         Page::Groups => ("APIGroupList", write(&legacy::groups(&api.registry))),

@@ -31,7 +31,7 @@ impl<'a> Page<'a> {
     pub fn at(path: &'a str) -> Option<Page<'a>> {
         match path.strip_prefix("/openapi/")? {
             "v2" => Some(Page::V2),
-            "v3" | "v3/" => Some(Page::Index),
+            "v3" => Some(Page::Index),
             rest => rest.strip_prefix("v3/").map(Page::Document),
         }
     }

@@ -6,7 +6,7 @@
 mod query;
 
 use http::{Method, Uri};
-pub use query::{Query, percent_decode};
+pub use query::{Query, has_valid_escapes, percent_decode};
 
 use crate::request::status::GroupResource;
 

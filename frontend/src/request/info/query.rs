@@ -47,7 +47,8 @@ impl Query {
     }
 }
 
-fn has_valid_escapes(text: &str) -> bool {
+/// Whether each `%` begins two hexadecimal digits.
+pub fn has_valid_escapes(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {

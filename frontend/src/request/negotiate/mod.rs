@@ -97,9 +97,19 @@ impl Offer {
     pub const CUSTOM: Offer = Offer { media: &[MediaType::Json, MediaType::Yaml], transforms: true, routed: false };
     /// Discovery documents and Status answers.
     pub const DOCUMENTS: Offer = Offer { transforms: false, ..Offer::OBJECTS };
+    /// The same where no router stands in front.
+    pub const UNROUTED_DOCUMENTS: Offer = Offer { routed: false, ..Offer::DOCUMENTS };
+    /// Documents that exist in JSON alone.
+    pub const JSON: Offer = Offer { media: &[MediaType::Json], ..Offer::DOCUMENTS };
 
     fn names(&self) -> Vec<&'static str> {
         self.media.iter().map(|m| m.name()).collect()
+    }
+
+    /// The forms of a watch.
+    fn streams(&self) -> Vec<&'static str> {
+        let streamed = self.media.iter().filter(|m| **m != MediaType::Yaml);
+        streamed.map(|m| if *m == MediaType::Json { "application/json;stream=watch" } else { m.watch_name() }).collect()
     }
 }
 
@@ -115,27 +125,28 @@ pub fn output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Outpu
 
 /// Agrees on the representation of a watch: JSON or protobuf frames, never pretty.
 pub fn watch_output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Output, ApiError> {
-    let chosen = match output(headers, query, offer) {
+    let streams = offer.streams();
+    let chosen = match collection_output(headers, query, offer) {
         Err(error) if error.details.is_some() => return Err(error),
         other => other.ok().filter(|chosen| chosen.media != MediaType::Yaml),
     };
-    chosen.map(|chosen| Output { pretty: false, ..chosen }).ok_or_else(|| {
-        let streams: Vec<&str> = offer
-            .media
-            .iter()
-            .filter(|m| **m != MediaType::Yaml)
-            .map(|m| if *m == MediaType::Json { "application/json;stream=watch" } else { m.watch_name() })
-            .collect();
-        ApiError::not_acceptable(&streams)
-    })
+    chosen.map(|chosen| Output { pretty: false, ..chosen }).ok_or_else(|| ApiError::not_acceptable(&streams))
 }
 
-/// How an error is written for this client: its first choice among the offers, else JSON.
+/// Agrees on the representation of a list, or of a watch in the making: one route answers both, and names both forms
+/// where it has to refuse.
+pub fn collection_output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Output, ApiError> {
+    if offer.routed && !accept::route_accepts(&joined(headers, header::ACCEPT), &offer.names()) {
+        return Err(ApiError::not_acceptable_route(&[offer.names(), offer.streams()].concat()));
+    }
+    output(headers, query, offer)
+}
+
+/// How an error is written for this client: its first choice among the offers, else JSON, which is indented then.
 pub fn error_output(headers: &HeaderMap, query: &Query) -> Output {
-    let pretty = is_pretty(headers, query);
     let chosen = choose(&joined(headers, header::ACCEPT), &Offer::DOCUMENTS);
-    chosen.map_or(Output { media: MediaType::Json, pretty, transform: Transform::None }, |chosen| Output {
-        pretty: chosen.pretty || pretty,
+    chosen.map_or(Output { media: MediaType::Json, pretty: true, transform: Transform::None }, |chosen| Output {
+        pretty: chosen.pretty || is_pretty(headers, query),
         ..chosen
     })
 }

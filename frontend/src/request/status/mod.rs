@@ -86,6 +86,8 @@ pub struct ApiError {
     pub plain_text: bool,
     /// Refused before any handler saw it: answered with `X-Content-Type-Options: nosniff`.
     pub nosniff: bool,
+    /// A token with which a list that was refused can go on; empty: none.
+    pub continue_token: String,
 }
 
 #[derive(Serialize)]
@@ -93,7 +95,7 @@ struct StatusBody<'a> {
     kind: &'static str,
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
-    metadata: Empty,
+    metadata: ListMeta<'a>,
     status: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
@@ -105,7 +107,10 @@ struct StatusBody<'a> {
 }
 
 #[derive(Serialize)]
-struct Empty {}
+struct ListMeta<'a> {
+    #[serde(rename = "continue", skip_serializing_if = "str::is_empty")]
+    continue_token: &'a str,
+}
 
 impl ApiError {
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
@@ -117,6 +122,7 @@ impl ApiError {
             internal: None,
             plain_text: false,
             nosniff: false,
+            continue_token: String::new(),
         }
     }
 
@@ -171,7 +177,7 @@ impl ApiError {
         StatusBody {
             kind: "Status",
             api_version: "v1",
-            metadata: Empty {},
+            metadata: ListMeta { continue_token: &self.continue_token },
             status: "Failure",
             message: &self.message,
             reason: self.reason,

@@ -6,7 +6,11 @@ use http::Response;
 
 use super::{Server, Trace};
 use crate::{
-    request::{body::Body, info::Verb, status::ApiError},
+    request::{
+        body::{self, Body},
+        info::Verb,
+        status::ApiError,
+    },
     server::{audit, metrics::RequestLabels, respond},
 };
 
@@ -35,6 +39,10 @@ impl Server {
             }
         };
         respond::finish(response.headers_mut(), &trace.audit_id, trace.warnings.take());
+        if trace.info.method == http::Method::HEAD {
+            // On HTTP/2 a body would break the stream.
+            response = response.map(|_| body::empty());
+        }
         self.record(&trace, &user, &response);
         response
     }

@@ -30,7 +30,7 @@ use crate::{
     request::{
         AuditAnnotations, Peer, Request, User, Warnings,
         body::{Body, BodyError, RequestBody},
-        info::{Query, RequestInfo},
+        info::{Query, RequestInfo, has_valid_escapes},
         status::ApiError,
         user::MASTERS_GROUP,
     },
@@ -150,11 +150,14 @@ impl Server {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let audit_id = parts.headers.get("audit-id").and_then(|v| v.to_str().ok()).filter(|v| !v.is_empty());
         let audit_id = audit_id.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        if !has_valid_escapes(parts.uri.path()) {
+            return Err(Box::new(respond::bare_text(400, "400 Bad Request")));
+        }
         let info = RequestInfo::parse(&parts.method, &parts.uri, &query).map_err(|error| {
             let text =
                 format!("Internal Server Error: {:?}: failed to create RequestInfo: {error}", parts.uri.to_string());
             let mut response = respond::text_error(500, &text);
-            respond::finish(response.headers_mut(), &audit_id, Vec::new());
+            respond::identify(response.headers_mut(), &audit_id);
             Box::new(response)
         })?;
         let warnings = Warnings::default();
@@ -199,6 +202,10 @@ impl Server {
             return Ok(None);
         }
         let wish = match query.non_empty("timeout") {
+            // One that is past already counts as none.
+            Some(text) if text.strip_prefix('-').is_some_and(|size| config::parse_duration(size).is_ok()) => {
+                Duration::ZERO
+            }
             Some(text) => config::parse_duration(text).map_err(|why| {
                 ApiError::bad_request(format!("invalid timeout specified in the request URL - {why}"))
             })?,

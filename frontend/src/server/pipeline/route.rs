@@ -13,6 +13,7 @@ use crate::{
     request::{
         body::{self, Body},
         info::RequestInfo,
+        negotiate::{self, Offer},
         status::ApiError,
     },
     server::respond,
@@ -105,7 +106,10 @@ impl Server {
         }
         match info.path.as_str() {
             "/" | "/index.html" => Ok(respond::raw_json(&self.paths())),
-            "/version" | "/version/" if is_read(&info.method) => Ok(respond::raw_json(&version())),
+            "/version" | "/version/" if is_read(&info.method) => {
+                negotiate::output(&request.headers, &request.query, &Offer::JSON)?;
+                Ok(respond::raw_json(&version()))
+            }
             "/version" | "/version/" => Err(ApiError::method_not_allowed()),
             "/metrics" => Ok(self.metrics.answer()),
             OPENID_CONFIGURATION_PATH | JWKS_PATH => self.issuer_document(&authorized),

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::go_types::{element_type, field_type, struct_type};
-use super::json_kind::{describe, find_kind};
+use super::json_kind::{Until, describe, find_kind};
 use super::json_text::{Cursor, DEPTH_MAX, Token};
 use super::{DecodeError, Decoded, StrictError};
 use crate::api::schema::kinds::Schema;
@@ -19,10 +19,19 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Reads JSON. kind and apiVersion that are missing are taken from `default`.
 pub fn decode_json(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Result<Decoded> {
-    let (api_version, kind) = find_kind(bytes)?;
-    let gvk = super::effective_gvk(&api_version, &kind, default, bytes)?;
-    let kind = schema.of(&gvk).ok_or(DecodeError::UnknownKind(gvk))?;
-    decode_json_as(&kind, bytes)
+    let typed = |until| {
+        let (api_version, kind) = find_kind(bytes, until)?;
+        let gvk = super::effective_gvk(&api_version, &kind, default, bytes)?;
+        schema.of(&gvk).ok_or(DecodeError::UnknownKind(gvk))
+    };
+    let first = typed(Until::Both)?;
+    let decoded = decode_json_as(&first, bytes)?;
+    let names_twice = |error: &StrictError| matches!(error, StrictError::DuplicateField(path) if matches!(path.as_str(), "kind" | "apiVersion"));
+    if !decoded.warnings.iter().any(names_twice) {
+        return Ok(decoded);
+    }
+    let last = typed(Until::End)?;
+    if last.gvk == first.gvk { Ok(decoded) } else { decode_json_as(&last, bytes) }
 }
 
 /// Reads JSON as a tree without schema.

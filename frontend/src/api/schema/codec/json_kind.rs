@@ -5,8 +5,17 @@ use super::json_text::{Cursor, Token};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
-/// apiVersion and kind, which may stand anywhere; stops as soon as it has both.
-pub(super) fn find_kind(bytes: &[u8]) -> Result<(String, String)> {
+/// How far a text is read for its kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// As soon as both names are there: all others are the same in what clients send.
+    Both,
+    /// Of names that come twice the last ones count.
+    End,
+}
+
+/// apiVersion and kind, which may stand anywhere.
+pub(super) fn find_kind(bytes: &[u8], until: Until) -> Result<(String, String)> {
     let mut cursor = Cursor::new(bytes);
     let (mut api_version, mut kind) = (None, None);
     let token = cursor.token()?;
@@ -40,7 +49,7 @@ pub(super) fn find_kind(bytes: &[u8]) -> Result<(String, String)> {
             }
             _ => drop(cursor.skip(0)?),
         }
-        if api_version.is_some() && kind.is_some() {
+        if until == Until::Both && api_version.is_some() && kind.is_some() {
             break;
         }
         more = cursor.more(b'}')?;

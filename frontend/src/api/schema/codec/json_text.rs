@@ -53,7 +53,12 @@ impl<'a> Cursor<'a> {
             b'\'' => "'\\''".to_owned(),
             b'"' => "'\"'".to_owned(),
             byte => match char::from(byte) {
-                letter if byte < 0x80 => format!("'{}'", letter.escape_default()),
+                '\u{7}' => "'\\a'".to_owned(),
+                '\u{8}' => "'\\b'".to_owned(),
+                '\u{b}' => "'\\v'".to_owned(),
+                '\u{c}' => "'\\f'".to_owned(),
+                letter @ ('\n' | '\r' | '\t' | '\\' | ' '..='~') => format!("'{}'", letter.escape_default()),
+                _ if byte < 0x80 => format!("'\\x{byte:02x}'"),
                 letter => format!("'{letter}'"),
             },
         }
@@ -257,7 +262,7 @@ impl<'a> Cursor<'a> {
         let token = self.token()?;
         let start = self.at;
         if depth > DEPTH_MAX {
-            return Err(DecodeError::Syntax("exceeded max depth".to_owned()));
+            return self.unexpected("exceeded max depth");
         }
         match token {
             Token::Object if self.open(b'}') => loop {

@@ -15,7 +15,6 @@ mod proto_encode;
 mod tests;
 mod wire;
 mod yaml;
-mod yaml_text;
 
 use bytes::Bytes;
 
@@ -25,11 +24,12 @@ pub use json_decode::{decode_free, decode_free_strict, decode_json, decode_json_
 pub use json_encode::{encode_free, encode_json, encode_struct_json, indent};
 pub use proto_decode::{decode_message, decode_protobuf};
 pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};
-pub use yaml::{decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};
+pub use yaml::{YamlAsJson, decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};
 
 use super::kinds::Schema;
 use super::object::Object;
 use super::tables::{Gvk, Type};
+use crate::request::status::go_quote;
 
 /// In front of every protobuf object.
 const ENVELOPE_MAGIC: &[u8] = b"k8s\0";
@@ -46,10 +46,23 @@ pub struct Decoded {
 /// `duplicate field "spec.y"`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StrictError {
-    #[error("unknown field \"{0}\"")]
+    #[error("unknown field {}", go_quote(.0))]
     UnknownField(String),
-    #[error("duplicate field \"{0}\"")]
+    #[error("duplicate field {}", go_quote(.0))]
     DuplicateField(String),
+    /// Keys that came twice in maps of a YAML text, a line each.
+    #[error("yaml: unmarshal errors:\n  {}", .0.join("\n  "))]
+    RepeatedKeys(Vec<String>),
+}
+
+impl StrictError {
+    /// The texts of the warnings that this is where it refuses nothing.
+    pub fn warnings(&self) -> Vec<String> {
+        match self {
+            StrictError::RepeatedKeys(lines) => lines.clone(),
+            other => vec![other.to_string()],
+        }
+    }
 }
 
 /// Why bytes are not an object. The texts are kube-apiserver's.

@@ -106,12 +106,15 @@ fn visit_field(field: &Field, slot: &mut Option<Value>) {
 }
 
 fn round_to_milli(value: &mut Value) {
-    // Only suffixes below milli can need it.
-    let Some(text) = value.as_str().filter(|text| text.ends_with(['n', 'u']) || text.contains(['e', 'E'])) else {
+    // Only a fraction or a suffix below milli can need it.
+    let Some(text) = value.as_str().filter(|text| text.ends_with(['n', 'u']) || text.contains(['.', 'e', 'E'])) else {
         return;
     };
     if let Ok(quantity) = Quantity::parse(text) {
-        *value = Value::from(quantity.round_up_to_milli().canonical());
+        let rounded = quantity.round_up_to_milli();
+        if rounded != quantity {
+            *value = Value::from(rounded.canonical());
+        }
     }
 }
 

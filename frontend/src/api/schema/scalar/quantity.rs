@@ -40,27 +40,17 @@ impl PartialOrd for Quantity {
 
 impl Quantity {
     pub fn parse(text: &str) -> Result<Quantity, QuantityError> {
-        let bytes = text.as_bytes();
-        let unsigned = bytes.strip_prefix(b"-").or_else(|| bytes.strip_prefix(b"+")).unwrap_or(bytes);
-        let negative = bytes.first() == Some(&b'-');
-        let digits = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let fraction = match unsigned.get(digits) {
-            Some(b'.') => unsigned[digits + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count() + 1,
-            _ => 0,
-        };
-        let number = &unsigned[..digits + fraction];
-        if text.is_empty() || number.is_empty() {
+        if text.is_empty() {
             return Err(QuantityError::Format);
         }
-        let (scale, format) = suffix(&unsigned[digits + fraction..])?;
-        if number == b"." {
+        let parts = Parts::of(text)?;
+        if parts.is_numberless(text) {
             return Err(QuantityError::Numeric);
         }
-        let after_point = number[digits..].strip_prefix(b".").unwrap_or_default();
-        let (mantissa, dropped) = mantissa(&number[..digits], after_point);
-        let max = if format == Format::BinarySi { BINARY_MAX } else { DECIMAL_MAX };
-        let size = scaled(mantissa, after_point.len() - dropped, scale).min(max);
-        Ok(Quantity { nanos: if negative { -size } else { size }, format })
+        let (mantissa, dropped) = mantissa(parts.whole.as_bytes(), parts.fraction.as_bytes());
+        let max = if parts.format == Format::BinarySi { BINARY_MAX } else { DECIMAL_MAX };
+        let size = scaled(mantissa, parts.fraction.len() - dropped, parts.scale).min(max);
+        Ok(Quantity { nanos: if parts.negative { -size } else { size }, format: parts.format })
     }
 
     pub fn from_units(units: i64) -> Quantity {
@@ -143,15 +133,134 @@ impl Quantity {
     }
 }
 
-/// The canonical form of a quantity's text.
+/// A quantity's text as Kubernetes keeps it: as it was written where that is canonical already but for its spelling, else
+/// in canonical form.
 pub fn canonical(text: &str) -> Result<String, QuantityError> {
-    Ok(Quantity::parse(text)?.canonical())
+    let quantity = Quantity::parse(text)?;
+    let parts = Parts::of(text)?;
+    Ok(match parts.scale {
+        _ if parts.is_kept() => text.to_owned(),
+        Scale::Two(_) => quantity.canonical(),
+        Scale::Ten(exponent) => parts.canonical_decimal(exponent, quantity.format),
+    })
+}
+
+/// The pieces of a quantity's text. Any of them may be missing, even all digits: `Gi` and `.` are zero.
+struct Parts<'t> {
+    negative: bool,
+    /// Without zeros in front; `0` where nothing else is left.
+    whole: &'t str,
+    fraction: &'t str,
+    scale: Scale,
+    format: Format,
+    /// Neither suffix nor another digit than zero.
+    is_bare_zero: bool,
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str) -> Result<Parts<'t>, QuantityError> {
+        let negative = text.starts_with('-');
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let stripped = unsigned.trim_start_matches('0');
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let (whole, rest) = stripped.split_at(digits(stripped));
+        let (fraction, rest) = match rest.strip_prefix('.') {
+            Some(after) => after.split_at(digits(after)),
+            None => ("", rest),
+        };
+        let is_bare_zero = stripped.is_empty();
+        let (scale, format) = suffix(rest.as_bytes())?;
+        let whole = if whole.is_empty() { "0" } else { whole };
+        Ok(Parts { negative, whole, fraction, scale, format, is_bare_zero })
+    }
+
+    /// Only the short way takes no digits for zero.
+    fn is_numberless(&self, text: &str) -> bool {
+        !self.is_bare_zero
+            && !self.is_short()
+            && !text.trim_start_matches(['+', '-', '.']).starts_with(|digit: char| digit.is_ascii_digit())
+    }
+
+    fn digits(&self) -> String {
+        format!("{}{}", self.whole, self.fraction)
+    }
+
+    /// Whether the number is small enough for the short way of reading, which knows no fractions of the smallest unit.
+    fn is_short(&self) -> bool {
+        let length = self.whole.len() + self.fraction.len();
+        match self.scale {
+            Scale::Ten(exponent) => {
+                let places = i32::try_from(self.fraction.len()).unwrap_or(i32::MAX);
+                length <= 18 && exponent.saturating_sub(places) >= -9
+            }
+            Scale::Two(power) => self.fraction.is_empty() && length + power as usize * 3 / 10 < 15,
+        }
+    }
+
+    /// Whether the text stays: three zeros at its end, or a power that is none of a thousand, do not.
+    fn is_kept(&self) -> bool {
+        if self.is_bare_zero || !self.is_short() {
+            return false;
+        }
+        let digits = self.digits();
+        match self.scale {
+            Scale::Two(_) => digits.parse::<u64>().is_ok_and(|number| number & 7 != 0),
+            Scale::Ten(exponent) => {
+                let exponent = exponent - i32::try_from(self.fraction.len()).unwrap_or(0);
+                exponent % 3 == 0 && !digits.ends_with("000") && !digits.starts_with('0')
+            }
+        }
+    }
+
+    /// Digits without zeros at their end and the power of a thousand that goes with them. Fractions of the smallest
+    /// unit count as one.
+    fn canonical_decimal(&self, exponent: i32, format: Format) -> String {
+        let mut digits = self.digits().trim_start_matches('0').to_owned();
+        let mut exponent = exponent.saturating_sub(i32::try_from(self.fraction.len()).unwrap_or(i32::MAX));
+        let beyond = usize::try_from((-9i32).saturating_sub(exponent)).unwrap_or(0);
+        if beyond > 0 && !digits.is_empty() {
+            let cut = digits.split_off(digits.len().saturating_sub(beyond));
+            let inexact = digits.is_empty() || cut.bytes().any(|digit| digit != b'0');
+            if inexact {
+                increment(&mut digits);
+            }
+            exponent = -9;
+        }
+        let significant = digits.trim_end_matches('0').len();
+        exponent = exponent.saturating_add(i32::try_from(digits.len() - significant).unwrap_or(0));
+        digits.truncate(significant);
+        if digits.is_empty() {
+            return "0".to_owned();
+        }
+        let padding = exponent.rem_euclid(3);
+        digits.extend(std::iter::repeat_n('0', usize::try_from(padding).unwrap_or(0)));
+        exponent -= padding;
+        let sign = if self.negative { "-" } else { "" };
+        match (format, exponent) {
+            (_, 0) => format!("{sign}{digits}"),
+            (Format::DecimalExponent, _) => format!("{sign}{digits}e{exponent}"),
+            _ => {
+                let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(name, _)| name);
+                format!("{sign}{digits}{suffix}")
+            }
+        }
+    }
+}
+
+/// Adds one to a number in decimal digits.
+fn increment(digits: &mut String) {
+    let nines = digits.len() - digits.trim_end_matches('9').len();
+    digits.truncate(digits.len() - nines);
+    let last = digits.pop().map_or('1', |last| char::from(last as u8 + 1));
+    digits.push(last);
+    digits.extend(std::iter::repeat_n('0', nines));
 }
 
 const DECIMAL: [(&str, i32); 10] =
     [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
+#[derive(Clone, Copy)]
 enum Scale {
     Ten(i32),
     Two(u32),
@@ -172,7 +281,7 @@ fn suffix(text: &[u8]) -> Result<(Scale, Format), QuantityError> {
     }
     let exponent = text.strip_prefix(['e', 'E']).ok_or(QuantityError::Suffix)?;
     let exponent: i32 = exponent.parse().map_err(|_| QuantityError::Suffix)?;
-    Ok((Scale::Ten(exponent.clamp(-200, 200)), Format::DecimalExponent))
+    Ok((Scale::Ten(exponent), Format::DecimalExponent))
 }
 
 /// The digits as one number, and how many digits after the point were beyond its precision.
@@ -194,7 +303,8 @@ fn mantissa(whole: &[u8], fraction: &[u8]) -> (i128, usize) {
 /// mantissa x 10^-places x scale in nanos, rounded away from zero.
 fn scaled(mantissa: i128, places: usize, scale: Scale) -> i128 {
     let (mut value, mut exponent) = match scale {
-        Scale::Ten(power) => (mantissa, power - places as i32 + 9),
+        // Beyond this many places nothing changes any more.
+        Scale::Ten(power) => (mantissa, power.clamp(-200, 200) - places as i32 + 9),
         Scale::Two(power) => (mantissa.saturating_mul(1 << power), 9 - places as i32),
     };
     while exponent > 0 && value != 0 && value < DECIMAL_MAX {
@@ -233,6 +343,7 @@ mod tests {
             ("1e3", "1e3"),
             ("1500e0", "1500"),
             ("10e6", "10e6"),
+            ("100e5", "10e6"),
             ("1E", "1E"),
             ("1n", "1n"),
             ("0.1n", "1n"),
@@ -243,7 +354,24 @@ mod tests {
             ("9999999999999999999999Ki", "9223372036854775807"),
             ("128974848", "128974848"),
             (".5", "500m"),
-            ("5.", "5"),
+            ("5.", "5."),
+            ("+1", "+1"),
+            ("1E3", "1E3"),
+            ("1e+03", "1e+03"),
+            ("000123", "000123"),
+            ("123456.789", "123456.789"),
+            ("0.5", "500m"),
+            ("8Gi", "8Gi"),
+            ("Gi", "0"),
+            (".", "0"),
+            ("-", "0"),
+            ("000", "0"),
+            ("1e100", "10e99"),
+            ("1e400", "10e399"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("0.0000000001", "1n"),
+            ("1.9999999991", "2"),
+            ("-0.5", "-500m"),
         ] {
             assert_eq!(canonical(text).as_deref(), Ok(expected), "{text}");
         }
@@ -257,6 +385,7 @@ mod tests {
             ("1.2.3", QuantityError::Format),
             ("1KiB", QuantityError::Format),
             ("1kk", QuantityError::Suffix),
+            ("Ei", QuantityError::Numeric),
             ("1 ", QuantityError::Format),
         ] {
             assert_eq!(canonical(text), Err(error), "{text}");

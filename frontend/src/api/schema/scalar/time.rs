@@ -21,104 +21,136 @@ impl Instant {
 
 /// Reads a Time. The error is Go's.
 pub fn parse_time(text: &str) -> Result<Instant, String> {
-    parse(text).ok_or_else(|| refusal(text, LAYOUT))
+    parse(text, LAYOUT)
 }
 
 /// Reads a MicroTime. The error is Go's.
 pub fn parse_micro_time(text: &str) -> Result<Instant, String> {
-    let fraction = text.get(19..).and_then(|rest| rest.strip_prefix('.'));
-    let digits = fraction.map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
-    match parse(text) {
-        Some(at) if digits == 6 => Ok(at),
-        _ => Err(refusal(text, MICRO_LAYOUT)),
-    }
+    parse(text, MICRO_LAYOUT)
 }
 
-fn refusal(text: &str, layout: &str) -> String {
-    let (rest, element) = unparsed(text, layout == MICRO_LAYOUT);
-    match element {
-        "" => format!("parsing time {text:?}: extra text: {rest:?}"),
-        _ => format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}"),
-    }
+/// How many digits an element of the layout takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Digits {
+    Four,
+    Two,
+    OneOrTwo,
 }
 
-/// What is left where the text stops to follow the layout, and the layout's element there.
-fn unparsed(text: &str, micro: bool) -> (&str, &'static str) {
-    const STEPS: [(usize, &str, &str); 6] =
-        [(4, "2006", "-"), (2, "01", "-"), (2, "02", "T"), (2, "15", ":"), (2, "04", ":"), (2, "05", "")];
+/// The elements of a date and time in turn: how the layout writes them, what stands behind them, and which values they take.
+const ELEMENTS: [(&str, Digits, &str, std::ops::RangeInclusive<i64>, &str); 6] = [
+    ("2006", Digits::Four, "-", 0..=9999, "year"),
+    ("01", Digits::Two, "-", 1..=12, "month"),
+    // Days are judged at the end, when the month is known.
+    ("02", Digits::Two, "T", 0..=99, "day"),
+    ("15", Digits::OneOrTwo, ":", 0..=23, "hour"),
+    ("04", Digits::Two, ":", 0..=59, "minute"),
+    ("05", Digits::Two, "", 0..=59, "second"),
+];
+
+/// RFC 3339 as Go's time.Parse takes it: a comma may stand for the point, and an hour may have one digit.
+fn parse(text: &str, layout: &str) -> Result<Instant, String> {
+    let cannot = |rest: &str, element: &str| {
+        format!(
+            "parsing time {} as {}: cannot parse {} as {}",
+            quoted(text),
+            quoted(layout),
+            quoted(rest),
+            quoted(element)
+        )
+    };
+    let out_of_range = |what: &str| format!("parsing time {}: {what} out of range", quoted(text));
     let mut rest = text;
-    for (digits, element, separator) in STEPS {
-        let bytes = rest.as_bytes();
-        if bytes.len() < digits || !bytes[..digits].iter().all(u8::is_ascii_digit) {
-            return (rest, element);
+    let mut numbers = [0i64; 6];
+    for (number, (element, digits, separator, range, name)) in numbers.iter_mut().zip(ELEMENTS) {
+        let (value, after) = leading_number(rest, digits).ok_or_else(|| cannot(rest, element))?;
+        if !range.contains(&value) {
+            return Err(out_of_range(name));
         }
-        rest = &rest[digits..];
-        match rest.strip_prefix(separator) {
-            Some(after) => rest = after,
-            None => return (rest, separator),
-        }
+        *number = value;
+        rest = after.strip_prefix(separator).ok_or_else(|| cannot(after, separator))?;
     }
-    if micro {
-        const FRACTION: usize = 7;
-        match rest.as_bytes().split_first_chunk::<FRACTION>() {
-            Some(([b'.', digits @ ..], _)) if digits.iter().all(u8::is_ascii_digit) => rest = &rest[FRACTION..],
-            _ => return (rest, ".000000"),
-        }
-    } else if let Some(fraction) = rest.strip_prefix('.') {
-        rest = fraction.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let (nanos, after) = match layout == MICRO_LAYOUT {
+        true => micros(rest).ok_or_else(|| cannot(rest, ".000000"))?,
+        false => fraction(rest),
+    };
+    let (offset, extra) = zone(after).map_err(|what| match what {
+        Some(what) => out_of_range(what),
+        None => cannot(after, "Z07:00"),
+    })?;
+    if !extra.is_empty() {
+        return Err(format!("parsing time {}: extra text: {}", quoted(text), quoted(extra)));
     }
-    match rest.strip_prefix('Z') {
-        Some(extra) => (extra, ""),
-        None => (rest, "Z07:00"),
+    let [year, month, day, hour, minute, second] = numbers;
+    if day < 1 || day > days_in(year, month) {
+        return Err(out_of_range("day"));
     }
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+    Ok(Instant { seconds, nanos })
 }
 
-/// RFC 3339 with any offset and fraction.
-fn parse(text: &str) -> Option<Instant> {
-    let bytes = text.as_bytes();
-    if bytes.len() < 20 || bytes[4] != b'-' || bytes[7] != b'-' || bytes[10] != b'T' {
-        return None;
-    }
-    if bytes[13] != b':' || bytes[16] != b':' {
-        return None;
-    }
-    let number = |from: usize, to: usize| -> Option<i64> {
-        bytes[from..to]
-            .iter()
-            .try_fold(0i64, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+fn leading_number(text: &str, digits: Digits) -> Option<(i64, &str)> {
+    let there = text.bytes().take_while(u8::is_ascii_digit).count();
+    let length = match digits {
+        Digits::Four => 4,
+        Digits::Two => 2,
+        Digits::OneOrTwo => there.clamp(1, 2),
     };
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
-        return None;
+    (there >= length).then(|| (text[..length].parse().unwrap_or(0), &text[length..]))
+}
+
+/// A fraction of any length, if there is one, in nanoseconds.
+fn fraction(text: &str) -> (u32, &str) {
+    let Some(digits) = text.strip_prefix(['.', ',']) else { return (0, text) };
+    let rest = digits.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let digits = &digits[..digits.len() - rest.len()];
+    if digits.is_empty() {
+        return (0, text);
     }
-    let mut at = 19;
-    let mut nanos = 0u32;
-    if bytes[at] == b'.' {
-        let digits = bytes[at + 1..].iter().take_while(|digit| digit.is_ascii_digit()).count();
-        if digits == 0 {
-            return None;
-        }
-        for place in 0..9 {
-            let digit = if place < digits { u32::from(bytes[at + 1 + place] - b'0') } else { 0 };
-            nanos = nanos * 10 + digit;
-        }
-        at += 1 + digits;
+    let nanos = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
+    (nanos.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')), rest)
+}
+
+/// A fraction of six digits.
+fn micros(text: &str) -> Option<(u32, &str)> {
+    const LENGTH: usize = 7;
+    let (digits, rest) = (text.get(..LENGTH)?, text.get(LENGTH..)?);
+    let all = digits.starts_with(['.', ',']) && digits[1..].bytes().all(|digit| digit.is_ascii_digit());
+    all.then(|| (fraction(digits).0, rest))
+}
+
+/// The offset from UTC in seconds; the error names what is out of range.
+fn zone(text: &str) -> Result<(i64, &str), Option<&'static str>> {
+    if let Some(rest) = text.strip_prefix('Z') {
+        return Ok((0, rest));
     }
-    let offset = match &bytes[at..] {
-        b"Z" => 0,
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
-            if hours > 24 || minutes > 60 {
-                return None;
-            }
-            let offset = hours * 3600 + minutes * 60;
-            if *sign == b'-' { -offset } else { offset }
+    let [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2, ..] = text.as_bytes() else { return Err(None) };
+    if ![h1, h2, m1, m2].into_iter().all(u8::is_ascii_digit) {
+        return Err(None);
+    }
+    let number = |tens: &u8, ones: &u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
+    let (hours, minutes) = (number(h1, h2), number(m1, m2));
+    if hours > 24 {
+        return Err(Some("time zone offset hour"));
+    }
+    if minutes > 60 {
+        return Err(Some("time zone offset minute"));
+    }
+    let offset = hours * 3600 + minutes * 60;
+    Ok((if *sign == b'-' { -offset } else { offset }, &text[6..]))
+}
+
+/// As Go quotes texts in errors about times: bytes beyond ASCII one by one.
+fn quoted(text: &str) -> String {
+    let mut out = "\"".to_owned();
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' | 0x7f => out.push(char::from(byte)),
+            other => out.push_str(&format!("\\x{other:02x}")),
         }
-        _ => return None,
-    };
-    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
-    Some(Instant { seconds, nanos })
+    }
+    out + "\""
 }
 
 /// "2026-11-21T07:34:55Z"
@@ -157,7 +189,7 @@ fn write_digits(out: &mut String, number: i64, width: u32) {
     }
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
+pub(crate) fn days_in(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -198,6 +230,7 @@ mod tests {
             ("2026-11-21T07:34:55.987654321+02:00", "2026-11-21T05:34:55Z"),
             ("1969-12-31T23:59:59Z", "1969-12-31T23:59:59Z"),
             ("2024-02-29T00:00:00-01:30", "2024-02-29T01:30:00Z"),
+            ("2024-02-29T5:00:00,5Z", "2024-02-29T05:00:00Z"),
         ] {
             assert_eq!(format_time(parse_time(text).unwrap()), canonical);
         }
@@ -223,10 +256,21 @@ mod tests {
             ("not-a-time", "cannot parse \"not-a-time\" as \"2006\""),
             ("2026-11-21", "cannot parse \"\" as \"T\""),
             ("2026-11-21T07:34:55", "cannot parse \"\" as \"Z07:00\""),
+            ("2026-11-21T07:34:5Z", "cannot parse \"5Z\" as \"05\""),
         ];
         for (text, end) in cases {
             let refusal = parse_time(text).unwrap_err();
             assert_eq!(refusal, format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": {end}"));
+        }
+        let cases = [
+            ("2026-02-29T07:34:55Z", "day out of range"),
+            ("2026-13-21T07:34:55Z", "month out of range"),
+            ("2026-11-21T24:34:55Z", "hour out of range"),
+            ("2026-11-21T07:34:55+25:00", "time zone offset hour out of range"),
+            ("2026-11-21T07:34:55Zx", "extra text: \"x\""),
+        ];
+        for (text, end) in cases {
+            assert_eq!(parse_time(text), Err(format!("parsing time {text:?}: {end}")));
         }
     }
 }
