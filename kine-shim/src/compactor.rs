@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::log::memory::MemoryLog;
     use crate::model::Put;
-    use crate::shim::ShimConfig;
+    use crate::settings::ShimConfig;
 
     async fn put(shim: &Shim) -> Revision {
         let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));

@@ -4,7 +4,7 @@ pub mod auth;
 pub mod bbolt;
 pub mod compactor;
 pub mod config;
-mod fence;
+pub mod counters;
 mod gateway;
 pub mod grpc;
 pub mod http;
@@ -15,7 +15,9 @@ pub mod members;
 pub mod metrics;
 pub mod migrate;
 pub mod model;
+mod read_index;
 mod sequencer;
+pub mod settings;
 pub mod shim;
 #[cfg(test)]
 mod sim;

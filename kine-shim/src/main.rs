@@ -15,7 +15,8 @@ use kine_shim::logs::{self, LogLevel};
 use kine_shim::members::Members;
 use kine_shim::metrics::Metrics;
 use kine_shim::model::Position;
-use kine_shim::shim::{Shim, ShimConfig};
+use kine_shim::settings::ShimConfig;
+use kine_shim::shim::Shim;
 use kine_shim::tls::{self, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -213,8 +214,8 @@ async fn open(config: &Config) -> Result<Arc<dyn Log>> {
 
 /// The same for all shims of one store: made of the database's own name.
 async fn cluster_id(log: &dyn Log) -> Result<u64> {
-    let fence = log.fence(Position(0)).await.context("cannot read the log")?;
-    Ok(hashed(fence.identity.system.as_bytes()))
+    let read_index = log.read_index(Position(0)).await.context("cannot read the log")?;
+    Ok(hashed(read_index.identity.system.as_bytes()))
 }
 
 fn grpc_options(config: &Config, bound: Vec<String>, cluster_id: u64) -> GrpcOptions {

@@ -1,35 +1,28 @@
 //! The shim as the wire sees it: a cheap handle on one state machine over one log. In go operations, out come answers that are durable
-//! and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`, `fence`, `watch` and `leases`.
+//! and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`, `read_index`, `watch` and `leases`.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Caller;
-use crate::fence::{Carrier, Fences};
+use crate::counters::Counters;
 use crate::leases::{Keeper, Leases};
-use crate::log::{Log, LogFault, Member, Size};
-use crate::model::{Error, Fault, Key, LeaseId, Op, Reply, Revision};
-use crate::sequencer::publication::Publication;
-use crate::sequencer::snapshots::Snapshots;
-use crate::sequencer::start::Surroundings;
-use crate::sequencer::trim::Trims;
-use crate::sequencer::{BrokenRule, Hints, Sequencer, Submission};
+use crate::log::{Log, LogFault, Member, Reader, Size};
+use crate::model::{Error, Fault, Key, LeaseId, Op, Position, Reply, Revision};
+use crate::read_index::{Confirmation, ReadIndexQueue};
+use crate::sequencer::{
+    Hints, Mailbox, Peers, Publication, REPORT_EVERY, Sequencer, Snapshots, Surroundings, Trimming, Trims, drop_aside,
+};
+use crate::settings::ShimConfig;
 use crate::state::State;
 use crate::watch::{Hub, WatchStream};
-
-/// The record (see [`State::records`]) that names the database the log was written to. When the database answers by another name, a
-/// failover or a restore has happened.
-pub const IDENTITY_RECORD: &[u8] = b"kine-shim/identity";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
@@ -37,138 +30,6 @@ pub enum Consistency {
     Linearizable,
     /// What this shim has; may be a little old.
     Serializable,
-}
-
-/// Milliseconds since 1970, for people and for the jump of an incarnation. Order never depends on it.
-#[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> i64 + Send + Sync>);
-
-impl WallClock {
-    pub fn new(now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now_ms))
-    }
-
-    pub fn now_ms(&self) -> i64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for WallClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WallClock")
-    }
-}
-
-impl Default for WallClock {
-    fn default() -> Self {
-        Self::new(|| {
-            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
-        })
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct ShimConfig {
-    /// Seeds the ids of batches; `None` draws from the operating system.
-    pub seed: Option<u64>,
-    pub wall_clock: WallClock,
-    /// Appends on their way at once.
-    pub pipeline_depth: usize,
-    /// Operations that must wait before they are sent ahead of an answer that is due: few are answered sooner, and cost less, as one
-    /// batch behind it (measured with 16 clients: 1.5 times the writes).
-    pub ahead_min: usize,
-    /// How long the writers that a batch answered are awaited before the next goes without them.
-    pub gather: Duration,
-    /// Operations that may wait; more are answered "too many requests".
-    pub mailbox: usize,
-    /// Bounds of one batch; a single larger operation still goes alone.
-    pub batch_entries: usize,
-    pub batch_bytes: usize,
-    /// How often an idle shim looks for what others wrote.
-    pub poll: Duration,
-    /// How long a caller waits before it is told that the outcome is unknown (a write) or that there is none (a read).
-    pub patience: Duration,
-    /// Of `progress_notify` watchers.
-    pub progress_interval: Duration,
-    /// Rows loaded so far, for who waits for the start.
-    pub loaded_rows: Arc<AtomicU64>,
-    #[cfg(test)]
-    pub(crate) broken: Option<BrokenRule>,
-}
-
-impl Default for ShimConfig {
-    fn default() -> Self {
-        Self {
-            seed: None,
-            wall_clock: WallClock::default(),
-            pipeline_depth: 4,
-            ahead_min: 32,
-            gather: Duration::from_millis(4),
-            mailbox: 4096,
-            batch_entries: 1024,
-            batch_bytes: 4 << 20,
-            poll: Duration::from_millis(100),
-            patience: Duration::from_secs(7),
-            progress_interval: Duration::from_secs(600),
-            loaded_rows: Arc::default(),
-            #[cfg(test)]
-            broken: None,
-        }
-    }
-}
-
-impl ShimConfig {
-    /// Whether a test wants this rule broken.
-    #[cfg(test)]
-    pub(crate) fn breaks(&self, rule: BrokenRule) -> bool {
-        self.broken == Some(rule)
-    }
-
-    #[cfg(not(test))]
-    pub(crate) fn breaks(&self, _: BrokenRule) -> bool {
-        false
-    }
-}
-
-/// What happened so far, for whoever shows it. All only grow, but for the last contact.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub batches_committed: AtomicU64,
-    pub batches_refused: AtomicU64,
-    pub batches_uncertain: AtomicU64,
-    pub operations_committed: AtomicU64,
-    pub operations_refused: AtomicU64,
-    /// Answered "not applied" or "outcome unknown".
-    pub operations_failed: AtomicU64,
-    pub overloaded: AtomicU64,
-    pub fences: AtomicU64,
-    pub reloads: AtomicU64,
-    pub incarnations_declared: AtomicU64,
-    pub leases_granted: AtomicU64,
-    pub leases_expired: AtomicU64,
-    pub leases_renewed: AtomicU64,
-    pub compactions: AtomicU64,
-    /// Seconds since 1970 at which one was applied last.
-    pub compacted_at: AtomicU64,
-    pub rows_trimmed: AtomicU64,
-    /// Tries to delete compacted rows that failed; each is repeated.
-    pub trims_failed: AtomicU64,
-    /// Applied, whoever wrote them.
-    pub puts: AtomicU64,
-    /// Of keys and values.
-    pub put_bytes: AtomicU64,
-    pub deletes: AtomicU64,
-    pub leases_revoked: AtomicU64,
-    pub reads_failed: AtomicU64,
-    /// Milliseconds after the start at which the database answered last.
-    pub(crate) last_contact_ms: AtomicI64,
-}
-
-impl Counters {
-    pub(crate) fn add(counter: &AtomicU64, n: usize) {
-        counter.fetch_add(n as u64, Ordering::Relaxed);
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,9 +63,11 @@ struct Inner {
     log: Arc<dyn Log>,
     config: ShimConfig,
     started: Instant,
-    mailbox: mpsc::Sender<Submission>,
+    mailbox: Mailbox,
+    /// By which name the log knows this shim.
+    reader: uuid::Uuid,
     published: Publication,
-    fences: Fences,
+    read_indexes: ReadIndexQueue,
     leases: Leases,
     hub: Arc<Hub>,
     trims: Trims,
@@ -215,10 +78,10 @@ struct Inner {
     /// What is under way is abandoned.
     halt: CancellationToken,
     tasks: TaskTracker,
+    serving: tokio::sync::watch::Sender<bool>,
 }
 
-/// Silence of the database after which a shim no longer says that it serves.
-const CONTACT_MAX: Duration = Duration::from_secs(5);
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 impl Shim {
     /// Loads the log and starts serving. Dropping the future leaves nothing running.
@@ -228,7 +91,7 @@ impl Shim {
         let started = Instant::now();
         let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        let (mailbox, submissions) = mpsc::channel(config.mailbox);
+        let (mailbox, submissions) = Mailbox::new(config.mailbox, config.mailbox_bytes);
         let trims = Trims::new();
         let leases = Leases::default();
         let surroundings = Surroundings {
@@ -244,8 +107,8 @@ impl Shim {
         let sequencer = Sequencer::start(surroundings, rng).await?;
         let (published, hub, snapshots, hints) =
             (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
-        let fences = Fences::new();
-        let carrier = Carrier {
+        let read_indexes = ReadIndexQueue::new();
+        let confirmation = Confirmation {
             log: log.clone(),
             published: published.clone(),
             hints: hints.clone(),
@@ -253,8 +116,18 @@ impl Shim {
             started,
             config: config.clone(),
         };
-        tasks.spawn(stopping(stop.clone(), trims.clone().run(log.clone(), counters.clone())));
-        tasks.spawn(stopping(stop.clone(), fences.clone().run(carrier)));
+        let (reader, peers) = (sequencer.writer(), sequencer.peers());
+        let trimming = Trimming {
+            log: log.clone(),
+            counters: counters.clone(),
+            published: published.clone(),
+            reader,
+            peers: peers.clone(),
+            rows_at_once: config.trim_rows,
+        };
+        tasks.spawn(stopping(stop.clone(), trims.clone().run(trimming)));
+        tasks.spawn(stopping(stop.clone(), report_applied(log.clone(), reader, published.clone(), peers)));
+        tasks.spawn(stopping(stop.clone(), read_indexes.clone().run(confirmation)));
         let keeper = Keeper {
             log: log.clone(),
             config: config.clone(),
@@ -268,13 +141,15 @@ impl Shim {
         tasks.spawn(stopping(stop.clone(), mark_watchers(hub.clone())));
         tasks.spawn(stopping(stop.clone(), pass_hints_on(log.clone(), hints)));
         tasks.spawn(stopping(halt.clone(), sequencer.run()));
+        let (stopped, watching) = (stop.clone(), tasks.clone());
         let shim = Shim(Arc::new(Inner {
             log,
             config,
             started,
             mailbox,
+            reader,
             published,
-            fences,
+            read_indexes,
             leases,
             hub,
             trims,
@@ -283,7 +158,9 @@ impl Shim {
             stop,
             halt,
             tasks,
+            serving: tokio::sync::watch::Sender::new(true),
         }));
+        watching.spawn(stopping(stopped, shim.clone().watch_contact()));
         Ok(shim)
     }
 
@@ -292,23 +169,28 @@ impl Shim {
         self.write_as(op, Caller::Shim).await
     }
 
-    /// Judges an operation on the newest state, the caller's permissions with it, and makes it durable. Returns the header's revision
-    /// with the reply. Once the future was polled to its end or to its first wait the operation goes its way, whether or not anybody
-    /// waits.
+    /// Evaluates an operation on the newest state, the caller's permissions with it, and makes it durable. Returns the header's revision
+    /// with the reply. Dropping the future leaves the outcome unknown: what was sent goes its way, what was not is dropped.
     pub async fn write_as(&self, op: Op, caller: Caller) -> Result<(Revision, Reply), Error> {
-        let (reply, answer) = oneshot::channel();
-        let submission = Submission { op, caller, reply, arrived: Instant::now() };
-        self.0.mailbox.try_send(submission).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => {
-                Counters::add(&self.0.counters.overloaded, 1);
-                Fault::Overloaded
-            }
-            mpsc::error::TrySendError::Closed(_) => Fault::Stopping,
-        })?;
+        let answer = self.0.mailbox.submit(op, caller, None).inspect_err(|fault| self.count_overload(fault))?;
         match tokio::time::timeout(self.0.config.patience, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Fault::OutcomeUnknown("the shim stopped".into()).into()),
             Err(_) => Err(Fault::OutcomeUnknown("the database did not confirm in time".into()).into()),
+        }
+    }
+
+    /// The same for an operation of the shim's own that is to happen though nobody waits for it.
+    pub fn write_unanswered(&self, op: Op) {
+        if let Err(fault) = self.0.mailbox.submit_unanswered(op, Caller::Shim) {
+            self.count_overload(&fault);
+            tracing::debug!(%fault, "an operation nobody waits for was not taken");
+        }
+    }
+
+    fn count_overload(&self, fault: &Fault) {
+        if *fault == Fault::Overloaded {
+            Counters::add(&self.0.counters.overloaded, 1);
         }
     }
 
@@ -317,11 +199,11 @@ impl Shim {
         match consistency {
             Consistency::Serializable => Ok(self.snapshot()),
             Consistency::Linearizable => {
-                let passed = tokio::time::timeout(self.0.config.patience, self.0.fences.pass());
-                let passed = self.0.stop.run_until_cancelled(passed).await.ok_or(Fault::Stopping)?;
-                let passed =
-                    passed.unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into())));
-                passed.inspect_err(|_| Counters::add(&self.0.counters.reads_failed, 1))
+                let confirmed = tokio::time::timeout(self.0.config.patience, self.0.read_indexes.confirm());
+                let confirmed = self.0.stop.run_until_cancelled(confirmed).await.ok_or(Fault::Stopping)?;
+                let confirmed =
+                    confirmed.unwrap_or_else(|_| Err(Fault::NotApplied("the database did not answer in time".into())));
+                confirmed.inspect_err(|_| Counters::add(&self.0.counters.reads_failed, 1))
             }
         }
     }
@@ -346,7 +228,8 @@ impl Shim {
 
     /// Keeps a state for the pages that follow the first one, for about a minute.
     pub fn keep_snapshot(&self, state: &State) {
-        self.0.snapshots.lock().keep(state, Instant::now());
+        let dropped = self.0.snapshots.lock().keep(state, Instant::now());
+        drop_aside(dropped);
     }
 
     /// One for each client stream.
@@ -411,11 +294,11 @@ impl Shim {
 
     /// Waits until what earlier compactions made useless is out of memory and its rows are deleted. Dropping the future loses nothing.
     pub async fn compact_physical(&self) -> Result<(), Fault> {
-        let settled = async {
+        let drained = async {
             self.0.published.wait_for(|published| !published.state.is_sweeping()).await;
-            self.0.trims.settled().await;
+            self.0.trims.drained().await;
         };
-        self.0.stop.run_until_cancelled(settled).await.ok_or(Fault::Stopping)
+        self.0.stop.run_until_cancelled(drained).await.ok_or(Fault::Stopping)
     }
 
     /// Rows of the log that compactions made useless and that are still there.
@@ -424,14 +307,38 @@ impl Shim {
     }
 
     pub fn health(&self) -> Health {
-        let last = self.0.counters.last_contact_ms.load(Ordering::Relaxed);
-        let last = Duration::from_millis(u64::try_from(last).unwrap_or(0));
-        let since_contact = self.0.started.elapsed().saturating_sub(last);
+        let since_contact = self.since_contact();
         let (watchers, watch_streams) = self.0.hub.population();
         let slow_watchers = self.0.hub.slow();
-        let waiting = self.0.mailbox.max_capacity() - self.0.mailbox.capacity();
-        let is_serving = since_contact < CONTACT_MAX && !self.0.stop.is_cancelled();
+        let waiting = self.0.mailbox.waiting();
+        let is_serving = self.is_serving();
         Health { is_serving, since_contact, watchers, watch_streams, slow_watchers, waiting }
+    }
+
+    fn since_contact(&self) -> Duration {
+        self.0.counters.since_contact(self.0.started)
+    }
+
+    /// Whether the database answered not long ago, so that something can be written and confirmed here.
+    pub fn is_serving(&self) -> bool {
+        self.since_contact() < self.0.config.silence_max && !self.0.stop.is_cancelled()
+    }
+
+    /// Waits until that is no longer so. Dropping the future loses nothing.
+    pub async fn stops_serving(&self) {
+        let mut serving = self.0.serving.subscribe();
+        // The sender lives as long as `self`.
+        let _ = serving.wait_for(|is_serving| !is_serving).await;
+    }
+
+    /// Tells those who wait for it; until the shim stops.
+    async fn watch_contact(self) {
+        let look_every = (self.0.config.silence_max / 10).max(Duration::from_millis(10));
+        loop {
+            let now = self.is_serving();
+            self.0.serving.send_if_modified(|is_serving| std::mem::replace(is_serving, now) != now);
+            tokio::time::sleep(look_every).await;
+        }
     }
 
     pub fn counters(&self) -> &Arc<Counters> {
@@ -465,6 +372,15 @@ impl Shim {
             self.0.tasks.wait().await;
         }
         self.0.hub.close();
+        // Nobody need wait for what this shim has not read.
+        let reader = Reader { id: self.0.reader, applied: Position(u64::MAX), timeline: 0 };
+        let _ = tokio::time::timeout(LEAVE_WITHIN, self.0.log.report(&reader)).await;
+    }
+
+    /// As if a batch with the end of this lease had been applied.
+    #[cfg(test)]
+    pub(crate) fn ended_lease(&self, lease: crate::model::Grant) {
+        self.0.leases.ended(lease);
     }
 
     /// Ends at once, as a killed process would.
@@ -475,6 +391,21 @@ impl Shim {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.hub.close();
+    }
+}
+
+/// Says how far this shim has read the log, so that nothing is trimmed that it is still to read.
+async fn report_applied(log: Arc<dyn Log>, reader: uuid::Uuid, published: Publication, peers: Peers) {
+    loop {
+        let applied = published.get().state.head().position;
+        let reader = Reader { id: reader, applied, timeline: peers.timeline() };
+        match log.report(&reader).await {
+            Ok(others) => {
+                peers.heard(&others, applied);
+            }
+            Err(fault) => tracing::debug!(%fault, "cannot tell how far the log was read"),
+        }
+        tokio::time::sleep(REPORT_EVERY).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kine_shim::log::{Appended, Endpoint, FenceMode, Identity, Log, LogFault, Options, open};
+use kine_shim::log::{Appended, Endpoint, Identity, Log, LogFault, Options, ReadIndexMode, open};
 use kine_shim::model::{Batch, Entry, EntryKind, Grant, Head, Position};
 use tests::pki::{self, Leaf};
 use tests::postgres::{Disk, Postgres, execute, shared};
@@ -49,7 +49,7 @@ async fn two_handles_race_for_positions() {
     let race = |log: Arc<dyn Log>| async move {
         let mut committed = Vec::new();
         while committed.len() < 50 {
-            let next = batch(log.fence(Position(0)).await.expect("fence").head);
+            let next = batch(log.read_index(Position(0)).await.expect("read_index").head);
             if log.append(&next).await.expect("append") == Appended::Committed {
                 committed.push(next.id);
             }
@@ -70,8 +70,8 @@ async fn many_programs_may_start_at_once_on_an_empty_database() {
     let Some((_, url)) = database("many_programs_may_start_at_once").await else { return };
     let opened = futures::future::join_all((0..12).map(|_| open_at(&url))).await;
     for log in opened {
-        let fence = log.expect("open").fence(Position(0)).await.expect("fence");
-        assert_eq!(fence.head, Head::default());
+        let read_index = log.expect("open").read_index(Position(0)).await.expect("read_index");
+        assert_eq!(read_index.head, Head::default());
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_reopened_log_keeps_everything() {
     let first = batch(Head::default());
     assert_eq!(open_at(&url).await.expect("open").append(&first).await, Ok(Appended::Committed));
     let log = open_at(&url).await.expect("open again");
-    assert_eq!(log.fence(Position(1)).await.expect("fence").head, first.head());
+    assert_eq!(log.read_index(Position(1)).await.expect("read_index").head, first.head());
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
 }
 
@@ -123,6 +123,7 @@ async fn settings_that_break_promises_are_refused() {
         ("synchronous_commit = off", "synchronous_commit is off"),
         ("default_transaction_isolation = 'serializable'", "serializable"),
         ("default_transaction_read_only = on", "read-only"),
+        ("client_min_messages = error", "client_min_messages is error"),
     ] {
         let (set, reset) = (format!("ALTER DATABASE {name} SET {setting}"), format!("ALTER DATABASE {name} RESET ALL"));
         server.execute("postgres", &set).await.expect("set");
@@ -131,6 +132,31 @@ async fn settings_that_break_promises_are_refused() {
         server.execute("postgres", &reset).await.expect("reset");
     }
     drop(open_at(&url).await.expect("open"));
+}
+
+/// A batch that takes longer than the role's statements may fails as such; those beside it do not, and a trim lifts the limit.
+#[tokio::test]
+async fn a_statement_timeout_fails_the_large_batch_alone() {
+    let Some((server, url)) = database("a_statement_timeout").await else { return };
+    let name = url.rsplit('/').next().expect("name");
+    drop(open_at(&url).await.expect("open"));
+    let set = format!("ALTER DATABASE {name} SET statement_timeout = '250ms'");
+    server.execute("postgres", &set).await.expect("set");
+    let log = open_at(&url).await.expect("open");
+    let first = batch(Head::default());
+    assert_eq!(log.append(&first).await, Ok(Appended::Committed));
+    let many = (0..300_000).map(|sub| (sub, Entry::plain(EntryKind::Delete))).collect();
+    let wide = Batch { entries: many, ..batch(first.head()) };
+    let failed = log.append(&wide).await;
+    assert!(matches!(&failed, Err(LogFault::Failed(text)) if text.contains("statement timeout")), "{failed:?}");
+    let second = batch(first.head());
+    assert_eq!(log.append(&second).await, Ok(Appended::Committed));
+    log.reclaim().await.expect("reclaim");
+    let slow = "CREATE FUNCTION kine_shim.slow() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN PERFORM pg_sleep(0.5); RETURN old; END'; \
+        CREATE TRIGGER slow BEFORE DELETE ON kine_shim.log FOR EACH ROW EXECUTE FUNCTION kine_shim.slow()";
+    execute(&url, slow).await.expect("a slow disk");
+    log.trim(Position(1), &[(Position(1), 0)]).await.expect("trim");
 }
 
 #[tokio::test]
@@ -143,7 +169,26 @@ async fn a_read_only_database_refuses_appends_but_serves_reads() {
     let log = open_at(&url).await.expect("the schema is there");
     let refused = log.append(&batch(Head::default())).await;
     assert!(matches!(&refused, Err(LogFault::NotApplied(text)) if text.contains("read-only")), "{refused:?}");
-    assert_eq!(log.fence(Position(0)).await.expect("fence").head, Head::default());
+    assert_eq!(log.read_index(Position(0)).await.expect("read_index").head, Head::default());
+}
+
+/// As with kine; and the password comes from where libpq finds it.
+#[tokio::test]
+async fn a_url_without_a_database_means_one_that_is_made() {
+    let server = Postgres::start(Disk::NoFsync).expect("start");
+    let Some(server) = server else { return tests::skipped("a_url_without_a_database", "no PostgreSQL") };
+    let url = server.url("");
+    let url = url.trim_end_matches('/');
+    let opened = (open_at(url).await.expect("made"), open_at(&format!("{url}/")).await.expect("found"));
+    assert_eq!(opened.0.append(&batch(Head::default())).await, Ok(Appended::Committed));
+    let role = "CREATE ROLE shown LOGIN SUPERUSER PASSWORD 'se:cret'";
+    server.execute("kubernetes", role).await.expect("a role with a password");
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("pgpass");
+    std::fs::write(&file, "*:*:*:shown:se\\:cret\n").expect("written");
+    let mut options = Options::default();
+    options.learn_password(&[("PGPASSFILE".into(), file.display().to_string())]);
+    assert!(options.password.is_none() && options.password_file.is_some());
 }
 
 #[tokio::test]
@@ -296,13 +341,18 @@ async fn a_cancelled_wait_for_a_standby_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_fence_can_ride_on_a_commit() {
-    let Some((_, url)) = database("a_fence_can_ride_on_a_commit").await else { return };
-    let options = Options { fence: FenceMode::Commit, ..Options::default() };
+async fn a_read_index_can_ride_on_a_commit() {
+    let Some((_, url)) = database("a_read_index_can_ride_on_a_commit").await else { return };
+    let options = Options { read_index: ReadIndexMode::Commit, ..Options::default() };
     let log = open(&url.parse::<Endpoint>().expect("endpoint"), &options).await.expect("open");
     let first = batch(Head::default());
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
-    assert_eq!(log.fence(Position(1)).await.expect("fence").head, first.head());
+    assert_eq!(log.read_index(Position(1)).await.expect("read_index").head, first.head());
+}
+
+async fn mark(log: &dyn Log, lease: Grant) -> Result<Vec<bool>, LogFault> {
+    let life = log.lease_clocks(&[]).await?.life;
+    log.mark_expiring(life, &[(lease, 0)]).await
 }
 
 #[tokio::test]
@@ -313,7 +363,7 @@ async fn only_the_trusted_server_is_written_to() {
     let mut head = Head::default();
     for url in [Some(direct), pooled].into_iter().flatten() {
         let log = open_at(&url).await.expect("open");
-        let identity = log.fence(Position(0)).await.expect("fence").identity;
+        let identity = log.read_index(Position(0)).await.expect("read_index").identity;
         let other = Identity { timeline: identity.timeline + 1, ..identity.clone() };
         let first = batch(head);
         let lease = Grant { id: 1, at: first.position };
@@ -321,13 +371,13 @@ async fn only_the_trusted_server_is_written_to() {
         let refused = log.append(&first).await;
         assert!(matches!(&refused, Err(LogFault::NotApplied(text)) if text.contains("is trusted")), "{refused:?}");
         assert!(log.trim(Position(1), &[]).await.is_err());
-        assert!(log.mark_expiring(&[(lease, 0)]).await.is_err());
-        let fence = log.fence(head.position).await.expect("fence");
-        assert_eq!((fence.head, fence.trimmed), (head, Position(0)), "nothing happened");
+        assert!(mark(&*log, lease).await.is_err());
+        let read_index = log.read_index(head.position).await.expect("read_index");
+        assert_eq!((read_index.head, read_index.trimmed), (head, Position(0)), "nothing happened");
 
         log.trust(&identity);
         assert_eq!(log.append(&first).await, Ok(Appended::Committed));
-        assert_eq!(log.mark_expiring(&[(lease, 0)]).await, Ok(vec![true]));
+        assert_eq!(mark(&*log, lease).await, Ok(vec![true]));
         head = first.head();
         assert!(execute(&url, "SELECT kine_shim.must_be(1)").await.is_err(), "no server runs since 1970");
     }

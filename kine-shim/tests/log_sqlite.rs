@@ -40,12 +40,15 @@ async fn a_reopened_file_keeps_everything() {
     let first = batch(Head::default());
     let log = open_file(&file).await.expect("open");
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
-    let system = log.fence(Position(0)).await.expect("fence").identity.system;
+    let system = log.read_index(Position(0)).await.expect("read_index").identity.system;
     drop(log);
     let log = open_file(&file).await.expect("open again");
     assert_eq!(log.append(&first).await, Ok(Appended::Committed));
-    let fence = log.fence(Position(1)).await.expect("fence");
-    assert_eq!((fence.head, fence.id_at_applied, fence.identity.system), (first.head(), Some(first.id), system));
+    let read_index = log.read_index(Position(1)).await.expect("read_index");
+    assert_eq!(
+        (read_index.head, read_index.id_at_applied, read_index.identity.system),
+        (first.head(), Some(first.id), system)
+    );
 }
 
 /// In slices of many pages: the write that waits has its turn between two of them.
@@ -136,7 +139,10 @@ async fn damage_is_told_and_never_a_short_answer() {
     bytes[middle..middle + 20_000].fill(0xa5);
     std::fs::write(&file, bytes).expect("write");
     let outcome = match open_file(&file).await {
-        Ok(log) => log.load(Position(0), 1 << 30).await.map(|_| ()),
+        Ok(log) => match log.snapshot().await {
+            Ok(mut snapshot) => snapshot.next(1 << 30).await.map(|_| ()),
+            Err(fault) => Err(fault),
+        },
         Err(fault) => Err(fault),
     };
     assert!(matches!(&outcome, Err(LogFault::Unusable(text)) if text.contains("damaged")), "{outcome:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, memory::MemoryLog, open};
+use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, Snapshot, memory::MemoryLog, open};
 use kine_shim::model::{Batch, BatchId, Entry, EntryKind, Grant, Head, LeaseId, Position};
 use uuid::Uuid;
 
@@ -66,14 +66,31 @@ async fn read_all(log: &dyn Log, max_bytes: usize) -> Vec<Batch> {
     }
 }
 
+async fn rest(snapshot: &mut dyn Snapshot) -> Result<Vec<Batch>, LogFault> {
+    let mut batches = Vec::new();
+    loop {
+        let page = snapshot.next(1 << 20).await?;
+        if page.is_empty() {
+            return Ok(batches);
+        }
+        batches.extend(page);
+    }
+}
+
+async fn load(log: &dyn Log) -> (Position, Vec<Batch>) {
+    let mut snapshot = log.snapshot().await.expect("snapshot");
+    let batches = rest(&mut *snapshot).await.expect("load");
+    (snapshot.trimmed(), batches)
+}
+
 async fn an_empty_log(log: Arc<dyn Log>) {
-    let fence = log.fence(Position(0)).await.expect("fence");
-    assert_eq!((fence.head, fence.revision, fence.trimmed), (Head::default(), 1, Position(0)));
-    assert_eq!(fence.id_at_applied, Some(BatchId::nil()));
-    assert!(!fence.in_recovery);
-    assert_eq!(log.fence(Position(1)).await.expect("fence").id_at_applied, None);
+    let read_index = log.read_index(Position(0)).await.expect("read_index");
+    assert_eq!((read_index.head, read_index.revision, read_index.trimmed), (Head::default(), 1, Position(0)));
+    assert_eq!(read_index.id_at_applied, Some(BatchId::nil()));
+    assert!(!read_index.in_recovery);
+    assert_eq!(log.read_index(Position(1)).await.expect("read_index").id_at_applied, None);
     assert!(log.read(Position(0), 1 << 20).await.expect("read").batches.is_empty());
-    assert!(log.load(Position(0), 1 << 20).await.expect("load").batches.is_empty());
+    assert!(load(&*log).await.1.is_empty());
 }
 
 async fn what_is_appended_is_read(log: Arc<dyn Log>) {
@@ -87,9 +104,8 @@ async fn what_is_appended_is_read(log: Arc<dyn Log>) {
     let second = batch(first.head(), 4, &["c"]);
     assert_eq!(append(&*log, &second).await, Appended::Committed);
     assert_eq!(read_all(&*log, 1 << 20).await, [first.clone(), second.clone()]);
-    assert_eq!(log.load(Position(1), 1 << 20).await.expect("load").batches, std::slice::from_ref(&second));
-    let fence = log.fence(Position(1)).await.expect("fence");
-    assert_eq!((fence.head, fence.revision, fence.id_at_applied), (second.head(), 4, Some(first.id)));
+    let read_index = log.read_index(Position(1)).await.expect("read_index");
+    assert_eq!((read_index.head, read_index.revision, read_index.id_at_applied), (second.head(), 4, Some(first.id)));
 }
 
 async fn an_append_again_is_committed_once(log: Arc<dyn Log>) {
@@ -169,8 +185,7 @@ async fn trimming_takes_rows_and_the_batches_they_leave_empty(log: Arc<dyn Log>)
         log.trim(Position(3), &garbage).await.expect("trim");
     }
     batches[2].entries.remove(0);
-    let page = log.load(Position(0), 1 << 20).await.expect("load");
-    assert_eq!((page.trimmed, page.batches), (Position(3), batches[1..].to_vec()));
+    assert_eq!(load(&*log).await, (Position(3), batches[1..].to_vec()));
     let page = log.read(Position(0), 1 << 20).await.expect("read");
     assert_eq!((page.trimmed, page.batches), (Position(3), vec![]), "the reader is below the floor");
     assert_eq!(log.read(Position(3), 1 << 20).await.expect("read").batches, batches[3..]);
@@ -179,13 +194,34 @@ async fn trimming_takes_rows_and_the_batches_they_leave_empty(log: Arc<dyn Log>)
     log.trim(Position(3), &[(Position(3), 1)]).await.expect("trim");
     log.trim(Position(2), &[]).await.expect("trim");
     log.trim(Position(4), &[(Position(2), 0)]).await.expect("trim");
-    let page = log.load(Position(0), 1 << 20).await.expect("load");
-    assert_eq!((page.trimmed, page.batches), (Position(4), batches[3..].to_vec()));
-    assert_eq!(log.fence(Position(1)).await.expect("fence").id_at_applied, None);
+    assert_eq!(load(&*log).await, (Position(4), batches[3..].to_vec()));
+    assert_eq!(log.read_index(Position(1)).await.expect("read_index").id_at_applied, None);
     let again = log.append(&batches[1]).await;
     assert!(matches!(again, Err(LogFault::Unusable(_))), "nobody knows any more: {again:?}");
     let next = batch(batches[3].head(), 7, &["after"]);
     assert_eq!(append(&*log, &next).await, Appended::Committed);
+}
+
+/// What is appended and trimmed while it is read does not show; at worst it has to be read anew.
+async fn a_snapshot_is_of_one_moment(log: Arc<dyn Log>) {
+    let batches = chain(&*log, 30).await;
+    let mut snapshot = log.snapshot().await.expect("snapshot");
+    let mut seen = snapshot.next(1).await.expect("first page");
+    assert!(seen.len() < 30);
+    append(&*log, &batch(batches[29].head(), 32, &["later"])).await;
+    let garbage: Vec<_> = (1..=29).map(|position| (Position(position), 0)).collect();
+    for piece in garbage.chunks(10) {
+        log.trim(Position(30), piece).await.expect("trim");
+    }
+    match rest(&mut *snapshot).await {
+        Ok(rest) => {
+            seen.extend(rest);
+            seen.truncate(30);
+            assert_eq!(seen, batches);
+        }
+        Err(fault) => assert!(matches!(fault, LogFault::NotApplied(_)), "{fault}"),
+    }
+    assert_eq!(load(&*log).await.1[0], batches[29]);
 }
 
 async fn many_rows_are_trimmed(log: Arc<dyn Log>) {
@@ -198,16 +234,16 @@ async fn many_rows_are_trimmed(log: Arc<dyn Log>) {
     }
     let garbage: Vec<_> = (0..2500).map(|sub| (Position(1), sub)).collect();
     log.trim(Position(2), &garbage).await.expect("trim");
-    assert_eq!(log.load(Position(0), 1 << 20).await.expect("load").batches, [head]);
+    assert_eq!(load(&*log).await.1, [head]);
 }
 
 async fn an_incarnation_is_counted(log: Arc<dyn Log>) {
     let mut jump = batch(Head::default(), 1000, &["x"]);
     jump.entries[0].1.kind = EntryKind::Incarnation;
-    let before = log.fence(Position(0)).await.expect("fence").identity;
+    let before = log.read_index(Position(0)).await.expect("read_index").identity;
     assert_eq!(append(&*log, &jump).await, Appended::Committed);
     assert_eq!(append(&*log, &jump).await, Appended::Committed);
-    let after = log.fence(Position(0)).await.expect("fence").identity;
+    let after = log.read_index(Position(0)).await.expect("read_index").identity;
     assert_eq!((before.incarnation, after.incarnation), (0, 1));
     assert_eq!((before.system, before.timeline), (after.system, after.timeline));
 }
@@ -217,8 +253,13 @@ fn grants<const N: usize>(ids: [LeaseId; N]) -> [Grant; N] {
 }
 
 async fn clocks<const N: usize>(log: &dyn Log, leases: [Grant; N]) -> Vec<(i64, bool, bool)> {
-    let clocks = log.lease_clocks(&leases).await.expect("clocks");
+    let clocks = log.lease_clocks(&leases).await.expect("clocks").clocks;
     clocks.iter().map(|clock| (clock.renewals, clock.expiring, clock.age.is_some())).collect()
+}
+
+async fn mark(log: &dyn Log, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
+    let life = log.lease_clocks(&[]).await?.life;
+    log.mark_expiring(life, seen).await
 }
 
 async fn a_lease_expires_only_if_nobody_renewed_it(log: Arc<dyn Log>) {
@@ -229,10 +270,10 @@ async fn a_lease_expires_only_if_nobody_renewed_it(log: Arc<dyn Log>) {
     assert_eq!(clocks(&*log, [one, two]).await, [(2, false, true), (0, false, false)]);
 
     // Stale sightings mark nothing; an absent row was renewed 0 times.
-    assert_eq!(log.mark_expiring(&[(one, 1), (two, 5), (three, 0)]).await, Ok(vec![false, false, true]));
-    assert_eq!(log.mark_expiring(&[(one, 0)]).await, Ok(vec![false]));
+    assert_eq!(mark(&*log, &[(one, 1), (two, 5), (three, 0)]).await, Ok(vec![false, false, true]));
+    assert_eq!(mark(&*log, &[(one, 0)]).await, Ok(vec![false]));
     assert_eq!(
-        log.mark_expiring(&[(one, 2), (three, 9)]).await,
+        mark(&*log, &[(one, 2), (three, 9)]).await,
         Ok(vec![true, false]),
         "one marks it, the others are told no"
     );
@@ -250,10 +291,11 @@ async fn what_is_late_for_an_earlier_grant_leaves_a_later_one_alone(log: Arc<dyn
     let [older] = grants([7]);
     let newer = Grant { at: Position(9), ..older };
     assert_eq!(log.renew(&[newer, older, newer]).await, Ok(vec![true, true, true]));
-    assert_eq!(log.mark_expiring(&[(older, 1)]).await, Ok(vec![true]));
+    assert_eq!(mark(&*log, &[(older, 1)]).await, Ok(vec![true]));
     assert_eq!(log.renew(&[older, newer]).await, Ok(vec![false, true]));
     assert_eq!(clocks(&*log, [older, newer]).await, [(1, true, true), (2, false, true)]);
     log.forget_leases(&[older]).await.expect("forget");
+    log.forget_leases_but(&[newer], Position(100)).await.expect("forget");
     assert_eq!(clocks(&*log, [older, newer]).await, [(0, false, false), (2, false, true)]);
 }
 
@@ -269,8 +311,8 @@ async fn racing_appenders_never_share_a_position(log: Arc<dyn Log>) {
     let race = |log: Arc<dyn Log>| async move {
         let mut committed = Vec::new();
         while committed.len() < 25 {
-            let fence = log.fence(Position(0)).await.expect("fence");
-            let next = batch(fence.head, fence.revision + 1, &["k"]);
+            let read_index = log.read_index(Position(0)).await.expect("read_index");
+            let next = batch(read_index.head, read_index.revision + 1, &["k"]);
             if append(&*log, &next).await == Appended::Committed {
                 committed.push(next.id);
             }
@@ -328,6 +370,7 @@ cases![
     keys_are_bytes_and_values_may_be_large,
     pages_are_cut_by_bytes,
     trimming_takes_rows_and_the_batches_they_leave_empty,
+    a_snapshot_is_of_one_moment,
     many_rows_are_trimmed,
     an_incarnation_is_counted,
     a_lease_expires_only_if_nobody_renewed_it,

@@ -85,7 +85,7 @@ impl Access<'_> {
         }
     }
 
-    /// For what is answered from a state without being judged: the token is of exactly this state's revision.
+    /// For what is answered from a state without being evaluated: the token is of exactly this state's revision.
     pub fn current(&self) -> Result<(), AuthRefusal> {
         match self.caller {
             Caller::User(identity) if self.auth.is_enabled() && identity.revision != self.auth.revision() => {

@@ -1,4 +1,4 @@
-//! Changes of users, roles and permissions: each is judged on the auth store and becomes the records that make it so. The order of
+//! Changes of users, roles and permissions: each is evaluated on the auth store and becomes the records that make it so. The order of
 //! checks is etcd's (server/auth/store.go), since it decides which refusal a client sees. Passwords come hashed.
 
 use bytes::Bytes;
@@ -6,65 +6,14 @@ use prost::Message;
 use proto::authpb;
 
 use super::store::{self, Auth, ROOT, User};
-use super::{AuthRefusal, Secret};
-use crate::model::Key;
-
-/// What becomes of a user's password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NewPassword {
-    Hash(Secret),
-    /// A hash that the client made itself and that cannot be read.
-    Unreadable,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// With the secret of the tokens to come.
-    Enable(Secret),
-    Disable,
-    /// Without a password the user comes by certificate alone.
-    UserAdd {
-        name: String,
-        password: Option<Secret>,
-    },
-    UserDelete {
-        name: String,
-    },
-    UserChangePassword {
-        name: String,
-        password: NewPassword,
-    },
-    UserGrantRole {
-        user: String,
-        role: String,
-    },
-    UserRevokeRole {
-        user: String,
-        role: String,
-    },
-    RoleAdd {
-        name: String,
-    },
-    RoleDelete {
-        name: String,
-    },
-    RoleGrantPermission {
-        role: String,
-        permission: Option<authpb::Permission>,
-    },
-    RoleRevokePermission {
-        role: String,
-        key: Bytes,
-        range_end: Bytes,
-    },
-}
+use crate::model::{AuthRefusal, Change, Key, NewPassword, Secret};
 
 /// Records to set; an empty value removes one.
 type Records = Vec<(Key, Bytes)>;
 
 impl Auth {
     /// What the change makes of the store. Whether its caller may is asked before.
-    pub(crate) fn judge(&self, change: &Change) -> Result<Records, AuthRefusal> {
+    pub(crate) fn evaluate(&self, change: &Change) -> Result<Records, AuthRefusal> {
         match change {
             Change::Enable(secret) => self.enable(secret),
             Change::Disable => Ok(self.disable()),

@@ -60,7 +60,7 @@ struct Store(Auth);
 
 impl Store {
     fn change(&mut self, change: Change) -> Result<u64, AuthRefusal> {
-        for (key, value) in self.0.judge(&change)? {
+        for (key, value) in self.0.evaluate(&change)? {
             self.0.apply(&key, &value);
         }
         Ok(self.0.revision())
@@ -173,7 +173,7 @@ fn a_second_range_from_the_same_key_is_added_beside_the_first() {
 
 fn commit(state: &mut State, op: Op, caller: &Caller) -> Result<Reply, Refusal> {
     let mut draft = state.draft();
-    let reply = draft.judge_as(&op, caller)?;
+    let reply = draft.evaluate_as(&op, caller)?;
     *state = draft.finish(uuid::Uuid::new_v4(), uuid::Uuid::nil(), 0).1;
     Ok(reply)
 }
@@ -219,17 +219,17 @@ fn what_is_judged_sees_the_changes_before_it() {
     ] {
         assert_eq!(commit(&mut state, op.clone(), caller).err(), refusal, "{op:?} of {caller:?}");
     }
-    // Within one batch, too: what is judged after a change is judged by it.
+    // Within one batch, too: what is evaluated after a change is evaluated by it.
     let root = user(&state, "root");
     let mut draft = state.draft();
-    draft.judge_as(&Op::Auth(Change::RoleDelete { name: text("r") }), &root).unwrap();
+    draft.evaluate_as(&Op::Auth(Change::RoleDelete { name: text("r") }), &root).unwrap();
     let old = Err(Refusal::Auth(AuthRefusal::OldRevision));
-    assert_eq!(draft.judge_as(&put("a", false), &u), old);
-    assert_eq!(draft.judge_as(&put("a", false), &user(draft.state(), "u")).err(), denied);
-    assert_eq!(draft.judge_as(&put("a", false), &root), old);
+    assert_eq!(draft.evaluate_as(&put("a", false), &u), old);
+    assert_eq!(draft.evaluate_as(&put("a", false), &user(draft.state(), "u")).err(), denied);
+    assert_eq!(draft.evaluate_as(&put("a", false), &root), old);
     // An old token of the root user still rules.
-    draft.judge_as(&Op::Auth(Change::Disable), &root).unwrap();
-    draft.judge_as(&put("z", true), &Caller::Nobody).unwrap();
+    draft.evaluate_as(&Op::Auth(Change::Disable), &root).unwrap();
+    draft.evaluate_as(&put("z", true), &Caller::Nobody).unwrap();
 }
 
 #[test]

@@ -124,8 +124,8 @@ pub(super) struct Flags {
     #[arg(help_heading = "Database", long, value_name = "FILE")]
     pub(super) datastore_keyfile: Option<PathBuf>,
     /// What linearizable reads ride on: read (the HA tool fences a deposed primary) or commit (synchronous replication does)
-    #[arg(help_heading = "Database", long, default_value = "read", value_parser = ["read", "commit"])]
-    pub(super) fence: String,
+    #[arg(help_heading = "Database", long, alias = "fence", default_value = "read", value_parser = ["read", "commit"])]
+    pub(super) read_index: String,
 
     /// Largest request in bytes
     #[arg(help_heading = "Limits and history", long, default_value_t = 3 << 19)]

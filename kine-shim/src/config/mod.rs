@@ -2,6 +2,7 @@
 //! that names the flag. Nothing is opened here but for a look at which files are named.
 
 pub(crate) mod duration;
+mod error;
 mod flags;
 mod listener;
 mod sources;
@@ -14,17 +15,19 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 use rustls::pki_types::ServerName;
 
+pub use self::error::ConfigError;
+use self::error::wrong;
 use self::flags::Flags;
 pub use self::listener::{Address, Listener};
 use crate::auth::password;
-use crate::log::{Endpoint, FenceMode, Options};
+use crate::log::{Endpoint, Options, ReadIndexMode};
 
 const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
 const REQUEST_BYTES_MIN: usize = 1024;
 /// A request becomes one batch, and a batch one message to the database.
 const REQUEST_BYTES_MAX: usize = 256 << 20;
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
-/// Far above etcd's 128; a transaction is judged in one go.
+/// Far above etcd's 128; a transaction is evaluated in one go.
 const TXN_OPS_MAX: usize = 1 << 16;
 
 #[derive(Clone, Debug)]
@@ -111,20 +114,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Says which flag is wrong and why.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// clap's own: unknown flags, missing values, and --help.
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    #[error("--{flag}: {reason}")]
-    Flag { flag: &'static str, reason: String },
-}
-
-fn wrong(flag: &'static str, reason: impl fmt::Display) -> ConfigError {
-    ConfigError::Flag { flag, reason: reason.to_string() }
-}
-
 impl Config {
     /// The first argument is the program's name; the environment's variables may be any.
     pub fn from_sources(
@@ -137,10 +126,12 @@ impl Config {
             _ => arg,
         };
         let command = Flags::command().mut_args(last_list);
-        let gathered = sources::gather(&command, args, environment)?;
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let gathered = sources::gather(&command, args, environment.clone())?;
         let flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
         let mut config = Self::from_flags(flags)?;
         config.warnings.extend(gathered.warnings);
+        config.log.learn_password(&environment);
         Ok(config)
     }
 
@@ -213,8 +204,8 @@ impl fmt::Display for Config {
         }
         write!(f, " --auth-token={} --auth-token-ttl={}", self.auth_token, self.auth_token_ttl.as_secs())?;
         write!(f, " --bcrypt-cost={}", self.bcrypt_cost)?;
-        let fence = if self.log.fence == FenceMode::Commit { "commit" } else { "read" };
-        write!(f, " --fence={fence} --max-request-bytes={}", self.max_request_bytes)?;
+        let read_index = if self.log.read_index == ReadIndexMode::Commit { "commit" } else { "read" };
+        write!(f, " --read-index={read_index} --max-request-bytes={}", self.max_request_bytes)?;
         write!(f, " --max-txn-ops={} --quota-backend-bytes={}", self.max_txn_ops, self.quota_backend_bytes)?;
         write!(f, " --watch-progress-notify-interval={:?}", self.progress_interval)?;
         match self.compaction {
@@ -283,8 +274,8 @@ fn log_options(flags: &Flags) -> Result<Options, ConfigError> {
     }
     let files = [("ca-file", &flags.ca_file), ("datastore-certfile", &cert_file), ("datastore-keyfile", &key_file)];
     readable(&files)?;
-    let fence = if flags.fence == "commit" { FenceMode::Commit } else { FenceMode::Read };
-    Ok(Options { ca_file: flags.ca_file.clone(), cert_file, key_file, fence })
+    let read_index = if flags.read_index == "commit" { ReadIndexMode::Commit } else { ReadIndexMode::Read };
+    Ok(Options { ca_file: flags.ca_file.clone(), cert_file, key_file, read_index, ..Options::default() })
 }
 
 fn readable(files: &[(&'static str, &Option<PathBuf>)]) -> Result<(), ConfigError> {

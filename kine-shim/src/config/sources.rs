@@ -1,6 +1,7 @@
-//! Where settings come from: the command line, else the environment (KINE_SHIM_NAME, then ETCD_NAME), else the file of --config-file. In
+//! Where settings come from: the command line, else the environment (KINE_SHIM_NAME, then ETCD_NAME, then KINE_NAME), else the file of --config-file. In
 //! go all three, out comes one command line with every flag at most once a source; what the flags mean is not known here.
 
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,10 +9,16 @@ use std::path::Path;
 use clap::Command;
 use serde_json::Value;
 
-use super::ConfigError;
+use super::error::{ConfigError, wrong};
 
 /// The environment's names begin so; the first wins.
-const PREFIXES: [&str; 2] = ["KINE_SHIM_", "ETCD_"];
+const PREFIXES: [&str; 3] = [OWN, "ETCD_", KINE];
+const OWN: &str = "KINE_SHIM_";
+const KINE: &str = "KINE_";
+/// What kine calls otherwise than etcd: its own certificate is the server's, and this one is shown to the database.
+const OF_KINE: [(&str, &str); 2] = [("cert-file", "datastore-certfile"), ("key-file", "datastore-keyfile")];
+/// Whoever gives one of these means kine's flags.
+const KINE_ALONE: [&str; 3] = ["listen-address", "server-cert-file", "server-key-file"];
 /// Flags of etcd and kine that have no meaning here, and whether a value follows.
 const WITHOUT_EFFECT: &[(&str, bool)] = &[
     ("backend-batch-interval", true),
@@ -94,6 +101,12 @@ const WITHOUT_EFFECT: &[(&str, bool)] = &[
     ("peer-skip-client-san-verification", false),
     ("peer-trusted-ca-file", true),
     ("poll-batch-size", true),
+    ("proxy", true),
+    ("proxy-dial-timeout", true),
+    ("proxy-failure-wait", true),
+    ("proxy-read-timeout", true),
+    ("proxy-refresh-interval", true),
+    ("proxy-write-timeout", true),
     ("pre-vote", false),
     ("raft-read-timeout", true),
     ("raft-write-timeout", true),
@@ -132,10 +145,12 @@ pub(super) fn gather(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Gathered, ConfigError> {
     let known = Known::of(command);
+    let args: Vec<OsString> = args.into_iter().collect();
+    not_kines_certificate(&args)?;
     let mut gathered = Gathered { args: Vec::new(), warnings: Vec::new() };
     let mut given = BTreeSet::new();
     let mut config_file = None;
-    let rest = normalized(args, &mut gathered.warnings);
+    let rest = normalized(args, &known, &mut gathered.warnings);
     for arg in rest.iter().filter_map(|arg| arg.to_str()).filter(|arg| arg.starts_with("--")) {
         given.extend(known.canonical(arg.trim_start_matches('-').split('=').next().unwrap_or_default()));
     }
@@ -143,7 +158,7 @@ pub(super) fn gather(
     let mut take = |name: &str, value: &str, source: &str, warnings: &mut Vec<String>| -> bool {
         let Some(canonical) = known.canonical(name) else { return false };
         if given.insert(canonical) {
-            more.push(OsString::from(format!("--{canonical}={value}")));
+            more.push(OsString::from(format!("--{canonical}={}", known.as_meant(canonical, value))));
         } else {
             warnings.push(format!("{source} does not count: --{canonical} is given elsewhere"));
         }
@@ -153,9 +168,23 @@ pub(super) fn gather(
     for prefix in PREFIXES {
         for (variable, value) in &environment {
             let Some(name) = variable.strip_prefix(prefix) else { continue };
+            // As in etcd an empty one is none at all.
+            if value.is_empty() || prefix == KINE && variable.starts_with(OWN) {
+                continue;
+            }
             let name = name.to_lowercase().replace('_', "-");
-            if !take(&name, value, variable, &mut gathered.warnings) {
-                let why = if without_effect(&name).is_some() { "has no effect here" } else { "is not a setting" };
+            let name = match OF_KINE.iter().find(|(of_kine, _)| prefix == KINE && *of_kine == name) {
+                Some((_, ours)) => (*ours).to_owned(),
+                None => name,
+            };
+            // etcd has no such flag: its libraries and others' read the variable.
+            let is_foreign = prefix == "ETCD_" && name == "debug";
+            if is_foreign || !take(&name, value, variable, &mut gathered.warnings) {
+                let is_known = without_effect(&name).is_some();
+                if prefix == KINE && !is_known {
+                    return Err(wrong("endpoint", format!("{variable} in the environment is not a setting of kine's")));
+                }
+                let why = if is_known { "has no effect here" } else { "is not a setting" };
                 gathered.warnings.push(format!("the environment's {variable} {why}"));
             }
         }
@@ -178,7 +207,7 @@ pub(super) fn gather(
                 continue;
             }
             if without_effect(&name).is_none() && !name.starts_with("peer-") {
-                return Err(super::wrong("config-file", format!("unknown setting {name:?}")));
+                return Err(wrong("config-file", format!("unknown setting {name:?}")));
             }
             gathered.warnings.push(format!("{name} in --config-file has no effect here"));
         }
@@ -190,28 +219,73 @@ pub(super) fn gather(
     Ok(gathered)
 }
 
+/// kine's --cert-file is shown to the database, etcd's is the server's: beside flags that only kine has nobody can know which is meant.
+fn not_kines_certificate(args: &[OsString]) -> Result<(), ConfigError> {
+    let name = |arg: &OsString| {
+        let name = arg.to_str()?.strip_prefix('-')?.trim_start_matches('-');
+        Some(name.split('=').next().unwrap_or_default().to_owned())
+    };
+    let names: Vec<String> = args.iter().filter_map(name).collect();
+    let given = |wanted: &str| names.iter().any(|name| name == wanted);
+    let Some(of_kine) = KINE_ALONE.into_iter().find(|flag| given(flag)) else { return Ok(()) };
+    match OF_KINE.into_iter().find(|(flag, _)| given(flag)) {
+        Some((flag, meant)) => {
+            let server = format!("--server-{flag}");
+            let reason =
+                format!("beside --{of_kine} it may be kine's: say --{meant} for the database, {server} for clients");
+            Err(wrong(flag, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+/// As Go's strconv reads a truth.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 /// The flags that clap knows, by every spelling.
-struct Known(Vec<(String, String)>);
+struct Known {
+    spellings: Vec<(String, String)>,
+    /// Those that are true or false.
+    truths: BTreeSet<String>,
+}
 
 impl Known {
     fn of(command: &Command) -> Self {
-        let mut names = Vec::new();
+        let (mut names, mut truths) = (Vec::new(), BTreeSet::new());
         for arg in command.get_arguments() {
             let Some(long) = arg.get_long() else { continue };
+            if arg.get_value_parser().type_id() == TypeId::of::<bool>() {
+                truths.insert(long.to_owned());
+            }
             names.push((long.to_owned(), long.to_owned()));
             let aliases = arg.get_all_aliases().unwrap_or_default();
             names.extend(aliases.into_iter().map(|alias| (alias.to_owned(), long.to_owned())));
         }
-        Self(names)
+        Self { spellings: names, truths }
+    }
+
+    /// A value as clap reads it.
+    fn as_meant<'a>(&self, canonical: &str, value: &'a str) -> &'a str {
+        match truth(value).filter(|_| self.truths.contains(canonical)) {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => value,
+        }
     }
 
     fn canonical(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(spelling, _)| spelling == name).map(|(_, long)| long.as_str())
+        self.spellings.iter().find(|(spelling, _)| spelling == name).map(|(_, long)| long.as_str())
     }
 }
 
 /// Takes the flags without effect out, and gives single-dash flags, which Go's programs accept, their second dash.
-fn normalized(args: impl IntoIterator<Item = OsString>, warnings: &mut Vec<String>) -> Vec<OsString> {
+fn normalized(args: Vec<OsString>, known: &Known, warnings: &mut Vec<String>) -> Vec<OsString> {
     let mut kept = Vec::new();
     let mut args = args.into_iter();
     kept.extend(args.next());
@@ -229,8 +303,14 @@ fn normalized(args: impl IntoIterator<Item = OsString>, warnings: &mut Vec<Strin
                     args.next();
                 }
             }
-            None if is_short => kept.push(format!("-{text}").into()),
-            None => kept.push(arg),
+            None => {
+                let text = if is_short { format!("-{text}") } else { text.to_owned() };
+                let meant = text.split_once('=').zip(known.canonical(name));
+                kept.push(match meant {
+                    Some(((flag, value), canonical)) => format!("{flag}={}", known.as_meant(canonical, value)).into(),
+                    None => text.into(),
+                });
+            }
         }
     }
     kept
@@ -238,7 +318,7 @@ fn normalized(args: impl IntoIterator<Item = OsString>, warnings: &mut Vec<Strin
 
 /// The file's settings in its order, as flags have them. etcd nests some.
 fn read(file: &Path) -> Result<Vec<(String, String)>, ConfigError> {
-    let wrong = |why: &dyn std::fmt::Display| super::wrong("config-file", format!("{}: {why}", file.display()));
+    let wrong = |why: &dyn std::fmt::Display| wrong("config-file", format!("{}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
     let document: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&error))?;
     let Value::Object(settings) = document else { return Err(wrong(&"not a mapping of settings")) };

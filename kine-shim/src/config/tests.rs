@@ -46,7 +46,7 @@ fn bad_flags_are_named() {
         (&["--auto-compaction-retention=often"], "--auto-compaction-retention: expected hours"),
         (&["--auto-compaction-mode=revision", "--auto-compaction-retention=1h"], "a number of revisions"),
         (&["--datastore-certfile=/dev/null"], "--datastore-certfile: goes together"),
-        (&["--fence=maybe"], "--fence"),
+        (&["--read-index=maybe"], "--read-index"),
         (&["--log-level=loud"], "--log-level"),
         (&["stray"], "stray"),
         (&["--grpc-keepalive-interval=often"], "--grpc-keepalive-interval: expected a duration"),
@@ -94,7 +94,7 @@ fn etcds_and_kines_command_lines_are_taken() {
     assert_eq!(kine.listeners[0].to_string(), "unix://kine.sock");
     assert_eq!(kine.log_level, "debug");
     let shown = format!("{kine} {kine:?}");
-    assert!(shown.contains("postgres://u:xxxxx@h/d") && !shown.contains("secret"), "{shown}");
+    assert!(shown.contains("postgres://u@h/d") && !shown.contains("secret"), "{shown}");
 }
 
 #[test]
@@ -181,4 +181,59 @@ fn the_last_of_a_repeated_flag_counts() {
     let listeners: Vec<_> = config.listeners.iter().map(ToString::to_string).collect();
     assert_eq!((config.quota_backend_bytes, config.http.pprof, config.bcrypt_cost), (8, false, 5));
     assert_eq!(listeners, ["http://127.0.0.1:3"]);
+}
+
+#[test]
+fn the_environment_is_read_as_etcd_and_kine_read_theirs() {
+    let read = |environment: &[(&str, &str)]| sourced(&[], environment).map(|config| config.to_string());
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("ETCD_LISTEN_CLIENT_URLS", ""), ("ETCD_NAME", ""), ("ETCD_DATA_DIR", "")], "--name=default"),
+        (&[("KINE_ENDPOINT", "postgres://u@h/d")], "--endpoint=postgres://u@h/d"),
+        (&[("KINE_ENDPOINT", "sqlite://a"), ("KINE_SHIM_ENDPOINT", "sqlite://b")], "--endpoint=sqlite://b"),
+        (&[("KINE_ENDPOINT", "sqlite://a"), ("ETCD_ENDPOINT", "sqlite://c")], "--endpoint=sqlite://c"),
+        (&[("KINE_LISTEN_ADDRESS", "127.0.0.1:77")], "--listen-client-urls=http://127.0.0.1:77"),
+        (&[("KINE_DATASTORE_MAX_OPEN_CONNECTIONS", "7"), ("KINE_DEBUG", "1")], "--log-level=debug"),
+        (&[("ETCD_DEBUG", "1"), ("ETCD_ENABLE_PPROF", "T")], "--enable-pprof=true"),
+    ];
+    for (environment, part) in cases {
+        let shown = read(environment).unwrap_or_else(|error| panic!("{environment:?}: {error}"));
+        assert!(shown.contains(part), "{environment:?}: {shown}");
+    }
+    let error =
+        read(&[("KINE_ENPOINT", "postgres://u:secret@h/d")]).expect_err("it would be an empty store").to_string();
+    assert!(error.contains("KINE_ENPOINT") && !error.contains("secret"), "{error}");
+    let shown = sourced(&[], &[("KINE_CERT_FILE", "/dev/null"), ("KINE_KEY_FILE", "/dev/null")]).expect("kine's");
+    assert_eq!(shown.log.cert_file, Some("/dev/null".into()));
+}
+
+#[test]
+fn a_certificate_that_may_be_kines_is_asked_about() {
+    for flag in ["--listen-address=127.0.0.1:1", "--server-cert-file=/dev/null"] {
+        let error = config(&[flag, "--cert-file=/dev/null", "--key-file=/dev/null"]).expect_err(flag).to_string();
+        assert!(error.contains("--datastore-certfile") && error.contains("--server-cert-file"), "{error}");
+    }
+}
+
+/// What etcd's own example has, set to the defaults, with what older ones had besides.
+#[test]
+fn a_file_of_etcds_defaults_starts() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("etcd.yaml");
+    let text = "name: 'default'\ndata-dir:\nwal-dir:\nsnapshot-count: 10000\nheartbeat-interval: 100\nelection-timeout: 1000\n\
+                quota-backend-bytes: 0\nlisten-peer-urls: http://localhost:2380\nlisten-client-urls: http://localhost:2379\n\
+                max-snapshots: 5\nmax-wals: 5\ncors:\ninitial-advertise-peer-urls: http://localhost:2380\n\
+                advertise-client-urls: http://localhost:2379\ndiscovery:\ndiscovery-fallback: 'proxy'\ndiscovery-proxy:\n\
+                discovery-srv:\ninitial-cluster:\ninitial-cluster-token: 'etcd-cluster'\ninitial-cluster-state: 'new'\n\
+                strict-reconfig-check: false\nenable-pprof: true\nproxy: 'off'\nproxy-failure-wait: 5000\n\
+                proxy-refresh-interval: 30000\nproxy-dial-timeout: 1000\nproxy-write-timeout: 5000\nproxy-read-timeout: 0\n\
+                client-transport-security:\n  cert-file:\n  key-file:\n  client-cert-auth: false\n  trusted-ca-file:\n  auto-tls: false\n\
+                peer-transport-security:\n  cert-file:\n  key-file:\n  client-cert-auth: false\n  trusted-ca-file:\n  auto-tls: false\n\
+                \u{20} allowed-cn:\n  allowed-hostname:\nself-signed-cert-validity: 1\nlog-level: debug\nlogger: zap\n\
+                log-outputs: [stderr]\nforce-new-cluster: false\nauto-compaction-mode: periodic\nauto-compaction-retention: \"1\"\n\
+                cipher-suites: [\n  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,\n  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n]\n\
+                tls-min-version: 'TLS1.2'\ntls-max-version: 'TLS1.3'\n";
+    std::fs::write(&file, text).expect("written");
+    let config = config(&[&format!("--config-file={}", file.display())]).expect("etcd's defaults");
+    assert_eq!(config.log_level, "debug");
+    assert_eq!(config.compaction, Compaction::Keep(Duration::from_secs(3600)));
 }

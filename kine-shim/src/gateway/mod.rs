@@ -2,8 +2,10 @@
 //! called in this process. Messages are translated by their descriptors, so no message is named here. The rules are protobuf's JSON
 //! mapping with proto field names, 64-bit integers as strings, bytes as base64, absent where zero; streams are a line per message.
 
+mod forms;
 mod frames;
 mod paths;
+mod timeout;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
 };
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -71,7 +74,19 @@ impl Gateway {
         if request.method() != Method::POST {
             return error(&Status::unimplemented("Method Not Allowed"));
         }
-        self.translated(name, method, request, call).await.unwrap_or_else(|status| error(&status))
+        let within = match timeout::of(request.headers()) {
+            Ok(within) => within,
+            Err(status) => return error(&status),
+        };
+        let answering = self.translated(name, method, request, call);
+        let answered = match within {
+            Some(within) => match tokio::time::timeout(within, answering).await {
+                Ok(answered) => answered,
+                Err(_) => Err(Status::deadline_exceeded("context deadline exceeded")),
+            },
+            None => answering.await,
+        };
+        answered.unwrap_or_else(|status| error(&status))
     }
 
     async fn translated<B, F>(
@@ -129,8 +144,9 @@ fn read(body: &[u8], method: &MethodDescriptor) -> Result<Vec<Vec<u8>>, Status> 
     let mut messages = Vec::new();
     for value in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>().take(limit) {
         let invalid = |error: serde_json::Error| Status::invalid_argument(error.to_string());
-        let mut value = serde_json::Deserializer::from_str(value.map_err(invalid)?.get());
-        let message = DynamicMessage::deserialize_with_options(method.input(), &mut value, &READING);
+        let mut value: Value = serde_json::from_str(value.map_err(invalid)?.get()).map_err(invalid)?;
+        forms::normalize(&mut value, &method.input());
+        let message = DynamicMessage::deserialize_with_options(method.input(), value, &READING);
         messages.push(message.map_err(invalid)?.encode_to_vec());
     }
     if messages.is_empty() {

@@ -10,7 +10,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::grpc::{GrpcOptions, routes};
 use crate::log::memory::MemoryLog;
-use crate::shim::{Shim, ShimConfig};
+use crate::settings::ShimConfig;
+use crate::shim::Shim;
 
 const RECORDED: &str = include_str!("recorded.tsv");
 
@@ -131,4 +132,21 @@ fn what_the_caller_says_of_itself_goes_along() {
         (&"token".parse().unwrap(), &"true".parse().unwrap(), &"trailers".parse().unwrap())
     );
     assert_eq!(metadata.get("cookie"), None);
+}
+
+/// As Go's mapping takes them.
+#[test]
+fn numbers_and_base64_may_be_written_otherwise() {
+    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let put = pool.get_service_by_name("etcdserverpb.KV").unwrap().methods().find(|of| of.name() == "Put").unwrap();
+    let plain = read(br#"{"key":"Zm9vYmFy","lease":"1000"}"#, &put).unwrap();
+    for written in [
+        r#"{"key":"Zm9v\nYmFy\r\n","lease":1000}"#,
+        r#"{"key":"Zm9vYmFy","lease":1e3}"#,
+        r#"{"key":"Zm9vYmFy","lease":1000.0}"#,
+        r#"{"key":"Zm9vYmFy","lease":"1e3"}"#,
+    ] {
+        assert_eq!(read(written.as_bytes(), &put).unwrap(), plain, "{written}");
+    }
+    assert!(read(br#"{"lease":1.5}"#, &put).is_err());
 }

@@ -1,4 +1,4 @@
-//! The Auth service. What a change means and who may make it is judged with everything else that is written (see `auth`); passwords are
+//! The Auth service. What a change means and who may make it is evaluated with everything else that is written (see `auth`); passwords are
 //! hashed and tokens made here, before.
 
 use base64::Engine;
@@ -8,7 +8,8 @@ use proto::etcdserverpb::auth_server::Auth;
 use tonic::{Request, Response, Status};
 
 use super::credentials::{Credentials, now_ms};
-use super::{Wire, errors};
+use super::errors;
+use super::wire::Wire;
 use crate::auth::password::PasswordFault;
 use crate::auth::{AuthRefusal, Caller, Change, NewPassword, Secret};
 use crate::model::Op;

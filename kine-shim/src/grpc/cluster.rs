@@ -7,7 +7,8 @@ use proto::etcdserverpb as pb;
 use proto::etcdserverpb::cluster_server::Cluster;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Wire, errors};
+use super::errors;
+use super::wire::Wire;
 use crate::log::Member;
 use crate::shim::Consistency;
 

@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tonic::{Request, Status};
 
-use super::{Wire, errors};
+use super::errors;
+use super::wire::Wire;
 use crate::auth::token::Verdict;
 use crate::auth::{AuthRefusal, Caller, Identity};
 use crate::model::{Error, Op, Refusal, Reply, Revision};
@@ -18,7 +19,7 @@ use crate::state::State;
 #[derive(Clone, Debug)]
 pub struct ClientName(pub Arc<str>);
 
-/// How often an operation is judged again because users or roles changed between the look at its token and its judgement.
+/// How often an operation is evaluated again because users or roles changed between the look at its token and its judgement.
 const JUDGED_AGAIN_MAX: usize = 5;
 
 /// What a request shows of its sender. Not for logs.
@@ -93,8 +94,8 @@ impl Wire {
         }
     }
 
-    /// Has the operation judged on behalf of its sender.
-    pub(super) async fn judged(&self, credentials: &Credentials, op: Op) -> Result<(Revision, Reply), Error> {
+    /// Has the operation evaluated on behalf of its sender.
+    pub(super) async fn evaluated(&self, credentials: &Credentials, op: Op) -> Result<(Revision, Reply), Error> {
         if credentials.is_anonymous() {
             return self.shim.write_as(op, Caller::Nobody).await;
         }
@@ -115,7 +116,7 @@ impl Wire {
     }
 
     pub(super) async fn write(&self, credentials: &Credentials, op: Op) -> Result<(Revision, Reply), Status> {
-        self.judged(credentials, op).await.map_err(errors::failed)
+        self.evaluated(credentials, op).await.map_err(errors::failed)
     }
 
     /// For what only a holder of the root role may ask.

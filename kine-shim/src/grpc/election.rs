@@ -8,8 +8,9 @@ use proto::v3electionpb::election_server::Election;
 use tonic::{Request, Response, Status};
 
 use super::credentials::Credentials;
-use super::turns::{self, Turn};
-use super::{Wire, errors, replies};
+use super::queue::{self, Waiter};
+use super::wire::Wire;
+use super::{errors, replies};
 use crate::model::{Key, Revision, TxnReply};
 use crate::watch::{Filters, WatchMessage, WatchRequest, WatchStream};
 
@@ -18,10 +19,10 @@ impl Election for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn campaign(&self, request: Request<pb::CampaignRequest>) -> Result<Response<pb::CampaignResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let (turn, own) = Turn::join(self, &credentials, &request.name, request.lease, request.value.clone()).await?;
+        let (turn, own) = Waiter::join(self, &credentials, &request.name, request.lease, request.value.clone()).await?;
         if own.value != request.value {
-            let proclaim = turns::put(&turn.key, request.value, turn.lease);
-            let reply = self.txn_of(&credentials, turns::if_created(&turn.key, turn.create_revision, proclaim)).await?;
+            let proclaim = queue::put(&turn.key, request.value, turn.lease);
+            let reply = self.txn_of(&credentials, queue::if_created(&turn.key, turn.create_revision, proclaim)).await?;
             lead(&reply)?;
         }
         turn.come().await?.ok_or_else(not_leader)?;
@@ -34,17 +35,17 @@ impl Election for Wire {
     async fn proclaim(&self, request: Request<pb::ProclaimRequest>) -> Result<Response<pb::ProclaimResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
         let leader = request.leader.ok_or_else(no_key)?;
-        let put = turns::put(&leader.key, request.value, leader.lease);
-        let reply = self.txn_of(&credentials, turns::if_created(&leader.key, leader.rev, put)).await?;
+        let put = queue::put(&leader.key, request.value, leader.lease);
+        let reply = self.txn_of(&credentials, queue::if_created(&leader.key, leader.rev, put)).await?;
         lead(&reply)?;
         Ok(Response::new(pb::ProclaimResponse { header: Some(self.header(reply.revision)) }))
     }
 
     async fn leader(&self, request: Request<pb::LeaderRequest>) -> Result<Response<pb::LeaderResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let prefix = turns::prefix_of(&request.name);
+        let prefix = queue::prefix_of(&request.name);
         let state = self.queue(&credentials, &prefix).await?;
-        let leader = turns::holder(&state, &prefix)?.ok_or_else(|| Status::unknown("election: no leader"))?;
+        let leader = queue::holder(&state, &prefix)?.ok_or_else(|| Status::unknown("election: no leader"))?;
         let header = Some(self.header(state.revision()));
         Ok(Response::new(pb::LeaderResponse { header, kv: Some(replies::key_value(leader)) }))
     }
@@ -52,28 +53,30 @@ impl Election for Wire {
     type ObserveStream = Pin<Box<dyn Stream<Item = Result<pb::LeaderResponse, Status>> + Send>>;
 
     async fn observe(&self, request: Request<pb::LeaderRequest>) -> Result<Response<Self::ObserveStream>, Status> {
+        let requires_leader = self.requires_leader(&request)?;
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let prefix = turns::prefix_of(&request.name);
+        let prefix = queue::prefix_of(&request.name);
         self.queue(&credentials, &prefix).await?;
         let messages = self.shim.watch_stream();
         let request = WatchRequest {
             id: None,
-            range: turns::below(&prefix),
+            range: queue::below(&prefix),
             start: None,
             filters: Filters::default(),
             progress_notify: false,
         };
         messages.control().create(request).await;
         let observer = Observer { wire: self.clone(), credentials, prefix, messages, told: None };
-        Ok(Response::new(Box::pin(futures::stream::try_unfold(observer, |mut observer| async move {
+        let leaders = futures::stream::try_unfold(observer, |mut observer| async move {
             Ok(observer.next().await?.map(|leader| (leader, observer)))
-        }))))
+        });
+        Ok(Response::new(Box::pin(self.while_led(requires_leader, leaders))))
     }
 
     async fn resign(&self, request: Request<pb::ResignRequest>) -> Result<Response<pb::ResignResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
         let leader = request.leader.ok_or_else(no_key)?;
-        let resign = turns::if_created(&leader.key, leader.rev, turns::delete(&leader.key));
+        let resign = queue::if_created(&leader.key, leader.rev, queue::delete(&leader.key));
         let reply = self.txn_of(&credentials, resign).await?;
         Ok(Response::new(pb::ResignResponse { header: Some(self.header(reply.revision)) }))
     }
@@ -100,8 +103,8 @@ impl Observer {
             }
             // Not older than the events: both come from one watermark.
             let (state, caller) = self.wire.known(&self.credentials).await.map_err(errors::failed)?;
-            state.access(&caller).read(&turns::below(&self.prefix))?;
-            let Some(leader) = turns::holder(&state, &self.prefix)? else { continue };
+            state.access(&caller).read(&queue::below(&self.prefix))?;
+            let Some(leader) = queue::holder(&state, &self.prefix)? else { continue };
             let now = Some((leader.key.clone(), leader.mod_revision));
             if now != self.told {
                 self.told = now;

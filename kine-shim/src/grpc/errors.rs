@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use crate::auth::AuthRefusal;
 use crate::model::{Error, Fault, Refusal};
 
-/// What is wrong with a request before anything is read or judged.
+/// What is wrong with a request before anything is read or evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
     EmptyKey,
@@ -134,7 +134,7 @@ pub(super) fn through_client(status: Status) -> Status {
     }
 }
 
-pub(super) fn no_leader() -> Status {
+pub(crate) fn no_leader() -> Status {
     Status::new(Code::Unavailable, NO_LEADER)
 }
 

@@ -16,11 +16,11 @@ use http_body::Frame;
 use prost::Message;
 use proto::etcdserverpb as pb;
 use tonic::body::Body;
-use tonic::codec::{DecodeBuf, Decoder};
+use tonic::codec::{CompressionEncoding, DecodeBuf, Decoder};
 use tonic::server::NamedService;
 use tonic::{Status, Streaming};
 
-use super::Wire;
+use super::wire::Wire;
 
 /// Bytes that are not copied but sent as a frame of their own; for fewer the frame costs more than the copy.
 const SHARED_MIN: usize = 4 << 10;
@@ -175,11 +175,16 @@ impl WatchService {
         if request.uri().path() != "/etcdserverpb.Watch/Watch" {
             return Err(Status::unimplemented(""));
         }
-        if let Some(encoding) = request.headers().get("grpc-encoding").filter(|encoding| *encoding != "identity") {
-            let name = encoding.to_str().unwrap_or_default();
-            return Err(Status::unimplemented(format!("Content is compressed with `{name}` which isn't supported")));
-        }
-        let request = request.map(|body| Streaming::new_request(Requests, body, None, Some(self.max_request_bytes)));
+        let encoding = match request.headers().get("grpc-encoding").map(|encoding| encoding.to_str().unwrap_or("?")) {
+            None | Some("identity") => None,
+            Some("gzip") => Some(CompressionEncoding::Gzip),
+            Some(name) => {
+                let text = format!("Content is compressed with `{name}` which isn't supported");
+                return Err(Status::unimplemented(text));
+            }
+        };
+        let max_bytes = Some(self.max_request_bytes);
+        let request = request.map(|body| Streaming::new_request(Requests, body, encoding, max_bytes));
         let source = self.wire.watch(tonic::Request::from_http(request)).await?;
         let responses = Responses { source: Box::pin(source), frames: Frames::default(), ended: None, is_done: false };
         let mut response = http::Response::new(Body::new(responses));

@@ -10,7 +10,7 @@ use proto::health::health_server::Health;
 use proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
 use tonic::{Request, Response, Status};
 
-use super::Wire;
+use super::wire::Wire;
 
 /// How often a health watch looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,6 +51,6 @@ impl Wire {
         if !service.is_empty() {
             return ServingStatus::ServiceUnknown;
         }
-        if self.shim.health().is_serving { ServingStatus::Serving } else { ServingStatus::NotServing }
+        if self.shim.is_serving() { ServingStatus::Serving } else { ServingStatus::NotServing }
     }
 }

@@ -7,12 +7,13 @@ use tonic::{Request, Response, Status};
 use super::credentials::Credentials;
 use super::errors::{self, Invalid};
 use super::range_stream::{self, RangeStream};
-use super::{Wire, checks, quota, replies, requests};
-use crate::model::{KeyRange, Op, Range, RangeEnd, RangeReply, ReadAt, Reply};
+use super::wire::Wire;
+use super::{checks, quota, replies, requests};
+use crate::model::{KeyRange, Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Txn, TxnOp};
 use crate::shim::Consistency;
 use crate::state::State;
 
-/// A list that may be longer, or that looks back, is made on a thread of its own, lest it keeps others of its worker waiting.
+/// A list that may be longer, or that looks back, takes its time.
 const INLINE_KEYS_MAX: usize = 1_000;
 
 #[tonic::async_trait]
@@ -77,7 +78,9 @@ impl Kv for Wire {
             let (state, caller) = reading.await.map_err(errors::failed)?;
             let access = state.access(&caller);
             access.txn(&txn).and_then(|()| access.current())?;
-            state.txn_read(&txn).map_err(errors::refused)?
+            let is_short = is_short_txn(&state, &txn);
+            let reply = aside_unless(is_short, move || state.txn_read(&txn)).await?;
+            reply.map_err(errors::refused)?
         } else {
             match self.write(&credentials, Op::Txn(txn)).await? {
                 (_, Reply::Txn(reply)) => reply,
@@ -136,21 +139,44 @@ impl Wire {
     async fn answer(&self, state: State, range: Range) -> Result<RangeReply, Status> {
         let is_first_page = range.limit > 0 && range.at == ReadAt::Latest;
         let source = self.pinned(&state, range.at).unwrap_or_else(|| state.clone());
-        let is_current = range.at == ReadAt::Latest || range.at == ReadAt::Revision(source.revision());
-        let is_cut = range.count_only || (range.limit > 0 && range.limit <= INLINE_KEYS_MAX);
-        let is_short = range.range.end == RangeEnd::Single || source.len() <= INLINE_KEYS_MAX || (is_current && is_cut);
-        let reply = if is_short {
-            source.range(&range)
-        } else {
-            let reading = tokio::task::spawn_blocking(move || source.range(&range));
-            reading.await.map_err(|_| errors::stopped())?
-        };
+        let is_short = is_short(&source, &range);
+        let reply = aside_unless(is_short, move || source.range(&range)).await?;
         let reply = reply.map_err(errors::refused)?;
         if reply.more && is_first_page {
             self.shim.keep_snapshot(&state);
         }
         Ok(reply)
     }
+}
+
+/// Whether a read is done before anybody notices.
+fn is_short(state: &State, range: &Range) -> bool {
+    let is_current = range.at == ReadAt::Latest || range.at == ReadAt::Revision(state.revision());
+    let is_cut = range.count_only || (range.limit > 0 && range.limit <= INLINE_KEYS_MAX && !range.looks_at_all());
+    range.range.end == RangeEnd::Single || state.len() <= INLINE_KEYS_MAX || (is_current && is_cut)
+}
+
+fn is_short_txn(state: &State, txn: &Txn) -> bool {
+    let is_short_op = |op: &TxnOp| match op {
+        TxnOp::Range(range) => is_short(state, range),
+        TxnOp::Txn(txn) => is_short_txn(state, txn),
+        TxnOp::Put(_) | TxnOp::DeleteRange(_) => true,
+    };
+    let compares = txn.compare.iter().map(|compare| &compare.range.end);
+    state.len() <= INLINE_KEYS_MAX
+        || compares.into_iter().all(|end| *end == RangeEnd::Single)
+            && txn.success.iter().chain(&txn.failure).all(is_short_op)
+}
+
+/// Done here if it is short, else on a thread of its own, lest it keeps others of its worker waiting.
+async fn aside_unless<T: Send + 'static>(
+    is_short: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    if is_short {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_| errors::stopped())
 }
 
 pub(super) fn consistency(is_serializable: bool) -> Consistency {

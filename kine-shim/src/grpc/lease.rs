@@ -11,7 +11,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::credentials::Credentials;
 use super::errors::{self, Invalid};
 use super::kv::unexpected;
-use super::{Wire, quota};
+use super::quota;
+use super::wire::Wire;
 use crate::model::{Error, LeaseId, Op, Refusal, Reply};
 use crate::shim::Consistency;
 
@@ -37,7 +38,7 @@ impl Lease for Wire {
         loop {
             let is_drawn = request.id == 0;
             let id = if is_drawn { draw() } else { request.id };
-            match self.judged(&credentials, Op::LeaseGrant { id, ttl }).await {
+            match self.evaluated(&credentials, Op::LeaseGrant { id, ttl }).await {
                 Ok((revision, Reply::LeaseGrant)) => {
                     let header = Some(self.header(revision));
                     return Ok(Response::new(pb::LeaseGrantResponse { header, id, ttl, error: String::new() }));
@@ -64,13 +65,14 @@ impl Lease for Wire {
         &self,
         request: Request<Streaming<pb::LeaseKeepAliveRequest>>,
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
-        self.require_leader(&request)?;
+        let requires_leader = self.requires_leader(&request)?;
         let (wire, credentials) = (self.clone(), Credentials::of(&request));
         let answers = request.into_inner().map(move |request| {
             let (wire, credentials) = (wire.clone(), credentials.clone());
             async move { wire.keep_alive(&credentials, request?.id).await }
         });
-        Ok(Response::new(Box::pin(answers.buffered(KEEP_ALIVES_AT_ONCE))))
+        let answers = answers.buffered(KEEP_ALIVES_AT_ONCE);
+        Ok(Response::new(Box::pin(self.while_led(requires_leader, answers))))
     }
 
     async fn lease_time_to_live(

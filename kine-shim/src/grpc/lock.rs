@@ -7,8 +7,9 @@ use tonic::{Request, Response, Status};
 use super::credentials::Credentials;
 use super::errors::{self, Invalid};
 use super::kv::unexpected;
-use super::turns::Turn;
-use super::{Wire, requests};
+use super::queue::Waiter;
+use super::requests;
+use super::wire::Wire;
 use crate::model::{Op, Reply};
 
 #[tonic::async_trait]
@@ -16,7 +17,7 @@ impl Lock for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn lock(&self, request: Request<pb::LockRequest>) -> Result<Response<pb::LockResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let (turn, _) = Turn::join(self, &credentials, &request.name, request.lease, bytes::Bytes::new()).await?;
+        let (turn, _) = Waiter::join(self, &credentials, &request.name, request.lease, bytes::Bytes::new()).await?;
         let revision = turn.come().await?.ok_or_else(|| Status::unknown("mutex: session is expired"))?;
         let (key, _, _) = turn.keep();
         Ok(Response::new(pb::LockResponse { header: Some(self.header(revision)), key }))

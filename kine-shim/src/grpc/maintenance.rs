@@ -7,7 +7,8 @@ use proto::etcdserverpb::maintenance_server::Maintenance;
 use tonic::{Request, Response, Status};
 
 use super::credentials::Credentials;
-use super::{Wire, errors, hash};
+use super::wire::Wire;
+use super::{errors, hash};
 use crate::log::LogFault;
 use crate::model::{Fault, Key, Op, ReadAt};
 use crate::shim::Consistency;

@@ -16,13 +16,14 @@ mod lease;
 mod library;
 mod lock;
 mod maintenance;
+mod queue;
 mod quota;
 mod range_stream;
 mod replies;
 mod requests;
 mod snapshot;
-mod turns;
 mod watch;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -31,75 +32,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::etcdserverpb as pb;
+use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::{Request, Status};
 
-use crate::auth::password::{COST_DEFAULT, Passwords};
-use crate::auth::token::Tokens;
-use crate::log::Member;
-use crate::members::Members;
-use crate::model::Revision;
+use self::wire::Wire;
+use crate::auth::password::Passwords;
 use crate::shim::Shim;
 
 pub use credentials::ClientName;
-pub(crate) use errors::fault_text;
+pub(crate) use errors::{fault_text, no_leader};
 pub(crate) use library::translate;
 pub use maintenance::ETCD_VERSION;
 pub use quota::Quota;
+pub use wire::GrpcOptions;
 
 /// What gRPC adds around a request of the largest size, in etcd's reckoning.
 const OVERHEAD_BYTES: usize = 512 * 1024;
-
-#[derive(Clone, Debug)]
-pub struct GrpcOptions {
-    /// The same for all shims of one store.
-    pub cluster_id: u64,
-    pub member_id: u64,
-    pub name: String,
-    /// Where clients reach this shim; MemberList tells them.
-    pub advertise_client_urls: Vec<String>,
-    /// Operations of one Txn.
-    pub max_txn_ops: usize,
-    pub max_request_bytes: usize,
-    pub quota: Quota,
-    /// The other shims of this store.
-    pub members: Members,
-    pub tokens: Arc<Tokens>,
-    pub bcrypt_cost: u32,
-}
-
-impl Default for GrpcOptions {
-    fn default() -> Self {
-        Self {
-            cluster_id: 0x6b69_6e65_7368_696d,
-            member_id: 1,
-            name: "default".to_owned(),
-            advertise_client_urls: Vec::new(),
-            max_txn_ops: 128,
-            max_request_bytes: 3 << 19,
-            quota: Quota::default(),
-            members: Members::default(),
-            tokens: Arc::default(),
-            bcrypt_cost: COST_DEFAULT,
-        }
-    }
-}
-
-impl GrpcOptions {
-    /// This shim, as the others know it.
-    pub fn own_member(&self) -> Member {
-        Member { id: self.member_id, name: self.name.clone(), client_urls: self.advertise_client_urls.clone() }
-    }
-}
-
-/// One value is every service.
-#[derive(Clone)]
-struct Wire {
-    shim: Shim,
-    options: Arc<GrpcOptions>,
-    passwords: Passwords,
-}
 
 /// What is served besides reflection and Watch.
 macro_rules! services {
@@ -133,7 +82,8 @@ pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
     let mut routes = Routes::default();
     macro_rules! serve {
         ($($server:ty),*) => {$(
-            routes = routes.add_service(<$server>::new(wire.clone()).max_decoding_message_size(max_bytes));
+            let service = <$server>::new(wire.clone()).accept_compressed(CompressionEncoding::Gzip);
+            routes = routes.add_service(service.max_decoding_message_size(max_bytes));
         )*};
     }
     services!(serve);
@@ -165,25 +115,3 @@ pub fn server() -> tonic::transport::Server {
 
 /// Streams that a client reset and that still await their end, of one connection.
 pub const RESET_STREAMS_MAX: usize = 4096;
-
-impl Wire {
-    fn header(&self, revision: Revision) -> pb::ResponseHeader {
-        pb::ResponseHeader {
-            cluster_id: self.options.cluster_id,
-            member_id: self.options.member_id,
-            revision,
-            // What a term is to etcd an incarnation is here: it rises when the store changed hands.
-            raft_term: self.shim.snapshot().incarnation() + 1,
-        }
-    }
-
-    fn current_header(&self) -> pb::ResponseHeader {
-        self.header(self.shim.snapshot().revision())
-    }
-
-    /// A client that says `hasleader` wants to be turned away where nothing can be written or confirmed.
-    fn require_leader<M>(&self, request: &Request<M>) -> Result<(), Status> {
-        let requires = request.metadata().get("hasleader").is_some_and(|value| value == "true");
-        if requires && !self.shim.health().is_serving { Err(errors::no_leader()) } else { Ok(()) }
-    }
-}

@@ -7,12 +7,8 @@ use std::time::Duration;
 
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::request_op::Request;
-use tonic::Status;
 
-use super::{Wire, errors};
-use crate::model::{Key, Op, Refusal};
 use crate::shim::Shim;
-use crate::state::{NO_SPACE, alarm_key};
 
 /// What etcd reckons a key's metadata and a lease to cost.
 const KEY_COST: usize = 256;
@@ -82,7 +78,7 @@ impl Quota {
         }
     }
 
-    fn takes(&self, cost: usize) -> bool {
+    pub(super) fn takes(&self, cost: usize) -> bool {
         let cost = i64::try_from(cost).unwrap_or(i64::MAX);
         if self.0.limit_bytes == 0 || cost == 0 {
             return true;
@@ -93,21 +89,5 @@ impl Quota {
             self.0.passed.fetch_add(cost, Ordering::Relaxed);
         }
         fits
-    }
-}
-
-impl Wire {
-    /// Before anything else about the request is looked at, as in etcd.
-    pub(super) async fn check_quota(&self, cost: usize) -> Result<(), Status> {
-        if self.options.quota.takes(cost) {
-            return Ok(());
-        }
-        let key = alarm_key(NO_SPACE, self.options.member_id);
-        if self.shim.snapshot().record(&key).is_none() {
-            tracing::warn!(quota_bytes = self.options.quota.shown(), "the quota is reached: raising the alarm NOSPACE");
-            // Not raised now, it will be by the next request that finds no room: this one is refused in any case.
-            let _ = self.shim.write(Op::Record { key, value: Key::from_static(b"raised") }).await;
-        }
-        Err(errors::refused(Refusal::NoSpace))
     }
 }

@@ -6,7 +6,8 @@ use futures::{StreamExt, TryStreamExt};
 use proto::etcdserverpb as pb;
 use tonic::Status;
 
-use super::{Wire, errors};
+use super::errors;
+use super::wire::Wire;
 use crate::migrate::schema;
 use crate::migrate::write::{Member, Snapshot};
 use crate::shim::Consistency;

@@ -13,7 +13,8 @@ use tonic::{Request, Status, Streaming};
 
 use super::credentials::Credentials;
 use super::frames::{Outgoing, event_bytes};
-use super::{Wire, errors, replies};
+use super::wire::Wire;
+use super::{errors, replies};
 use crate::auth::AuthRefusal;
 use crate::model::{Encoded, Error, Event, KeyRange, Refusal, Revision};
 use crate::watch::{Filters, WatchControl, WatchId, WatchMessage, WatchRefusal, WatchRequest, WatchStream};
@@ -27,7 +28,7 @@ impl Wire {
         &self,
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<impl Stream<Item = Result<Outgoing, Status>> + Send + use<>, Status> {
-        self.require_leader(&request)?;
+        let requires_leader = self.requires_leader(&request)?;
         let messages = self.shim.watch_stream();
         let session = Session {
             wire: self.clone(),
@@ -40,13 +41,14 @@ impl Wire {
             wishes: HashMap::new(),
             outbox: VecDeque::new(),
         };
-        Ok(futures::stream::unfold(Some(session), |session| async move {
+        let responses = futures::stream::unfold(Some(session), |session| async move {
             let mut session = session?;
             match session.next().await {
                 Ok(response) => Some((Ok(response), Some(session))),
                 Err(status) => Some((Err(status), None)),
             }
-        }))
+        });
+        Ok(self.while_led(requires_leader, responses))
     }
 }
 

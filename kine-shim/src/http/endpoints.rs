@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::{Front, Shows};
+use super::front::{Front, Shows};
+use super::pages::{TEXT, not_found, page, query};
 use crate::grpc::{self, ETCD_VERSION};
 use crate::metrics::Subject;
 use crate::shim::Consistency;
@@ -16,8 +17,6 @@ use crate::state::CORRUPT;
 
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
-
 /// etcd's checks, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
@@ -48,25 +47,6 @@ impl Check {
             Self::NonLearner => "non_learner",
         }
     }
-}
-
-pub(super) fn not_found() -> Response<Body> {
-    page(StatusCode::NOT_FOUND, TEXT, "404 page not found\n")
-}
-
-pub(super) fn page(status: StatusCode, kind: &'static str, body: impl Into<bytes::Bytes>) -> Response<Body> {
-    let body = http_body_util::Full::new(body.into());
-    let mut response = Response::new(Body::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    response
-}
-
-/// The values of a query parameter, `Some("")` for one without a value.
-pub(super) fn query<'a>(text: Option<&'a str>, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let pairs = text.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
 impl Front {

@@ -18,9 +18,9 @@ use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use super::access::Access;
-use super::endpoints::{TEXT, not_found, page};
 use super::observe::Observation;
-use super::{limits, profile};
+use super::pages::{TEXT, not_found, page};
+use super::{limits, pages, profile};
 use crate::config::HttpOptions;
 use crate::gateway::Gateway;
 use crate::grpc::{self, ClientName};
@@ -147,6 +147,9 @@ impl Front {
 
     async fn http(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
+        if let Some(clean) = pages::cleaned(path) {
+            return pages::moved(&clean, request.uri().query());
+        }
         let is_gateway = path.starts_with("/v3/") || path.starts_with("/v3beta/");
         match self.shows {
             Shows::Grpc => not_found(),
@@ -171,6 +174,10 @@ impl Front {
         let Ok(ready) = timeout(READY_WITHIN, site.ready.wait()).await else {
             return observation.follow(Status::unavailable(site.progress()).into_http());
         };
+        let requires_leader = request.headers().get("hasleader").is_some_and(|value| value == "true");
+        if requires_leader && !ready.shim.is_serving() {
+            return observation.follow(grpc::no_leader().into_http());
+        }
         let mut received = observation.received();
         let request = request.map(|body| {
             body.map_frame(move |frame| {

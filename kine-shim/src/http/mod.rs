@@ -7,6 +7,7 @@ mod front;
 mod limits;
 mod observe;
 mod opening;
+mod pages;
 mod profile;
 
 use std::convert::Infallible;
@@ -31,7 +32,6 @@ use self::front::Caller;
 pub use self::front::{Front, Ready, Shows, Site};
 pub(crate) use self::limits::open_files;
 pub use self::limits::raise_open_files;
-pub(crate) use self::observe::{code_name, methods};
 use self::opening::Opened;
 use crate::config::{Address, HttpOptions, Listener};
 use crate::grpc::RESET_STREAMS_MAX;
@@ -47,6 +47,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FULL_EVERY: Duration = Duration::from_secs(60);
 /// Connections that the kernel keeps waiting.
 const BACKLOG: u32 = 4096;
+/// Metadata of one request, as Go's HTTP servers take it by default.
+const HEADER_BYTES: u32 = 1 << 20;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
@@ -106,10 +108,18 @@ impl Bound {
             match accepted {
                 Ok((Stream::Tcp(stream), slot)) => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, front.clone(), tls.clone(), slot, stop.clone()));
+                    let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
+                    connections.spawn(connection(stream, peer, front.clone(), tls.clone(), slot, stop.clone()));
                 }
                 Ok((Stream::Unix(stream), slot)) => {
-                    connections.spawn(connection(stream, front.clone(), tls.clone(), slot, stop.clone()));
+                    connections.spawn(connection(
+                        stream,
+                        String::new(),
+                        front.clone(),
+                        tls.clone(),
+                        slot,
+                        stop.clone(),
+                    ));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -176,6 +186,7 @@ impl Drop for Open<'_> {
 
 async fn connection<S>(
     stream: S,
+    peer: String,
     front: Front,
     tls: Option<Arc<Tls>>,
     _slot: OwnedSemaphorePermit,
@@ -194,8 +205,14 @@ async fn connection<S>(
                 let caller = Caller { is_secure: true, name: tls.client_name(stream.get_ref().1) };
                 Box::pin(talk(stream, front, caller, stop)).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+            // Somebody who only looks whether the port is open is no news.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                tracing::debug!(peer, %error, "no TLS handshake")
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(peer, %error, "rejected connection on client endpoint: the TLS handshake failed")
+            }
+            Err(_) => tracing::warn!(peer, "rejected connection on client endpoint: the TLS handshake took too long"),
         },
     }
 }
@@ -248,6 +265,7 @@ fn protocol(is_http2: bool, options: &HttpOptions) -> auto::Builder<TokioExecuto
         .timer(TokioTimer::new())
         .keep_alive_interval(options.keepalive_interval)
         .keep_alive_timeout(options.keepalive_within)
+        .max_header_list_size(HEADER_BYTES)
         .max_concurrent_streams(Some(options.max_concurrent_streams).filter(|streams| *streams < u32::MAX))
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
         .max_local_error_reset_streams(RESET_STREAMS_MAX)

@@ -10,7 +10,7 @@ use pprof::{ProfilerGuardBuilder, Report, Symbol};
 use prost::Message;
 use tonic::body::Body;
 
-use super::endpoints::{TEXT, not_found, page, query};
+use super::pages::{TEXT, not_found, page, query};
 
 const SAMPLES_PER_SECOND: i32 = 100;
 const SECONDS_DEFAULT: u64 = 30;

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{Leases, Watched};
 use crate::auth::Caller;
-use crate::log::{LeaseClock, Log, LogFault};
+use crate::counters::Counters;
+use crate::log::{LeaseClock, LeaseClocks, Log, LogFault};
 use crate::model::{Error, Grant, Op, Refusal};
-use crate::sequencer::publication::Publication;
-use crate::sequencer::{BrokenRule, Submission};
-use crate::shim::{Counters, ShimConfig};
+use crate::sequencer::{Mailbox, Publication};
+use crate::settings::{BrokenRule, ShimConfig};
 use crate::state::LeaseSet;
 
 const TICK: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ pub(crate) struct Keeper {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) config: ShimConfig,
     pub(crate) published: Publication,
-    pub(crate) mailbox: mpsc::Sender<Submission>,
+    pub(crate) mailbox: Mailbox,
     pub(crate) counters: Arc<Counters>,
     pub(crate) leases: Leases,
 }
@@ -42,6 +42,8 @@ struct Schedule {
     /// Every one of them, by its next check.
     due: BTreeSet<(Instant, Grant)>,
     epoch: u64,
+    /// Of the counts that `watched` was compared with, known before the first time began; in another life renewals may be lost.
+    life: Option<Uuid>,
 }
 
 impl Keeper {
@@ -78,6 +80,11 @@ impl Keeper {
             self.restart(schedule);
             schedule.epoch = epoch;
         }
+        if schedule.life.is_none() {
+            schedule.life = Some(self.log.lease_clocks(&[]).await?.life);
+            // The time of those that are there begins with the next tick, after the life was known.
+            return Ok(());
+        }
         self.follow(schedule, leases, now);
         loop {
             self.forget().await?;
@@ -98,6 +105,12 @@ impl Keeper {
 
     /// Drops the rows of leases that ended. Whoever ended them, and however short they were, every shim hears of it.
     async fn forget(&self) -> Result<(), LogFault> {
+        if self.leases.take_lost_ended() {
+            let state = self.published.get().state;
+            let living: Vec<Grant> = state.leases().map(|lease| lease.grant()).collect();
+            let forgotten = self.log.forget_leases_but(&living, state.head().position).await;
+            forgotten.inspect_err(|_| self.leases.lost_ended())?;
+        }
         loop {
             let ended: Vec<Grant> = {
                 let mut ended = self.leases.ended.lock();
@@ -131,8 +144,11 @@ impl Keeper {
     /// Leases that are not in `due` now; they are put there again.
     async fn check(&self, schedule: &mut Schedule, leases: &[Grant]) -> Result<(), LogFault> {
         let asked = Instant::now();
-        let clocks = self.log.lease_clocks(leases).await?;
+        let LeaseClocks { life, clocks } = self.log.lease_clocks(leases).await?;
         let answered = Instant::now();
+        if schedule.life != Some(life) && !self.config.breaks(BrokenRule::IgnoreLostRenewals) {
+            return Err(LogFault::NotApplied("the database crashed, and renewals may be lost".into()));
+        }
         let (mut over, mut abandoned) = (Vec::new(), Vec::new());
         {
             let mut watched = self.leases.watched.lock();
@@ -155,24 +171,21 @@ impl Keeper {
             let ended = match self.config.breaks(BrokenRule::ExpireWithoutMark) {
                 true => vec![true; over.len()],
                 // Of all shims one is told yes and revokes; whoever hears no looks again.
-                false => self.log.mark_expiring(&over).await?,
+                false => self.log.mark_expiring(life, &over).await?,
             };
             marked.extend(over.iter().zip(ended).filter(|(_, ended)| *ended).map(|((grant, _), _)| *grant));
         }
-        self.end(marked).await
+        self.end(marked, schedule.epoch).await
     }
 
-    /// Revokes marked leases. Where that fails the mark stays, and the next check tries again.
-    async fn end(&self, marked: Vec<Grant>) -> Result<(), LogFault> {
-        let mut answers = Vec::new();
-        for grant in marked {
-            let (reply, answer) = oneshot::channel();
-            let (op, caller) = (Op::LeaseExpire(grant), Caller::Shim);
-            let submission = Submission { op, caller, reply, arrived: Instant::now() };
-            if self.mailbox.try_send(submission).is_ok() {
-                answers.push((grant, answer));
-            }
-        }
+    /// Revokes leases that were marked in this epoch: another database need not have the marks. Where it fails the mark stays, and the next
+    /// check tries again.
+    async fn end(&self, marked: Vec<Grant>, epoch: u64) -> Result<(), LogFault> {
+        let submit = |grant: Grant| {
+            let answer = self.mailbox.submit(Op::LeaseExpire(grant), Caller::Shim, Some(epoch)).ok()?;
+            Some((grant, answer))
+        };
+        let answers: Vec<_> = marked.into_iter().filter_map(submit).collect();
         let mut gone = Vec::new();
         for (grant, answer) in answers {
             match tokio::time::timeout(self.config.patience, answer).await {

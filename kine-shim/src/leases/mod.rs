@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -24,7 +25,7 @@ pub(crate) use keeper::Keeper;
 /// Questions of one kind that may wait for their turn; more are refused.
 const WAITING_MAX: usize = 65_536;
 const ASKED_AT_ONCE: usize = 4_096;
-/// Ended leases whose rows the keeper has not dropped yet; those of more stay, and take their space.
+/// Ended leases whose rows the keeper has not dropped yet; when there are more it looks for all rows without a lease.
 const ENDED_MAX: usize = 65_536;
 
 /// What this shim has seen of a lease's renewals.
@@ -51,6 +52,7 @@ pub(crate) struct Leases {
     heard: Arc<Mutex<HashMap<LeaseId, Instant>>>,
     /// Whose renewals the log need not keep.
     ended: Arc<Mutex<Vec<Grant>>>,
+    has_lost_ended: Arc<AtomicBool>,
 }
 
 impl Leases {
@@ -73,7 +75,18 @@ impl Leases {
         let mut ended = self.ended.lock();
         if ended.len() < ENDED_MAX {
             ended.push(lease);
+        } else {
+            self.lost_ended();
         }
+    }
+
+    /// Some that ended are not in the list.
+    fn lost_ended(&self) {
+        self.has_lost_ended.store(true, Ordering::Relaxed);
+    }
+
+    fn take_lost_ended(&self) -> bool {
+        self.has_lost_ended.swap(false, Ordering::Relaxed)
     }
 
     /// Other leases may be there now.
@@ -122,7 +135,7 @@ fn renew<'a>(log: &'a dyn Log, leases: &'a [Grant]) -> BoxFuture<'a, Result<Vec<
 }
 
 fn look<'a>(log: &'a dyn Log, leases: &'a [Grant]) -> BoxFuture<'a, Result<Vec<LeaseClock>, LogFault>> {
-    log.lease_clocks(leases)
+    Box::pin(async move { Ok(log.lease_clocks(leases).await?.clocks) })
 }
 
 type Question<A> = (Grant, oneshot::Sender<Result<A, Fault>>);
@@ -195,7 +208,7 @@ fn answer_to<A: Copy + Default>(
         Ok(answers) => {
             Ok(leases.binary_search(&lease).ok().and_then(|at| answers.get(at)).copied().unwrap_or_default())
         }
-        Err(LogFault::NotApplied(reason)) => Err(Fault::NotApplied(reason.clone())),
+        Err(LogFault::NotApplied(reason) | LogFault::Failed(reason)) => Err(Fault::NotApplied(reason.clone())),
         Err(fault) => Err(Fault::OutcomeUnknown(fault.to_string())),
     }
 }

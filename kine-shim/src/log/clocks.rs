@@ -1,11 +1,12 @@
-//! Lease clocks in memory, for the logs that have one process: the rules of [`super::Log`]'s renewals, without SQL.
+//! Lease clocks in memory, for the logs that have one process: the rules of [`super::Log`]'s renewals, without SQL. Counts and marks live and
+//! end with the process, so they have one life.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::LeaseClock;
-use crate::model::Grant;
+use super::{LeaseClock, LeaseClocks};
+use crate::model::{Grant, Position};
 
 #[derive(Default)]
 pub(super) struct Clocks(BTreeMap<Grant, Clock>);
@@ -31,13 +32,14 @@ impl Clocks {
         leases.iter().map(|lease| renew(*lease)).collect()
     }
 
-    pub(super) fn get(&self, leases: &[Grant]) -> Vec<LeaseClock> {
+    pub(super) fn get(&self, leases: &[Grant]) -> LeaseClocks {
         let shown = |clock: &Clock| LeaseClock {
             renewals: clock.renewals,
             expiring: clock.expiring,
             age: Some(clock.at.elapsed()),
         };
-        leases.iter().map(|lease| self.0.get(lease).map(shown).unwrap_or_default()).collect()
+        let clocks = leases.iter().map(|lease| self.0.get(lease).map(shown).unwrap_or_default()).collect();
+        LeaseClocks { life: uuid::Uuid::nil(), clocks }
     }
 
     pub(super) fn mark_expiring(&mut self, seen: &[(Grant, i64)]) -> Vec<bool> {
@@ -62,5 +64,10 @@ impl Clocks {
         for lease in leases {
             self.0.remove(lease);
         }
+    }
+
+    pub(super) fn forget_but(&mut self, living: &[Grant], upto: Position) {
+        let living: BTreeSet<&Grant> = living.iter().collect();
+        self.0.retain(|lease, _| lease.at > upto || living.contains(lease));
     }
 }

@@ -36,8 +36,9 @@ impl std::str::FromStr for Endpoint {
             }
             return Ok(Self::Sqlite { file: PathBuf::from(file) });
         }
-        let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme);
-        Err(EndpointError(format!("unsupported scheme {scheme:?}: expected postgres://…, sqlite://FILE or memory:")))
+        // Whatever else was given may be secret.
+        let found = text.split_once("://").map_or_else(String::new, |(scheme, _)| format!(" {scheme:?}"));
+        Err(EndpointError(format!("unsupported scheme{found}: expected postgres://…, sqlite://FILE or memory:")))
     }
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite { file } => write!(f, "sqlite://{}", file.display()),
-            Self::Postgres { url } => f.write_str(&redacted(url)),
+            Self::Postgres { url } => f.write_str(&super::postgres::shown(url)),
         }
     }
 }
@@ -55,30 +56,6 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// The URL without its password, whether that stands before the host or among the parameters.
-fn redacted(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let (place, parameters) =
-        rest.split_once('?').map_or((rest, None), |(place, parameters)| (place, Some(parameters)));
-    // A password may hold an unescaped '@' or '/': hide up to the last '@'.
-    let place = match place.rsplit_once('@') {
-        Some((user_info, host)) => match user_info.split_once(':') {
-            Some((user, _)) => format!("{user}:xxxxx@{host}"),
-            None => format!("{user_info}@{host}"),
-        },
-        None => place.to_owned(),
-    };
-    let Some(parameters) = parameters else { return format!("{scheme}://{place}") };
-    let shown: Vec<_> = parameters
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if name.contains("password") => format!("{name}=xxxxx"),
-            _ => pair.to_owned(),
-        })
-        .collect();
-    format!("{scheme}://{place}?{}", shown.join("&"))
 }
 
 #[cfg(test)]
@@ -91,12 +68,20 @@ mod tests {
             ("memory:", Ok("memory:")),
             ("sqlite:///var/x.db", Ok("sqlite:///var/x.db")),
             ("sqlite://./x.db?_journal=WAL", Ok("sqlite://./x.db")),
-            ("postgres://u:secret@h/db", Ok("postgres://u:xxxxx@h/db")),
-            ("postgres://u:se@cr/et@h/db?sslmode=disable", Ok("postgres://u:xxxxx@h/db?sslmode=disable")),
-            ("postgresql://h/db?user=u&password=secret", Ok("postgresql://h/db?user=u&password=xxxxx")),
+            ("postgres://u:secret@h/db", Ok("postgres://u@h/db")),
+            ("postgres://u:sec%40ret@h:1,i/db?sslmode=disable", Ok("postgres://u@h:1,i/db?sslmode=disable")),
+            ("postgresql://h/db?user=u&password=secret", Ok("postgres://u@h/db")),
+            ("postgres://h/db?user=u&pass%77ord=secret", Ok("postgres://u@h/db")),
+            // What the driver does not understand is not shown at all.
+            ("postgres://h/db?sslpassword=secret", Ok("postgres://(a URL that is not understood)")),
+            ("postgres:///db?host=/run/postgresql&user=u", Ok("postgres://u@/run/postgresql/db")),
+            ("postgres://u:secret?x@h/db", Ok("postgres://u@h/db")),
+            ("postgres://u:se@cr/et@h/db", Ok("postgres://u@h/db")),
+            ("host=h password=secret", Err("unsupported scheme: expected")),
+            ("u:secret@h/db", Err("unsupported scheme: expected")),
             ("sqlite://", Err("needs a file")),
             ("mysql://h/db", Err("unsupported scheme \"mysql\"")),
-            ("", Err("unsupported scheme \"\"")),
+            ("", Err("unsupported scheme: expected")),
         ];
         for (text, expected) in cases {
             match (text.parse::<Endpoint>(), expected) {

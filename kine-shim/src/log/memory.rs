@@ -1,12 +1,12 @@
 //! The log in memory: for tests, trials and simulations. Gone with the process; every clone-by-`Arc` of it is the same store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size, clocks::Clocks, page};
+use super::{Appended, Identity, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
 use crate::model::{Batch, BatchId, EntryKind, Grant, Head, Position};
 
 /// One store. Locks are held for the length of a map operation, never over an await.
@@ -91,6 +91,29 @@ impl Store {
     }
 }
 
+struct MemorySnapshot {
+    batches: VecDeque<Batch>,
+    trimmed: Position,
+}
+
+#[async_trait]
+impl Snapshot for MemorySnapshot {
+    fn trimmed(&self) -> Position {
+        self.trimmed
+    }
+
+    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault> {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while bytes < max_bytes.max(1)
+            && let Some(batch) = self.batches.pop_front()
+        {
+            bytes += page::batch_bytes(&batch);
+            page.push(batch);
+        }
+        Ok(page)
+    }
+}
+
 #[async_trait]
 impl Log for MemoryLog {
     async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
@@ -108,14 +131,14 @@ impl Log for MemoryLog {
         Ok(Page { batches, trimmed: store.trimmed })
     }
 
-    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault> {
         let store = self.store.lock();
-        Ok(Page { batches: store.page(after, max_bytes), trimmed: store.trimmed })
+        Ok(Box::new(MemorySnapshot { batches: store.batches.values().cloned().collect(), trimmed: store.trimmed }))
     }
 
-    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
+    async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {
         let store = self.store.lock();
-        Ok(Fence {
+        Ok(ReadIndex {
             head: store.head(),
             revision: store.batches.last_key_value().map_or(1, |(_, batch)| batch.last_revision),
             id_at_applied: store.id_at(applied),
@@ -138,16 +161,21 @@ impl Log for MemoryLog {
         Ok(self.store.lock().clocks.renew(leases))
     }
 
-    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault> {
         Ok(self.store.lock().clocks.get(leases))
     }
 
-    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, _life: uuid::Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         Ok(self.store.lock().clocks.mark_expiring(seen))
     }
 
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
         self.store.lock().clocks.forget(leases);
+        Ok(())
+    }
+
+    async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault> {
+        self.store.lock().clocks.forget_but(living, upto);
         Ok(())
     }
 

@@ -1,22 +1,23 @@
-//! The log: the only durable thing. In go batches judged on a named predecessor, out come batches in position order.
+//! The log: the only durable thing. In go batches evaluated on a named predecessor, out come batches in position order.
 //! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here (see `state`).
 
 mod clocks;
 pub mod endpoint;
 mod formats;
 pub mod memory;
+mod open;
 mod page;
 pub mod postgres;
 pub mod sqlite;
 pub mod timed;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use self::endpoint::Endpoint;
-use crate::model::{Batch, Grant, Head, Position, Revision};
+pub use self::open::open;
+use crate::model::{Batch, Grant, Head, Position, Revision, Secret};
 
 /// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,10 @@ pub enum LogFault {
     /// Speaks for this call alone: after an OutcomeUnknown of the same batch it settles nothing.
     #[error("not applied: {0}")]
     NotApplied(String),
-    /// The connection broke, a timeout fired, a commit wait was cancelled: the write may have happened or may yet.
+    /// The same, and it was about this very batch (a statement timeout, a full disk, too many bytes): a repetition would fail likewise.
+    #[error("failed: {0}")]
+    Failed(String),
+    /// The connection broke, a commit wait was cancelled: the write may have happened or may yet.
     /// Resolve by appending the same batch again until it is Committed or Refused (invariant 5).
     #[error("outcome unknown: {0}")]
     OutcomeUnknown(String),
@@ -54,7 +58,7 @@ pub struct Identity {
 
 /// One statement's view of the end of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fence {
+pub struct ReadIndex {
     pub head: Head,
     /// Of the head batch; 1 for an empty log.
     pub revision: Revision,
@@ -72,8 +76,18 @@ pub struct Fence {
 pub struct Page {
     /// Contiguous by chain; may end before the head: read on while not empty.
     pub batches: Vec<Batch>,
-    /// See [`Fence::trimmed`], from the same view as the batches.
+    /// See [`ReadIndex::trimmed`], from the same view as the batches.
     pub trimmed: Position,
+}
+
+/// Answers to a question about renewals.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LeaseClocks {
+    /// Names one life of the counts. They do not survive a crash of the database: whoever finds another life knows that renewals he has not
+    /// seen may be lost, and gives every lease its full time again.
+    pub life: uuid::Uuid,
+    /// One for each lease that was asked for.
+    pub clocks: Vec<LeaseClock>,
 }
 
 /// The row of one grant of a lease in the table of renewals: whatever comes late for an earlier one of that id does not touch it.
@@ -85,6 +99,15 @@ pub struct LeaseClock {
     pub expiring: bool,
     /// Since the last renewal or the mark, by the database's clock; `None` without a row. For display only.
     pub age: Option<Duration>,
+}
+
+/// A shim as a reader of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reader {
+    pub id: uuid::Uuid,
+    pub applied: Position,
+    /// The newest that it knows of: it applies nothing any more that an earlier one confirms.
+    pub timeline: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -99,6 +122,17 @@ pub struct Member {
     pub id: u64,
     pub name: String,
     pub client_urls: Vec<String>,
+}
+
+/// One moment's view of a whole log. Dropping it ends it.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// See [`ReadIndex::trimmed`], at that moment.
+    fn trimmed(&self) -> Position;
+
+    /// The next batches in order, at most about `max_bytes` but at least one; none at the end. Trimmed batches are absent: positions may
+    /// skip.
+    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault>;
 }
 
 /// Dropping the future of a read loses nothing; dropping that of an append leaves its outcome unknown.
@@ -118,35 +152,44 @@ pub trait Log: Send + Sync + 'static {
     /// Batches after `after`, in order, at most about `max_bytes` (but at least one, if there is one).
     async fn read(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault>;
 
-    /// Streaming load from the beginning: like [`Log::read`], but trimmed batches are simply absent, so positions may skip.
-    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault>;
+    /// The whole log as it is at one moment, to be read piece by piece while others append and trim.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault>;
 
     /// A linearizable look at the end of the log.
-    async fn fence(&self, applied: Position) -> Result<Fence, LogFault>;
+    async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault>;
 
     /// Waits until there may be something new (a NOTIFY, an append in this process). Only a hint: it may never come.
     async fn changed(&self);
 
-    /// Raises `trimmed` to `floor`, then deletes the rows (position, sub), and with them the batches below `floor` that they leave
-    /// empty: what `load` brings always has its batch. In small transactions; may be repeated.
+    /// Raises `trimmed` to `floor` and deletes the rows (position, sub), and with them the batches below `floor` that they leave
+    /// empty: what a snapshot brings always has its batch. In small transactions, each of which shows the floor to whoever misses its rows;
+    /// may be repeated.
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
+
+    /// Says how far a living reader is, and returns what the others have said. Rows that all have applied nobody reads any more. Whoever is
+    /// silent for ten seconds no longer counts; a failover forgets all. A log of one process has one reader.
+    async fn report(&self, _reader: &Reader) -> Result<Vec<Reader>, LogFault> {
+        Ok(Vec::new())
+    }
 
     /// Counts one renewal of each lease; false for one that is expiring.
     async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault>;
-    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault>;
-    /// Marks each lease expiring if its renewals are still as given; true where this call marked it, so that of many who try one is told to
-    /// act. A lease that was marked before stays so.
-    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault>;
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault>;
+    /// Marks each lease expiring if its renewals are still as seen in this life of the counts; true where this call marked it, so that of
+    /// many who try one is told to act. A mark is durable: once it is answered, no renewal succeeds any more, whatever crashes.
+    async fn mark_expiring(&self, life: uuid::Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault>;
     /// Drops the rows of leases that are no more.
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault>;
+    /// Drops the rows of all grants up to a position but of these.
+    async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault>;
 
     /// Says that `writer` was refused and asks the others to leave room for a moment, or that it no longer asks. A hint.
-    async fn ask_turn(&self, _writer: uuid::Uuid, _wanted: bool) -> Result<(), LogFault> {
+    async fn ask_for_room(&self, _writer: uuid::Uuid, _wanted: bool) -> Result<(), LogFault> {
         Ok(())
     }
 
     /// Whether, by the last append's answer, another writer asks for a turn. A log of one process has none.
-    fn is_turn_asked(&self) -> bool {
+    fn is_room_asked(&self) -> bool {
         false
     }
 
@@ -173,9 +216,22 @@ fn outcome_trimmed(position: Position) -> LogFault {
     ))
 }
 
-/// What a fence is worth while an old primary may still live.
+impl Options {
+    /// What libpq finds in the environment for a URL without a password.
+    pub fn learn_password(&mut self, environment: &[(String, String)]) {
+        let variable = |wanted: &str| {
+            let found = environment.iter().find(|(name, value)| name == wanted && !value.is_empty());
+            found.map(|(_, value)| value.as_str())
+        };
+        self.password = variable("PGPASSWORD").map(Secret::of);
+        let in_home = || Some(std::path::PathBuf::from(variable("HOME")?).join(".pgpass"));
+        self.password_file = variable("PGPASSFILE").map(Into::into).or_else(in_home);
+    }
+}
+
+/// What a read index is worth while an old primary may still live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FenceMode {
+pub enum ReadIndexMode {
     /// A read of the server we are connected to: whatever promotes a standby must fence the old primary.
     #[default]
     Read,
@@ -190,14 +246,9 @@ pub struct Options {
     pub ca_file: Option<std::path::PathBuf>,
     pub cert_file: Option<std::path::PathBuf>,
     pub key_file: Option<std::path::PathBuf>,
-    pub fence: FenceMode,
-}
-
-/// Opens (and where needed creates or migrates) the log at `endpoint`.
-pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Arc<dyn Log>, LogFault> {
-    Ok(match endpoint {
-        Endpoint::Memory => Arc::new(memory::MemoryLog::new()),
-        Endpoint::Postgres { url } => Arc::new(postgres::PostgresLog::open(url, options).await?),
-        Endpoint::Sqlite { file } => Arc::new(sqlite::SqliteLog::open(file).await?),
-    })
+    /// For a URL without one: libpq's PGPASSWORD.
+    pub password: Option<Secret>,
+    /// libpq's PGPASSFILE, else .pgpass in the home folder: lines of HOST:PORT:DATABASE:USER:PASSWORD.
+    pub password_file: Option<std::path::PathBuf>,
+    pub read_index: ReadIndexMode,
 }

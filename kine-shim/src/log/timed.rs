@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Member, Page, Size};
+use super::{Appended, Identity, LeaseClocks, Log, LogFault, Member, Page, ReadIndex, Reader, Size, Snapshot};
 use crate::metrics::{DatabaseTimes, Metrics};
 use crate::model::{Batch, Grant, Position};
 
@@ -61,18 +61,18 @@ impl Log for TimedLog {
         self.inner.read(after, max_bytes).await
     }
 
-    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
-        self.inner.load(after, max_bytes).await
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault> {
+        self.inner.snapshot().await
     }
 
-    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
+    async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {
         let started = Instant::now();
-        let fence = self.inner.fence(applied).await;
-        self.times().fence_seconds.observe(started.elapsed().as_secs_f64());
-        if let Ok(fence) = &fence {
-            self.times().head_seen.set(i64::try_from(fence.head.position.0).unwrap_or(i64::MAX));
+        let read_index = self.inner.read_index(applied).await;
+        self.times().read_index_seconds.observe(started.elapsed().as_secs_f64());
+        if let Ok(read_index) = &read_index {
+            self.times().head_seen.set(i64::try_from(read_index.head.position.0).unwrap_or(i64::MAX));
         }
-        fence
+        read_index
     }
 
     async fn changed(&self) {
@@ -83,28 +83,36 @@ impl Log for TimedLog {
         self.inner.trim(floor, garbage).await
     }
 
+    async fn report(&self, reader: &Reader) -> Result<Vec<Reader>, LogFault> {
+        self.inner.report(reader).await
+    }
+
     async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
         self.inner.renew(leases).await
     }
 
-    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault> {
         self.inner.lease_clocks(leases).await
     }
 
-    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
-        self.inner.mark_expiring(seen).await
+    async fn mark_expiring(&self, life: uuid::Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
+        self.inner.mark_expiring(life, seen).await
     }
 
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
         self.inner.forget_leases(leases).await
     }
 
-    async fn ask_turn(&self, writer: uuid::Uuid, wanted: bool) -> Result<(), LogFault> {
-        self.inner.ask_turn(writer, wanted).await
+    async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault> {
+        self.inner.forget_leases_but(living, upto).await
     }
 
-    fn is_turn_asked(&self) -> bool {
-        self.inner.is_turn_asked()
+    async fn ask_for_room(&self, writer: uuid::Uuid, wanted: bool) -> Result<(), LogFault> {
+        self.inner.ask_for_room(writer, wanted).await
+    }
+
+    fn is_room_asked(&self) -> bool {
+        self.inner.is_room_asked()
     }
 
     async fn meet(&self, member: &Member) -> Result<Vec<Member>, LogFault> {

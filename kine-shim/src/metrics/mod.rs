@@ -1,6 +1,7 @@
 //! What happens, in the names that etcd's dashboards read, and a few of our own. In come counts from the wire and a look at the
 //! shim at each scrape, out comes a page of text. Handed around as a value, never a global.
 
+pub(crate) mod methods;
 mod process;
 mod text;
 
@@ -15,20 +16,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+pub use self::methods::MethodLabels;
+use self::methods::{code_name, methods};
+use crate::counters::Counters;
 use crate::grpc::ETCD_VERSION;
-use crate::shim::{Counters, Health, Shim};
+use crate::shim::{Health, Shim};
 use crate::state::State;
 
 /// How long a scrape waits for the database to tell its size; the last known one is shown otherwise.
 const SIZE_WITHIN: Duration = Duration::from_secs(2);
-
-/// A gRPC method. Values come from a closed list (see `http::methods`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MethodLabels {
-    pub grpc_service: &'static str,
-    pub grpc_method: &'static str,
-    pub grpc_type: &'static str,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HandledLabels {
@@ -87,7 +83,7 @@ type Named = Family<Vec<(&'static str, String)>, Gauge>;
 pub struct DatabaseTimes {
     pub append_seconds: Histogram,
     pub append_entries: Histogram,
-    pub fence_seconds: Histogram,
+    pub read_index_seconds: Histogram,
     /// Under way.
     pub reclaims: Gauge,
     pub reclaim_seconds: Histogram,
@@ -175,7 +171,7 @@ impl Metrics {
             database: DatabaseTimes {
                 append_seconds: disk_seconds(),
                 append_entries: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
-                fence_seconds: fine_seconds(),
+                read_index_seconds: fine_seconds(),
                 reclaims: Gauge::default(),
                 reclaim_seconds: Histogram::new(exponential_buckets(0.1, 2.0, 13)),
                 appended_bytes: Gauge::default(),
@@ -205,14 +201,14 @@ impl Metrics {
 
     /// Every method at 0.
     fn begin(&self) {
-        for method in crate::http::methods() {
+        for method in methods() {
             let MethodLabels { grpc_service, grpc_method, grpc_type } = method;
             drop(self.rpc_started.get_or_create(&method));
             drop(self.messages_received.get_or_create(&method));
             drop(self.messages_sent.get_or_create(&method));
             drop(self.rpc_seconds.get_or_create(&method));
             for code in 0..=16 {
-                let grpc_code = crate::http::code_name(tonic::Code::from_i32(code));
+                let grpc_code = code_name(tonic::Code::from_i32(code));
                 drop(self.rpc_handled.get_or_create(&HandledLabels {
                     grpc_service,
                     grpc_method,
@@ -255,7 +251,7 @@ impl Metrics {
             ("etcd_disk_backend_commit_duration_seconds", "Time of an append", &self.database.append_seconds),
             ("etcd_disk_backend_defrag_duration_seconds", "Time of giving space back", &self.database.reclaim_seconds),
             ("kine_shim_append_entries", "Entries of an append", &self.database.append_entries),
-            ("kine_shim_fence_seconds", "Time of a fence", &self.database.fence_seconds),
+            ("kine_shim_read_index_seconds", "Time of a read_index", &self.database.read_index_seconds),
         ];
         for (name, help, histogram) in histograms {
             registry.register(name, help, histogram.clone());
@@ -376,7 +372,7 @@ const GAUGES: &[Row<i64>] = &[
         count_as_i64(&look.counts.operations_committed)
     }),
     ("etcd_server_proposals_applied_total", "Position of the log applied here", |look| look.applied),
-    ("etcd_server_proposals_pending", "Operations that wait to be judged", |look| as_i64(look.health.waiting)),
+    ("etcd_server_proposals_pending", "Operations that wait to be evaluated", |look| as_i64(look.health.waiting)),
     ("etcd_mvcc_db_total_size_in_bytes", "Size of the store", |look| look.size.0),
     ("etcd_mvcc_db_total_size_in_use_in_bytes", "Size of the store in use", |look| look.size.1),
     ("etcd_debugging_mvcc_current_revision", "Newest revision known here", |look| look.state.revision()),
@@ -428,7 +424,7 @@ const COUNTERS: &[Row<u64>] = &[
     ("etcd_debugging_lease_revoked", "Leases ended", |look| count(&look.counts.leases_revoked)),
     ("etcd_debugging_server_lease_expired", "Leases expired", |look| count(&look.counts.leases_expired)),
     ("kine_shim_batches_committed", "Batches appended", |look| count(&look.counts.batches_committed)),
-    ("kine_shim_batches_refused", "Batches judged anew because another shim wrote", |look| {
+    ("kine_shim_batches_refused", "Batches evaluated anew because another shim wrote", |look| {
         count(&look.counts.batches_refused)
     }),
     ("kine_shim_batches_uncertain", "Appends whose outcome had to be resolved", |look| {
@@ -438,7 +434,7 @@ const COUNTERS: &[Row<u64>] = &[
         count(&look.counts.operations_refused)
     }),
     ("kine_shim_overloaded", "Operations turned away by a full mailbox", |look| count(&look.counts.overloaded)),
-    ("kine_shim_fences", "Fences of linearizable reads", |look| count(&look.counts.fences)),
+    ("kine_shim_read_indexes", "ReadIndexQueue of linearizable reads", |look| count(&look.counts.read_indexes)),
     ("kine_shim_reloads", "Times the log was loaded anew", |look| count(&look.counts.reloads)),
     ("kine_shim_compactions", "Compactions applied", |look| count(&look.counts.compactions)),
     ("kine_shim_rows_trimmed", "Rows deleted after compactions", |look| count(&look.counts.rows_trimmed)),

@@ -107,13 +107,13 @@ struct Chain {
     is_auth_enabled: bool,
     entries: Vec<(u32, Entry)>,
     bytes: usize,
-    flights: VecDeque<Arc<Batch>>,
+    in_flight: VecDeque<Arc<Batch>>,
     outcomes: FuturesOrdered<BoxFuture<'static, Result<Appended, LogFault>>>,
 }
 
 impl Chain {
     async fn start(log: Arc<dyn Log>, name: &str) -> Result<Self> {
-        let found = log.fence(Position(0)).await.context("cannot read the target")?.head;
+        let found = log.read_index(Position(0)).await.context("cannot read the target")?.head;
         let mut chain = Self {
             log,
             progress: Progress::of("importing"),
@@ -123,10 +123,11 @@ impl Chain {
             is_auth_enabled: false,
             entries: Vec::new(),
             bytes: 0,
-            flights: VecDeque::new(),
+            in_flight: VecDeque::new(),
             outcomes: FuturesOrdered::new(),
         };
-        let first = chain.log.load(Position(0), 1).await.context("cannot read the target")?.batches;
+        let mut snapshot = chain.log.snapshot().await.context("cannot read the target")?;
+        let first = snapshot.next(1).await.context("cannot read the target")?;
         let marker = first.first().and_then(|batch| batch.entries.first()).map(|(_, entry)| entry);
         if found.position > Position(0) {
             let begun = marker.filter(|entry| entry.key == IMPORT).with_context(|| not_empty(found))?;
@@ -186,9 +187,9 @@ impl Chain {
             return Ok(());
         }
         let (log, batch) = (self.log.clone(), Arc::new(batch));
-        self.flights.push_back(batch.clone());
+        self.in_flight.push_back(batch.clone());
         self.outcomes.push_back(Box::pin(async move { log.append(&batch).await }));
-        while self.flights.len() >= PIPELINE {
+        while self.in_flight.len() >= PIPELINE {
             self.land().await?;
         }
         Ok(())
@@ -203,7 +204,7 @@ impl Chain {
 
     /// Waits for everything that is on its way.
     async fn settle(&mut self) -> Result<()> {
-        while !self.flights.is_empty() {
+        while !self.in_flight.is_empty() {
             self.land().await?;
         }
         Ok(())
@@ -211,12 +212,12 @@ impl Chain {
 
     async fn land(&mut self) -> Result<()> {
         if let Some(Ok(Appended::Committed)) = self.outcomes.next().await {
-            self.flights.pop_front();
+            self.in_flight.pop_front();
             return Ok(());
         }
         // The rest of the pipeline was refused for want of a predecessor, or may have been: each again, in order.
         while self.outcomes.next().await.is_some() {}
-        for batch in std::mem::take(&mut self.flights) {
+        for batch in std::mem::take(&mut self.in_flight) {
             append_surely(&*self.log, &batch).await?;
         }
         Ok(())
@@ -292,5 +293,5 @@ fn chained(prev_id: BatchId, entries: &[(u32, Entry)]) -> BatchId {
 }
 
 fn now_ms() -> i64 {
-    crate::shim::WallClock::default().now_ms()
+    crate::settings::WallClock::default().now_ms()
 }

@@ -126,7 +126,7 @@ pub fn run_from_args(args: impl IntoIterator<Item = OsString>) -> Option<ExitCod
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Import(flags) => tell("imported", &import(flags).await?),
+        Command::Import(flags) => tell("imported", &import_store(flags).await?),
         Command::Export(flags) => {
             if let Endpoint::Sqlite { file } = &flags.source.endpoint {
                 ensure!(file.is_file(), "{}: there is no such file", file.display());
@@ -160,7 +160,7 @@ impl Store {
     }
 }
 
-async fn import(flags: ImportFlags) -> Result<Imported> {
+async fn import_store(flags: ImportFlags) -> Result<Imported> {
     let log = flags.target.open().await?;
     let Sources { from_snapshot, from_etcd, from_kine } = flags.source;
     if let Some(file) = from_snapshot {
@@ -168,7 +168,7 @@ async fn import(flags: ImportFlags) -> Result<Imported> {
         return from_file(log, EtcdFile::open(&file, check)?).await;
     }
     if let Some(kine) = from_kine {
-        return kine::import(log, &kine, &flags.target.options()).await;
+        return kine::import_from(log, &kine, &flags.target.options()).await;
     }
     let remote = Remote::connect(&from_etcd, &flags.client).await?;
     let file = flags.snapshot_file;

@@ -15,8 +15,9 @@ use super::{export, load, progress::Progress};
 use crate::grpc::hash;
 use crate::log::memory::MemoryLog;
 use crate::log::{Appended, Log};
-use crate::model::{Batch, KeyRange, Op, Position, Put, ReadAt};
-use crate::shim::{Shim, ShimConfig};
+use crate::model::{Batch, KeyRange, Op, Put, ReadAt};
+use crate::settings::ShimConfig;
+use crate::shim::Shim;
 use crate::state::State;
 
 const NOBODY: uuid::Uuid = uuid::Uuid::nil();
@@ -32,7 +33,7 @@ fn some_state(seed: u64) -> State {
     for number in 1..200_u128 {
         let mut draft = state.draft();
         for _ in 0..rng.random_range(1..5) {
-            let _ = draft.judge(&some_op(&mut rng, draft.revision()));
+            let _ = draft.evaluate(&some_op(&mut rng, draft.revision()));
         }
         if !draft.is_empty() {
             let id = uuid::Uuid::from_u128(number);
@@ -151,13 +152,13 @@ async fn a_store_in_use_is_not_imported_into() {
 }
 
 async fn batches(log: &dyn Log) -> Vec<Batch> {
-    let mut all: Vec<Batch> = Vec::new();
+    let (mut all, mut snapshot) = (Vec::new(), log.snapshot().await.unwrap());
     loop {
-        let page = log.load(all.last().map_or(Position(0), |batch| batch.position), 1 << 20).await.unwrap();
-        if page.batches.is_empty() {
+        let page = snapshot.next(1 << 20).await.unwrap();
+        if page.is_empty() {
             return all;
         }
-        all.extend(page.batches);
+        all.extend(page);
     }
 }
 
@@ -268,7 +269,7 @@ async fn kines_table_becomes_the_store_that_its_clients_saw() {
     kine_file(&path, &KINE);
     let log = Arc::new(MemoryLog::new());
     let endpoint = format!("sqlite://{}?_journal=WAL", path.display()).parse().unwrap();
-    let imported = super::kine::import(log.clone(), &endpoint, &Default::default()).await.unwrap();
+    let imported = super::kine::import_from(log.clone(), &endpoint, &Default::default()).await.unwrap();
     assert_eq!((imported.revision, imported.compacted, imported.keys, imported.leases), (13, Some(7), 3, 1));
     let state = loaded(&*log).await;
     let at = |at| {
@@ -296,7 +297,7 @@ async fn kines_table_becomes_the_store_that_its_clients_saw() {
 
     // Again, after a change: what is there is of another table.
     kine_file(&path, &KINE[..11]);
-    let error = super::kine::import(log, &endpoint, &Default::default()).await.unwrap_err();
+    let error = super::kine::import_from(log, &endpoint, &Default::default()).await.unwrap_err();
     assert!(format!("{error:#}").contains("another source"), "{error:#}");
 }
 
@@ -306,6 +307,6 @@ async fn a_file_without_kines_table_is_no_source() {
     let path = dir.path().join("state.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
     let endpoint = format!("sqlite://{}", path.display()).parse().unwrap();
-    let error = super::kine::import(Arc::new(MemoryLog::new()), &endpoint, &Default::default()).await.unwrap_err();
+    let error = super::kine::import_from(Arc::new(MemoryLog::new()), &endpoint, &Default::default()).await.unwrap_err();
     assert!(format!("{error:#}").contains("cannot read the table kine"), "{error:#}");
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::schema;
 use crate::bbolt::{Builder, Layout, Value};
-use crate::state::{Kept, KeptPlace, State};
+use crate::state::{Kept, KeptCursor, State};
 
 /// Records that are fetched at once.
 const RECORDS: usize = 256;
@@ -41,7 +41,7 @@ struct Contents {
 #[derive(Default)]
 struct Place {
     bucket: usize,
-    records: Option<KeptPlace>,
+    records: Option<KeptCursor>,
 }
 
 /// A file in the making.

@@ -1,7 +1,8 @@
 //! Deletes the rows that compactions made useless, in the background, in small pieces, and strictly in log order: of one compaction
 //! after the other, whoever appended it. A tombstone that went before an older put of its key would bring the key back for the next
 //! loader. So every shim deletes what every compaction left, its own at once, those of others later, in case they died; deleting what is
-//! gone costs little. What a crash leaves is found by whoever loads the log next.
+//! gone costs little. What a crash leaves is found by whoever loads the log next. Rows that a living shim has not read yet stay, for a while:
+//! it would have to load the whole log again, and again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,16 +13,22 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::log::Log;
+use super::peers::Peers;
+use super::publication::Publication;
+use crate::counters::Counters;
+use crate::log::{Log, Reader};
 use crate::model::Position;
-use crate::shim::Counters;
 
-const ROWS_AT_ONCE: usize = 1_000;
 /// After a fault; twice as long after each in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// When the rows of another shim's compaction should be gone.
 const AFTER_OTHERS: Duration = Duration::from_secs(120);
+
+/// How long rows stay for the sake of a shim that lives and does not get on. It then has to load the log again.
+const READERS_WITHIN: Duration = Duration::from_secs(600);
+const LOOK_MIN: Duration = Duration::from_millis(20);
+const LOOK_MAX: Duration = Duration::from_millis(500);
 
 type Rows = Vec<(Position, u32)>;
 
@@ -30,6 +37,16 @@ type Rows = Vec<(Position, u32)>;
 pub(crate) enum Author {
     Us,
     Another,
+}
+
+/// What trimming needs.
+pub(crate) struct Trimming {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) published: Publication,
+    pub(crate) reader: uuid::Uuid,
+    pub(crate) peers: Peers,
+    pub(crate) rows_at_once: usize,
 }
 
 /// Not bounded by number, since none may be dropped: together they are no more than the rows of the log.
@@ -85,7 +102,7 @@ impl Trims {
     }
 
     /// Has everything added so far done at once, and waits for it.
-    pub(crate) async fn settled(&self) {
+    pub(crate) async fn drained(&self) {
         let mut progress = self.progress.subscribe();
         let now = Instant::now();
         self.jobs.lock().iter_mut().for_each(|(due, _)| *due = now);
@@ -97,7 +114,7 @@ impl Trims {
     }
 
     /// Works until the future is dropped.
-    pub(crate) async fn run(self, log: Arc<dyn Log>, counters: Arc<Counters>) {
+    pub(crate) async fn run(self, trimming: Trimming) {
         let mut progress = self.progress.subscribe();
         loop {
             let (added, _) = *progress.borrow_and_update();
@@ -115,15 +132,34 @@ impl Trims {
             }
             let job = self.jobs.lock().pop_front();
             let Some((_, rows)) = job else { continue };
-            self.delete(&*log, &counters, &rows, generation).await;
+            self.wait_for_readers(&trimming, &rows, generation).await;
+            self.delete(&trimming, &rows, generation).await;
             self.progress.send_modify(|(_, done)| *done += 1);
         }
     }
 
+    /// Until every living shim has applied what the rows are of.
+    async fn wait_for_readers(&self, trimming: &Trimming, rows: &Rows, generation: u64) {
+        let Some(floor) = rows.iter().map(|(position, _)| *position).max() else { return };
+        let (began, mut pause) = (Instant::now(), LOOK_MIN);
+        while self.generation.load(Ordering::SeqCst) == generation && began.elapsed() < READERS_WITHIN {
+            let applied = trimming.published.get().state.head().position;
+            let reader = Reader { id: trimming.reader, applied, timeline: trimming.peers.timeline() };
+            match trimming.log.report(&reader).await {
+                Ok(others) if trimming.peers.heard(&others, applied) >= floor => return,
+                Ok(_) => {}
+                Err(fault) => tracing::debug!(%fault, "cannot look how far others have read"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_MAX);
+        }
+    }
+
     /// Tries until the rows are gone, or the database is. What fails is told and counted: space that is not given back fills a disk.
-    async fn delete(&self, log: &dyn Log, counters: &Counters, rows: &[(Position, u32)], generation: u64) {
+    async fn delete(&self, trimming: &Trimming, rows: &[(Position, u32)], generation: u64) {
+        let Trimming { log, counters, .. } = trimming;
         let (mut left, mut wait) = (rows.len(), RETRY_MIN);
-        for piece in rows.chunks(ROWS_AT_ONCE) {
+        for piece in rows.chunks(trimming.rows_at_once) {
             let Some(floor) = piece.iter().map(|(position, _)| *position).max() else { continue };
             while self.generation.load(Ordering::SeqCst) == generation
                 && let Err(fault) = log.trim(floor, piece).await

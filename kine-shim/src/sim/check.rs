@@ -38,6 +38,9 @@ fn check_effect(lineages: &[Lineage], done: &Done) -> Verdict {
     if let Call::Put { value, .. } | Call::Swap { value, .. } = &done.call {
         check_value(lineages, done, value)?;
     }
+    if matches!(done.outcome, Outcome::Blamed) {
+        return Err("it failed for the sake of another's operation".into());
+    }
     let holds = match (&done.call, &done.outcome) {
         (Call::Swap { key, expected, .. } | Call::Remove { key, expected }, Outcome::Written { header }) => {
             possible(lineages, done).any(|lineage| {
@@ -66,6 +69,10 @@ fn check_effect(lineages: &[Lineage], done: &Done) -> Verdict {
         }
         (Call::ListAt { revision } | Call::Compact { revision }, Outcome::Refused(Refusal::Compacted)) => {
             lineages.iter().any(|lineage| lineage.compactions.iter().any(|compacted| compacted >= revision))
+        }
+        (Call::KeepAlive { id }, Outcome::KeptAlive { ttl: 0 })
+        | (Call::Put { lease: id, .. } | Call::Revoke { id }, Outcome::Refused(Refusal::LeaseNotFound)) => {
+            possible(lineages, done).any(|lineage| lineage.lacks_lease(*id, done.start.at, done.end.at))
         }
         _ => true,
     };
@@ -171,8 +178,15 @@ fn check_session_in(lineage: &Lineage, session: &WatchSession) -> Verdict {
                         return Err(format!("revision {} after {known}, header {header_revision}", events.revision));
                     }
                     known = events.revision;
+                    // There the value before is lost.
+                    let is_edge =
+                        session.start == Some(events.revision) && lineage.compactions.contains(&events.revision);
                     for event in &events.events {
-                        compare(expected.next(), (events.revision, event))?;
+                        let mut wanted = expected.next().cloned();
+                        if let Some((_, wanted)) = wanted.as_mut().filter(|_| is_edge && event.prev.is_none()) {
+                            wanted.prev = None;
+                        }
+                        compare(wanted.as_ref(), (events.revision, event))?;
                     }
                     if expected.peek().is_some_and(|(revision, _)| *revision == events.revision) {
                         return Err(format!("revision {} came in pieces", events.revision));
@@ -206,9 +220,12 @@ fn compare(expected: Option<&(Revision, Event)>, got: (Revision, &Event)) -> Ver
     }
 }
 
-/// Leases end once and never early: not before the TTL is over since the last renewal that was answered with one.
+/// Leases end once, in the end all of them, and never early: not before the TTL is over since the last renewal that was answered with one.
 fn check_leases(lineages: &[Lineage], done: &[Done]) -> Verdict {
     let Some(lineage) = lineages.last() else { return Ok(()) };
+    if let Some(id) = lineage.grants.keys().find(|id| !lineage.revokes.contains_key(id)) {
+        return Err(format!("lease {id} never ended"));
+    }
     for (id, ends) in &lineage.revokes {
         let &[end] = &ends[..] else { return Err(format!("lease {id} ended {} times", ends.len())) };
         let was_revoked = done.iter().any(|done| {

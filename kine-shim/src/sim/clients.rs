@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{sleep, timeout};
 
+use super::database::POISON;
 use super::history::{Call, Done, History, Outcome, WatchSession};
 use crate::model::{
     Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
@@ -106,7 +107,10 @@ impl Client {
 
     fn draw(&mut self) -> Call {
         self.count += 1;
-        let value = format!("{}-{}", self.id, self.count);
+        let mut value = format!("{}-{}", self.id, self.count);
+        if self.rng.random_bool(0.01) {
+            value = format!("{POISON} {value}");
+        }
         let key = Key::from(format!("k{}", self.rng.random_range(0..KEYS)));
         let expected = self.seen.get(&key).copied().unwrap_or(0);
         let is_linearizable = self.rng.random_bool(0.8);
@@ -166,6 +170,8 @@ impl Client {
         };
         match shim.write(op).await {
             Ok((header, reply)) => outcome_of(header, reply),
+            // Only who brought it along may hear of it.
+            Err(error) if error.to_string().contains(POISON) && !call.is_poisoned() => Outcome::Blamed,
             Err(error) => error.into(),
         }
     }

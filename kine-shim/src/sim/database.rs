@@ -1,7 +1,7 @@
 //! The simulated database: one log in the memory of the test, reached over connections that delay, lose, cut, and repeat too late, all
 //! drawn from one seed. It remembers everything that was ever committed, so that the checker knows the truth.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
-use crate::log::{Appended, Fence, Identity, LeaseClock, Log, LogFault, Page, Size};
+use crate::log::{Appended, Identity, LeaseClock, LeaseClocks, Log, LogFault, Page, ReadIndex, Reader, Size, Snapshot};
 use crate::model::{Batch, BatchId, Grant, Head, Position};
 
 /// How often what goes wrong, in a hundredth of a percent of calls.
@@ -24,19 +25,24 @@ pub(super) struct Faults {
     /// The caller is told that the outcome is unknown, and the request arrives afterwards.
     pub(super) too_late: u32,
     pub(super) slow: u32,
-    /// Reads and fences that a standby answers for a while.
+    /// Reads and read indexes that a standby answers for a while.
     pub(super) misrouted: u32,
 }
 
 /// Rules of the log itself that can be broken, to show that the checker notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BrokenLog {
+pub(crate) enum BrokenLog {
     /// Compares the predecessor's position but not its id.
     TrustNumbers,
     /// Appends to whatever database answers.
     TrustAnyDatabase,
     /// Appends a batch again that is there already.
     ForgetIds,
+    /// Raises the floor in one transaction and deletes in another, and reads the log in pieces that are from different moments, starting anew
+    /// when it sees that the floor has risen.
+    LoadInPieces,
+    /// Loses the marks of expiring leases when it crashes.
+    ForgetMarks,
 }
 
 #[derive(Clone)]
@@ -45,8 +51,14 @@ struct Server {
     batches: BTreeMap<Position, Arc<Batch>>,
     trimmed: Position,
     clocks: BTreeMap<Grant, LeaseClock>,
+    /// Of the clocks.
+    life: Uuid,
+    marks: BTreeSet<Grant>,
     in_recovery: bool,
 }
+
+/// A value over which the database fails, whatever else is in the batch.
+pub(super) const POISON: &str = "poison";
 
 /// A commit as it really happened.
 #[derive(Clone)]
@@ -67,11 +79,12 @@ struct World {
     /// The chain as it is, and the chains that failovers cut off, each whole, with the time of its end.
     chain: Vec<Committed>,
     abandoned: Vec<(Instant, Vec<Committed>)>,
+    readers: BTreeMap<Uuid, (Reader, Instant)>,
     trace: Vec<String>,
     calls: u64,
 }
 
-pub(super) struct Database {
+pub(crate) struct Database {
     world: Mutex<World>,
     changed: Notify,
 }
@@ -80,12 +93,14 @@ pub(super) struct Database {
 const LAG_MAX: usize = 6;
 
 impl Database {
-    pub(super) fn new(seed: u64, broken: Option<BrokenLog>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, broken: Option<BrokenLog>) -> Arc<Self> {
         let server = Server {
             identity: Identity { system: "simulated".into(), timeline: 1, incarnation: 0 },
             batches: BTreeMap::new(),
             trimmed: Position(0),
             clocks: BTreeMap::new(),
+            life: Uuid::from_u128(1),
+            marks: BTreeSet::new(),
             in_recovery: false,
         };
         let world = World {
@@ -97,19 +112,21 @@ impl Database {
             generation: 0,
             chain: Vec::new(),
             abandoned: Vec::new(),
+            readers: BTreeMap::new(),
             trace: Vec::new(),
             calls: 0,
         };
         Arc::new(Self { world: Mutex::new(world), changed: Notify::new() })
     }
 
-    pub(super) fn connect(self: &Arc<Self>) -> Arc<SimLog> {
+    pub(crate) fn connect(self: &Arc<Self>) -> Arc<SimLog> {
         let connection = Connection { generation: 0, is_cut: Arc::default(), last: Instant::now() };
         Arc::new(SimLog {
             database: self.clone(),
-            connection: Mutex::new(connection),
-            trusted: Mutex::default(),
-            stalled_until: Mutex::new(Instant::now()),
+            connection: Arc::new(Mutex::new(connection)),
+            trusted: Arc::default(),
+            stalled_until: Arc::new(Mutex::new(Instant::now())),
+            distance: Arc::default(),
         })
     }
 
@@ -146,18 +163,38 @@ impl Database {
             }
             world.earlier.clear();
             world.generation += 1;
-            // Renewals are in an unlogged table.
-            world.server.clocks.clear();
-            world.server.in_recovery = true;
+            world.lose_unlogged();
         }
         sleep(recovery).await;
         let mut world = self.world.lock();
         world.server.in_recovery = false;
         world.server.identity.timeline += 1;
     }
+
+    /// The server crashes and comes back as it was, but for what is in unlogged tables.
+    pub(super) async fn crash(&self, recovery: Duration) {
+        {
+            let mut world = self.world.lock();
+            world.generation += 1;
+            world.lose_unlogged();
+        }
+        sleep(recovery).await;
+        self.world.lock().server.in_recovery = false;
+    }
 }
 
 impl World {
+    /// Also lets nobody write until the end of the recovery.
+    fn lose_unlogged(&mut self) {
+        self.server.clocks.clear();
+        self.server.life = Uuid::from_u128(u128::from(self.generation) + 1);
+        if self.broken == Some(BrokenLog::ForgetMarks) {
+            self.server.marks.clear();
+        }
+        self.readers.clear();
+        self.server.in_recovery = true;
+    }
+
     fn draw(&mut self, in_ten_thousand: u32) -> bool {
         in_ten_thousand > 0 && self.rng.random_range(0..10_000) < in_ten_thousand
     }
@@ -198,6 +235,9 @@ impl World {
         if !follows {
             return Ok(Appended::Refused);
         }
+        if batch.entries.iter().any(|(_, entry)| entry.value.starts_with(POISON.as_bytes())) {
+            return Err(LogFault::Failed(POISON.into()));
+        }
         self.earlier.push_back(self.server.clone());
         if self.earlier.len() > LAG_MAX {
             self.earlier.pop_front();
@@ -226,12 +266,12 @@ impl Server {
         Page { batches: fitting.map(|batch| (**batch).clone()).collect(), trimmed: self.trimmed }
     }
 
-    fn fence(&self, applied: Position) -> Fence {
+    fn read_index(&self, applied: Position) -> ReadIndex {
         let id_at_applied = match applied {
             Position(0) => Some(BatchId::nil()),
             position => self.batches.get(&position).map(|batch| batch.id),
         };
-        Fence {
+        ReadIndex {
             head: self.head(),
             revision: self.batches.last_key_value().map_or(1, |(_, batch)| batch.last_revision),
             id_at_applied,
@@ -243,6 +283,10 @@ impl Server {
 
     fn trim(&mut self, floor: Position, garbage: &[(Position, u32)]) {
         self.trimmed = self.trimmed.max(floor);
+        self.delete(floor, garbage);
+    }
+
+    fn delete(&mut self, floor: Position, garbage: &[(Position, u32)]) {
         for (position, sub) in garbage {
             if let Some(batch) = self.batches.get_mut(position) {
                 Arc::make_mut(batch).entries.retain(|(at, _)| at != sub);
@@ -259,12 +303,45 @@ struct Connection {
     last: Instant,
 }
 
-/// One shim's access to the database.
-pub(super) struct SimLog {
+/// One shim's access to the database. Clones are one.
+#[derive(Clone)]
+pub(crate) struct SimLog {
     database: Arc<Database>,
-    connection: Mutex<Connection>,
-    trusted: Mutex<Option<Identity>>,
-    stalled_until: Mutex<Instant>,
+    connection: Arc<Mutex<Connection>>,
+    trusted: Arc<Mutex<Option<Identity>>>,
+    stalled_until: Arc<Mutex<Instant>>,
+    /// What each way takes besides.
+    distance: Arc<Mutex<Duration>>,
+}
+
+/// The log at one moment; or, with `live`, pieces of it from many.
+struct SimSnapshot {
+    server: Server,
+    live: Option<SimLog>,
+    after: Position,
+}
+
+#[async_trait]
+impl Snapshot for SimSnapshot {
+    fn trimmed(&self) -> Position {
+        self.server.trimmed
+    }
+
+    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault> {
+        let after = self.after;
+        let page = match &self.live {
+            Some(log) => log.ask(move |world| world.server.page(after, max_bytes)).await?,
+            None => {
+                sleep(Duration::from_millis(1)).await;
+                self.server.page(after, max_bytes)
+            }
+        };
+        if page.trimmed != self.server.trimmed {
+            return Err(LogFault::NotApplied("rows were trimmed meanwhile".into()));
+        }
+        self.after = page.batches.last().map_or(after, |last| last.position);
+        Ok(page.batches)
+    }
 }
 
 /// What becomes of one append.
@@ -278,8 +355,13 @@ enum Fate {
 
 impl SimLog {
     /// Nothing this shim sends moves until then.
-    pub(super) fn stall(&self, time: Duration) {
+    pub(crate) fn stall(&self, time: Duration) {
         *self.stalled_until.lock() = Instant::now() + time;
+    }
+
+    /// Each way takes that much longer.
+    pub(super) fn move_away(&self, distance: Duration) {
+        *self.distance.lock() = distance;
     }
 
     async fn wait_out_stall(&self) {
@@ -296,9 +378,10 @@ impl SimLog {
             (world.travel(), world.travel(), world.draw(loss))
         };
         self.wait_out_stall().await;
-        sleep(there).await;
+        let distance = *self.distance.lock();
+        sleep(there + distance).await;
         let answer = action(&mut self.database.world.lock());
-        sleep(back).await;
+        sleep(back + distance).await;
         self.wait_out_stall().await;
         if is_lost { Err(LogFault::OutcomeUnknown("the connection broke".into())) } else { Ok(answer) }
     }
@@ -345,7 +428,8 @@ impl SimLog {
         } else {
             Fate::Fine
         };
-        (fate, world.travel(), world.travel())
+        let distance = *self.distance.lock();
+        (fate, world.travel() + distance, world.travel() + distance)
     }
 }
 
@@ -428,15 +512,18 @@ impl Log for SimLog {
         self.ask(move |world| world.server.page(after, max_bytes)).await
     }
 
-    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
-        self.ask(move |world| world.server.page(after, max_bytes)).await
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault> {
+        let server = self.ask(|world| world.server.clone()).await?;
+        let reads_in_pieces = self.database.world.lock().broken == Some(BrokenLog::LoadInPieces);
+        let live = reads_in_pieces.then(|| self.clone());
+        Ok(Box::new(SimSnapshot { server, live, after: Position(0) }))
     }
 
-    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
-        if let Some(fence) = self.ask_standby(|server| server.fence(applied)).await {
-            return Ok(fence);
+    async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {
+        if let Some(read_index) = self.ask_standby(|server| server.read_index(applied)).await {
+            return Ok(read_index);
         }
-        self.ask(move |world| world.server.fence(applied)).await
+        self.ask(move |world| world.server.read_index(applied)).await
     }
 
     async fn changed(&self) {
@@ -451,13 +538,33 @@ impl Log for SimLog {
 
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
         let garbage = garbage.to_vec();
+        if self.database.world.lock().broken == Some(BrokenLog::LoadInPieces) {
+            self.ask_trusted(move |world| world.server.trimmed = world.server.trimmed.max(floor)).await?;
+            return self.ask_trusted(move |world| world.server.delete(floor, &garbage)).await;
+        }
         self.ask_trusted(move |world| world.server.trim(floor, &garbage)).await
+    }
+
+    async fn report(&self, reader: &Reader) -> Result<Vec<Reader>, LogFault> {
+        let reader = *reader;
+        let report = move |world: &mut World| {
+            if world.server.in_recovery {
+                return None;
+            }
+            world.readers.insert(reader.id, (reader, Instant::now()));
+            let living = world.readers.values().filter(|(_, at)| at.elapsed() < Duration::from_secs(10));
+            Some(living.map(|(other, _)| *other).filter(|other| other.id != reader.id).collect())
+        };
+        self.ask(report).await?.ok_or_else(|| LogFault::NotApplied("read-only".into()))
     }
 
     async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {
         let leases = leases.to_vec();
         let renew = move |world: &mut World| {
             let renewals = leases.iter().map(|lease| {
+                if world.server.marks.contains(lease) {
+                    return false;
+                }
                 let clock = world.server.clocks.entry(*lease).or_default();
                 clock.renewals += i64::from(!clock.expiring);
                 !clock.expiring
@@ -467,22 +574,27 @@ impl Log for SimLog {
         self.ask(renew).await
     }
 
-    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault> {
         let leases = leases.to_vec();
         self.ask(move |world| {
-            leases.iter().map(|lease| world.server.clocks.get(lease).copied().unwrap_or_default()).collect()
+            let server = &world.server;
+            let clocks = leases.iter().map(|lease| LeaseClock {
+                expiring: server.marks.contains(lease),
+                ..server.clocks.get(lease).copied().unwrap_or_default()
+            });
+            LeaseClocks { life: server.life, clocks: clocks.collect() }
         })
         .await
     }
 
-    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, life: Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         let seen = seen.to_vec();
         let mark = move |world: &mut World| {
+            let server = &mut world.server;
+            let is_same_life = server.life == life;
             let marks = seen.iter().map(|(lease, renewals)| {
-                let clock = world.server.clocks.entry(*lease).or_default();
-                let marks = !clock.expiring && clock.renewals == *renewals;
-                clock.expiring |= marks;
-                marks
+                let clock = server.clocks.entry(*lease).or_default();
+                is_same_life && clock.renewals == *renewals && server.marks.insert(*lease)
             });
             marks.collect()
         };
@@ -491,7 +603,20 @@ impl Log for SimLog {
 
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
         let leases = leases.to_vec();
-        self.ask(move |world| world.server.clocks.retain(|lease, _| !leases.contains(lease))).await
+        self.ask(move |world| {
+            world.server.clocks.retain(|lease, _| !leases.contains(lease));
+            world.server.marks.retain(|lease| !leases.contains(lease));
+        })
+        .await
+    }
+
+    async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault> {
+        let living = living.to_vec();
+        self.ask(move |world| {
+            world.server.clocks.retain(|lease, _| lease.at > upto || living.contains(lease));
+            world.server.marks.retain(|lease| lease.at > upto || living.contains(lease));
+        })
+        .await
     }
 
     async fn size(&self) -> Result<Size, LogFault> {

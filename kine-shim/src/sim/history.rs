@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::database::POISON;
 use crate::model::{Error, Fault, Key, KeyValue, LeaseId, Refusal, Revision};
 use crate::watch::WatchMessage;
 
@@ -71,6 +72,13 @@ pub(super) enum Call {
     },
 }
 
+impl Call {
+    /// Whether the database fails over it.
+    pub(super) fn is_poisoned(&self) -> bool {
+        matches!(self, Self::Put { value, .. } | Self::Swap { value, .. } if value.starts_with(POISON))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     /// A write, or a compare that failed and what was read instead.
@@ -95,6 +103,8 @@ pub(super) enum Outcome {
     /// Certainly without effect.
     NotApplied,
     Unknown,
+    /// Not applied, for the sake of another's operation.
+    Blamed,
 }
 
 impl From<Error> for Outcome {

@@ -12,7 +12,8 @@ use crate::model::{
     Compare, CompareResult, CompareTarget, Error, Fault, Key, KeyRange, KeyValue, Op, Put, Range, Reply, Revision, Txn,
     TxnOp,
 };
-use crate::shim::{Consistency, Shim, ShimConfig};
+use crate::settings::ShimConfig;
+use crate::shim::{Consistency, Shim};
 use crate::state::State;
 use crate::watch::{Filters, WatchMessage, WatchRequest, WatchStream};
 
@@ -24,16 +25,32 @@ struct Setting {
 
 async fn setting(shims: usize) -> Setting {
     let mut setting = Setting { database: Database::new(1, None), logs: Vec::new(), shims: Vec::new() };
-    for _ in 0..shims {
+    for seed in 1..=shims {
         let log = setting.database.connect();
-        setting.shims.push(start(log.clone()).await);
+        setting.shims.push(start(log.clone(), seed as u64).await);
         setting.logs.push(log);
     }
     setting
 }
 
-async fn start(log: Arc<SimLog>) -> Shim {
-    Shim::start(log, ShimConfig { seed: Some(1), ..ShimConfig::default() }).await.expect("a sound database")
+async fn start(log: Arc<SimLog>, seed: u64) -> Shim {
+    // Pages of a few batches, trims of a few rows.
+    let config = ShimConfig { seed: Some(seed), page_bytes: 2_000, trim_rows: 10, ..ShimConfig::default() };
+    Shim::start(log, config).await.expect("a sound database")
+}
+
+/// Writes a key over and over, and compacts now and then.
+async fn churn(shim: Shim, rounds: usize) {
+    for n in 0..rounds {
+        let (revision, _) = shim.write(put(format!("k{}", n % 3), &n.to_string())).await.expect("a write");
+        if n % 5 == 4 {
+            shim.write(Op::Compact { revision }).await.expect("a compaction");
+        }
+    }
+}
+
+fn reloads(shim: &Shim) -> u64 {
+    shim.counters().reloads.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 fn put(key: impl AsRef<[u8]>, value: &str) -> Op {
@@ -94,7 +111,7 @@ async fn invariant_1_state_changes_only_by_committed_entries_whoever_wrote_them(
     assert_eq!(shims[0].snapshot().revision(), before);
     assert_eq!(pending.await.expect("no panic"), before + 1);
     // Who loads the log and who lived through it have the same state.
-    let third = start(database.connect()).await;
+    let third = start(database.connect(), 9).await;
     let states = [read(&shims[0]).await, read(&shims[1]).await, read(&third).await];
     assert!(states.iter().all(|state| state.head() == states[0].head() && list(state) == list(&states[0])));
 }
@@ -210,6 +227,30 @@ async fn invariant_6_no_revision_is_used_twice_even_after_a_failover_that_lost_s
     assert!(chain.events.iter().all(|event| event.0 > lost.revision || lost.events.contains(event)));
 }
 
+/// Nothing jumps, and who watches goes on watching, when all that anybody has seen is there.
+#[tokio::test(start_paused = true)]
+async fn a_failover_that_loses_nothing_goes_on_where_it_was() {
+    let Setting { database, shims, .. } = setting(3).await;
+    for n in 0..10 {
+        write(&shims[n % 3], put("k", &n.to_string())).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let last = read(&shims[0]).await.revision();
+    let mut stream = watch(&shims[1], KeyRange::everything(), Some(last + 1)).await;
+    assert!(matches!(stream.next().await, Some(WatchMessage::Created { .. })));
+    for n in 1..4 {
+        database.fail_over(0, Duration::from_millis(200)).await;
+        assert_eq!(write(&shims[2], put("k", "after")).await, last + n);
+        assert_eq!(read(&shims[0]).await.revision(), last + n);
+        assert_eq!(revisions(&mut stream).await, [last + n], "the watch goes on");
+    }
+    assert!(shims.iter().all(|shim| shim.snapshot().incarnation() == 0));
+    // One that is gone may have told its clients of more than anybody knows.
+    shims[0].crash().await;
+    database.fail_over(0, Duration::from_millis(200)).await;
+    assert!(write(&shims[1], put("k", "jumped")).await > last + 1_000_000);
+}
+
 #[tokio::test(start_paused = true)]
 async fn invariant_7_keys_are_bytes() {
     let Setting { database, shims, .. } = setting(1).await;
@@ -218,7 +259,7 @@ async fn invariant_7_keys_are_bytes() {
     for key in keys.iter().rev() {
         write(&shims[0], put(key, "x")).await;
     }
-    for shim in [shims[0].clone(), start(database.connect()).await] {
+    for shim in [shims[0].clone(), start(database.connect(), 9).await] {
         let found: Vec<Key> = list(&read(&shim).await).into_iter().map(|kv| kv.key).collect();
         assert_eq!(found, keys);
     }
@@ -264,4 +305,78 @@ async fn invariant_8_the_mailbox_is_bounded() {
         }
     }
     assert!(overloaded > 10_000, "{overloaded}");
+}
+
+/// While a shim loads the log, or stands still for a while, others write and compact all the time.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_trimmed_that_a_living_shim_is_still_to_read() {
+    let Setting { database, logs, shims } = setting(2).await;
+    for n in 0..200 {
+        write(&shims[0], put(format!("many{n}"), "x")).await;
+    }
+    let churning = tokio::spawn(churn(shims[0].clone(), 3_000));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    logs[1].stall(Duration::from_secs(7));
+    // Many pages from far away.
+    let far = database.connect();
+    far.move_away(Duration::from_millis(20));
+    let third = start(far, 9).await;
+    assert_eq!(reloads(&third), 0, "its first load was enough");
+    churning.await.expect("no panic");
+    let states = [read(&shims[0]).await, read(&shims[1]).await, read(&third).await];
+    assert!(states.iter().all(|state| list(state) == list(&states[0])));
+    assert_eq!([&shims[0], &shims[1], &third].map(reloads), [0; 3]);
+    // But whoever is silent is not waited for: a killed one would keep everything for ever.
+    third.crash().await;
+    let revision = write(&shims[0], put("k", "last")).await;
+    write(&shims[0], Op::Compact { revision }).await;
+    timeout(Duration::from_secs(30), shims[0].compact_physical()).await.expect("in time").expect("trimmed");
+}
+
+/// A compare that fails is answered from far away too, whoever writes meanwhile.
+#[tokio::test(start_paused = true)]
+async fn who_only_compares_is_answered_beside_a_busy_writer() {
+    let Setting { database, shims, .. } = setting(1).await;
+    write(&shims[0], put("there", "x")).await;
+    let far = database.connect();
+    far.move_away(Duration::from_millis(60));
+    let far = Shim::start(far, ShimConfig { seed: Some(9), ..ShimConfig::default() }).await.expect("a sound database");
+    let churning = tokio::spawn(churn(shims[0].clone(), 1_500));
+    let began = Instant::now();
+    for _ in 0..5 {
+        let (_, reply) = far.write(create("there", "again")).await.expect("an answer");
+        assert!(matches!(reply, Reply::Txn(reply) if !reply.succeeded));
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(!churning.is_finished());
+}
+
+/// What waits is bounded in bytes too, and what nobody waits for any more is not written when the database comes back.
+#[tokio::test(start_paused = true)]
+async fn invariant_8_the_mailbox_is_bounded_in_bytes_and_the_abandoned_are_dropped() {
+    let Setting { database, logs, .. } = setting(1).await;
+    let config = ShimConfig { seed: Some(9), mailbox_bytes: 10 << 20, ..ShimConfig::default() };
+    let log = database.connect();
+    let shim = Shim::start(log.clone(), config).await.expect("a sound database");
+    drop(logs);
+    log.stall(Duration::from_secs(60));
+    let value = "v".repeat(1 << 20);
+    let mut writers = Vec::new();
+    for n in 0..50 {
+        let (shim, op) = (shim.clone(), put(format!("big{n}"), &value));
+        writers.push(tokio::spawn(async move { shim.write(op).await }));
+    }
+    let mut overloaded = 0;
+    for writer in writers {
+        match writer.await.expect("no panic") {
+            Err(Error::Fault(Fault::Overloaded)) => overloaded += 1,
+            Err(Error::Fault(Fault::OutcomeUnknown(_))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((40..45).contains(&overloaded), "{overloaded}");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let written = list(&read(&shim).await).iter().filter(|kv| kv.key.starts_with(b"big")).count();
+    assert!(written <= 4, "only what was on its way: {written}");
+    write(&shim, put("k", &value)).await;
 }

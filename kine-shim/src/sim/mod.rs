@@ -20,10 +20,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
 
-use crate::sequencer::BrokenRule;
-use crate::shim::{Shim, ShimConfig, WallClock};
+use crate::settings::BrokenRule;
+use crate::settings::{ShimConfig, WallClock};
+use crate::shim::Shim;
 use clients::{Client, Shims, Watcher, final_list};
-use database::{BrokenLog, Database, Faults, SimLog};
+pub(crate) use database::Database;
+use database::{BrokenLog, Faults, SimLog};
 use history::History;
 
 /// What a run looks like; drawn from its seed.
@@ -38,6 +40,8 @@ pub(crate) struct Scenario {
     crashes: usize,
     stalls: usize,
     failovers: usize,
+    /// Of the database, which comes back as it was.
+    restarts: usize,
     broken_rule: Option<BrokenRule>,
     broken_log: Option<BrokenLog>,
 }
@@ -64,6 +68,7 @@ impl Scenario {
             crashes: if rng.random_bool(0.3) { rng.random_range(1..3) } else { 0 },
             stalls: if rng.random_bool(0.3) { rng.random_range(1..3) } else { 0 },
             failovers: if rng.random_bool(0.3) { rng.random_range(1..3) } else { 0 },
+            restarts: if rng.random_bool(0.3) { rng.random_range(1..4) } else { 0 },
             broken_rule: None,
             broken_log: None,
         }
@@ -116,6 +121,9 @@ impl Cluster {
             broken: scenario.broken_rule,
             // Batches of few operations, so that many are on their way at once.
             ahead_min: 1,
+            // A load of many pages, a trim of many pieces.
+            page_bytes: 200,
+            trim_rows: 2,
             progress_interval: Duration::from_secs(2),
             ..ShimConfig::default()
         };
@@ -174,12 +182,13 @@ impl Cluster {
         (verdict, self.database.take_trace())
     }
 
-    /// Crashes, stalls and failovers, in an order and at times that the seed draws.
+    /// Crashes of shims and of the database, stalls and failovers, in an order and at times that the seed draws.
     async fn torment(&mut self, scenario: &Scenario) {
         let mut plan: Vec<u8> = Vec::new();
         plan.extend(std::iter::repeat_n(0, scenario.crashes));
         plan.extend(std::iter::repeat_n(1, scenario.stalls));
         plan.extend(std::iter::repeat_n(2, scenario.failovers));
+        plan.extend(std::iter::repeat_n(3, scenario.restarts));
         while !plan.is_empty() {
             sleep(Duration::from_millis(self.rng.random_range(1..400))).await;
             let at = self.rng.random_range(0..scenario.shims);
@@ -196,10 +205,14 @@ impl Cluster {
                     let time = Duration::from_millis(self.rng.random_range(100..5_000));
                     self.logs[at].stall(time);
                 }
-                _ => {
+                2 => {
                     let lag = self.rng.random_range(0..5);
                     let recovery = Duration::from_millis(self.rng.random_range(0..1_500));
                     self.database.fail_over(lag, recovery).await;
+                }
+                _ => {
+                    let recovery = Duration::from_millis(self.rng.random_range(0..1_500));
+                    self.database.crash(recovery).await;
                 }
             }
         }

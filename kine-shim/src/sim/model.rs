@@ -24,7 +24,7 @@ pub(super) struct Lineage {
 
 impl Lineage {
     /// Invariants 1 and 2: contiguous positions, a chain of ids, contiguous revisions but for declared jumps, and entries that were
-    /// judged on just what is before them.
+    /// evaluated on just what is before them.
     pub(super) fn replay(commits: &[Committed], ended: Option<Instant>) -> Result<Self, String> {
         let mut lineage = Self {
             ended,
@@ -97,7 +97,7 @@ impl Lineage {
             let created = prev.as_ref().map_or(entry.revision, |prev| prev.create_revision);
             if (entry.version, entry.create_revision) != (version, created) {
                 return Err(format!(
-                    "revision {}: judged on a state that never was: {entry:?} after {prev:?}",
+                    "revision {}: evaluated on a state that never was: {entry:?} after {prev:?}",
                     entry.revision
                 ));
             }
@@ -121,6 +121,13 @@ impl Lineage {
 
     pub(super) fn list(&self, revision: Revision) -> Vec<KeyValue> {
         self.keys.keys().filter_map(|key| self.at(key, revision).cloned()).collect()
+    }
+
+    /// Whether there was a moment in this time at which nobody had that lease.
+    pub(super) fn lacks_lease(&self, id: LeaseId, from: Instant, to: Instant) -> bool {
+        let is_granted_before = self.grants.get(&id).is_some_and(|(granted, _)| *granted <= from);
+        let has_ended = self.revokes.get(&id).is_some_and(|ends| ends.iter().any(|end| *end <= to));
+        !is_granted_before || has_ended
     }
 
     /// The change of `key` at exactly `revision`.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Scenario;
 use super::database::BrokenLog;
-use crate::sequencer::BrokenRule;
+use crate::settings::BrokenRule;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -100,8 +100,8 @@ fn notices_reads_from_a_standby() {
 }
 
 #[test]
-fn notices_reads_without_a_fence() {
-    caught(|scenario| scenario.broken_rule = Some(BrokenRule::ReadWithoutFence));
+fn notices_reads_without_a_read_index() {
+    caught(|scenario| scenario.broken_rule = Some(BrokenRule::ReadWithoutIndex));
 }
 
 #[test]
@@ -122,4 +122,34 @@ fn notices_appends_to_a_database_not_yet_trusted() {
 #[test]
 fn notices_batches_appended_twice() {
     caught(|scenario| scenario.broken_log = Some(BrokenLog::ForgetIds));
+}
+
+#[test]
+fn notices_that_renewals_are_lost_with_a_crash() {
+    caught(|scenario| scenario.broken_rule = Some(BrokenRule::IgnoreLostRenewals));
+}
+
+#[test]
+fn notices_that_marks_are_lost_with_a_crash() {
+    caught(|scenario| scenario.broken_log = Some(BrokenLog::ForgetMarks));
+}
+
+#[test]
+fn notices_a_batch_that_is_submitted_for_ever() {
+    caught(|scenario| scenario.broken_rule = Some(BrokenRule::NeverBar));
+}
+
+#[test]
+fn notices_operations_that_fail_for_the_sake_of_another() {
+    caught(|scenario| scenario.broken_rule = Some(BrokenRule::FailTogether));
+}
+
+#[test]
+fn notices_loads_of_many_moments() {
+    caught(|scenario| scenario.broken_log = Some(BrokenLog::LoadInPieces));
+}
+
+#[test]
+fn notices_that_another_shim_had_seen_what_a_failover_lost() {
+    caught(|scenario| scenario.broken_rule = Some(BrokenRule::AskNoWitness));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded};
 use super::{Applied, LeaseInfo, State};
 use crate::auth;
-use crate::model::{Batch, Entry, EntryKind, Event, Position, Revision, RevisionEvents};
+use crate::model::{Batch, Entry, EntryKind, Event, Key, Position, Revision, RevisionEvents};
 
 /// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
 /// The state may be half changed: drop it and load anew.
@@ -218,6 +218,7 @@ impl State {
 
     fn compact(&mut self, at: Revision, gathered: &mut Gathered) {
         self.compacted = at;
+        self.edge = 0;
         gathered.applied.compacted = Some(at);
         // Rows behind the compacted revision are not named yet: readers that lag a little would have to load anew.
         let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.place().0);
@@ -236,43 +237,62 @@ impl State {
         gathered.finish()
     }
 
-    /// Drops what nobody may read any more, at most `limit` changes of it. A change *at* the compacted revision stays, and so does the
-    /// value that it superseded: a watch may start there and wants to be told the previous value.
+    /// Drops what nobody may read any more, in at most `limit` steps. As in etcd, the changes *at* the compacted revision stay, for a watch
+    /// that starts there, but not what they superseded.
     pub(super) fn sweep(&mut self, limit: usize, gathered: &mut Gathered) {
+        if self.reach.is_none() {
+            return;
+        }
         for _ in 0..limit {
-            let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < self.compacted) else {
-                self.sweep_dead(gathered);
+            if !self.sweep_one(gathered) {
+                self.reach = None;
                 return;
-            };
-            let record = change.0.clone();
-            self.forget(&record, gathered);
+            }
         }
     }
 
-    fn sweep_dead(&mut self, gathered: &mut Gathered) {
-        let Some(reach) = self.reach.take() else { return };
-        while let Some(place) = self.dead.iter().next().copied().filter(|place| place.0 <= reach) {
-            self.dead.remove(&place);
-            self.discard(place, gathered);
+    /// Whether there was something to drop.
+    fn sweep_one(&mut self, gathered: &mut Gathered) -> bool {
+        if let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < self.compacted) {
+            let record = change.0.clone();
+            self.forget(&record, gathered);
+            return true;
         }
+        let edge = self.changes.ascend(&(self.compacted, self.edge)).next();
+        if let Some(change) = edge.filter(|change| change.0.revision == self.compacted) {
+            let record = change.0.clone();
+            self.edge = record.sub_revision + 1;
+            self.forget_older(&(record.key(), record.revision, 0), gathered);
+            return true;
+        }
+        let dead = self.dead.iter().next().copied().filter(|place| self.reach.is_some_and(|reach| place.0 <= reach));
+        let Some(place) = dead else { return false };
+        self.dead.remove(&place);
+        self.discard(place, gathered);
+        true
     }
 
     /// Drops a change from the history, with what it superseded, and itself if it is a tombstone.
     fn forget(&mut self, record: &Arc<Record>, gathered: &mut Gathered) {
         let id = (record.key(), record.revision, record.sub_revision);
         self.changes.remove(&(record.revision, record.sub_revision));
-        while let Some(older) = self.superseded.descend(Some(&id)).next().map(|older| older.0.clone())
-            && older.key_bytes() == record.key_bytes()
-        {
-            self.superseded.remove(&(older.key(), older.revision, older.sub_revision));
-            self.discard(older.place(), gathered);
-        }
+        self.forget_older(&id, gathered);
         if !record.is_delete {
             return;
         }
         self.discard(record.place(), gathered);
         if self.superseded.remove(&id).is_none() {
             self.newest.remove(&id.0);
+        }
+    }
+
+    /// Drops what a key was before a revision and sub-revision.
+    fn forget_older(&mut self, id: &(Key, Revision, u32), gathered: &mut Gathered) {
+        while let Some(older) = self.superseded.descend(Some(id)).next().map(|older| older.0.clone())
+            && older.key_bytes() == id.0
+        {
+            self.superseded.remove(&(older.key(), older.revision, older.sub_revision));
+            self.discard(older.place(), gathered);
         }
     }
 

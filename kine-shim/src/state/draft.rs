@@ -1,4 +1,4 @@
-//! Judging operations: each is answered on the state after the ones before it and, if it writes, becomes entries of the batch to be
+//! Evaluating operations: each is answered on the state after the ones before it and, if it writes, becomes entries of the batch to be
 //! appended. Nothing here is durable; a draft that is not appended is dropped without a trace.
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::model::{
     Reply, Revision,
 };
 
-/// A state after the operations judged so far, and the entries that make it so.
+/// A state after the operations evaluated so far, and the entries that make it so.
 #[derive(Clone, Debug)]
 pub struct Draft {
     base: State,
@@ -19,14 +19,21 @@ pub struct Draft {
     entries: Vec<(u32, Entry)>,
     bytes: usize,
     gathered: Gathered,
-    /// The revision that the operation being judged writes at.
+    /// The revision that the operation being evaluated writes at.
     write_revision: Revision,
-    /// Changes of the operation being judged, so far.
+    /// Changes of the operation being evaluated, so far.
     changes: u32,
 }
 
+impl State {
+    /// A speculative successor.
+    pub fn draft(&self) -> Draft {
+        Draft::on(self)
+    }
+}
+
 impl Draft {
-    pub(super) fn on(state: &State) -> Self {
+    fn on(state: &State) -> Self {
         Self {
             base: state.clone(),
             state: state.clone(),
@@ -38,19 +45,19 @@ impl Draft {
         }
     }
 
-    /// Judges one operation of the shim's own on the state after the ones before. A refusal leaves no trace.
-    pub fn judge(&mut self, op: &Op) -> Result<Reply, Refusal> {
-        self.judge_as(op, &Caller::Shim)
+    /// Evaluates one operation of the shim's own on the state after the ones before. A refusal leaves no trace.
+    pub fn evaluate(&mut self, op: &Op) -> Result<Reply, Refusal> {
+        self.evaluate_as(op, &Caller::Shim)
     }
 
     /// The same on behalf of a caller, who must be permitted what it asks for.
-    pub fn judge_as(&mut self, op: &Op, caller: &Caller) -> Result<Reply, Refusal> {
+    pub fn evaluate_as(&mut self, op: &Op, caller: &Caller) -> Result<Reply, Refusal> {
         self.state.check_alarms(op)?;
         self.state.access(caller).op(op)?;
         self.write_revision = self.state.revision() + 1;
         self.changes = 0;
         let mark = self.entries.len();
-        let judged = match op {
+        let evaluated = match op {
             Op::Put(put) => self.state.check_lease(put.lease).and_then(|()| self.put(put)).map(Reply::Put),
             Op::DeleteRange(delete) => Ok(Reply::DeleteRange(self.delete_range(delete))),
             Op::Txn(txn) => self.txn(txn).map(Reply::Txn),
@@ -61,10 +68,10 @@ impl Draft {
             Op::Record { key, value } => Ok(self.record(key, value)),
             Op::Auth(change) => self.auth(change),
         };
-        if judged.is_err() && self.entries.len() > mark {
+        if evaluated.is_err() && self.entries.len() > mark {
             self.undo(mark);
         }
-        judged
+        evaluated
     }
 
     /// Declares a new incarnation: the revision jumps to `revision`, everything before counts as compacted.
@@ -182,7 +189,7 @@ impl Draft {
     }
 
     fn auth(&mut self, change: &Change) -> Result<Reply, Refusal> {
-        for (key, value) in self.state.auth().judge(change)? {
+        for (key, value) in self.state.auth().evaluate(change)? {
             self.record(&key, &value);
         }
         Ok(Reply::Auth)

@@ -20,7 +20,7 @@ impl State {
         let mut found: Vec<RevisionEvents> = Vec::new();
         for change in self.changes.ascend(&(from, 0)) {
             let record = &change.0;
-            if !range.contains(record.key_bytes()) {
+            if !range.contains(record.key_bytes()) || self.is_compacted_away(record) {
                 continue;
             }
             let count = found.len();
@@ -41,7 +41,17 @@ impl State {
         before.filter(|before| !before.is_delete)
     }
 
+    /// Of a key that was changed twice at the compacted revision only the last change is left, as in etcd.
+    fn is_compacted_away(&self, record: &Arc<Record>) -> bool {
+        let newest = || self.newest.get(&record.key()).map(|newest| &newest.0);
+        record.revision == self.compacted
+            && newest()
+                .and_then(|newest| self.as_of(newest, self.compacted))
+                .is_some_and(|last| last.sub_revision != record.sub_revision || last.revision != record.revision)
+    }
+
+    /// At the compacted revision nobody knows what was before.
     fn event(&self, record: &Arc<Record>) -> Event {
-        record.event(self.told_before(record))
+        record.event(if record.revision == self.compacted { None } else { self.told_before(record) })
     }
 }

@@ -17,7 +17,7 @@ pub struct Kept {
 
 /// Where a walk over [`Kept`] goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeptPlace {
+pub struct KeptCursor {
     old: usize,
     change: (Revision, u32),
 }
@@ -41,12 +41,12 @@ impl Kept {
         &self.state
     }
 
-    pub fn start(&self) -> KeptPlace {
-        KeptPlace { old: 0, change: (self.state.compacted.saturating_add(1), 0) }
+    pub fn start(&self) -> KeptCursor {
+        KeptCursor { old: 0, change: (self.state.compacted.saturating_add(1), 0) }
     }
 
     /// The records from `place` on, at most `limit`, and moves it behind them. None are left when none come.
-    pub fn page(&self, place: &mut KeptPlace, limit: usize) -> Vec<ScrubRecord> {
+    pub fn page(&self, place: &mut KeptCursor, limit: usize) -> Vec<ScrubRecord> {
         let old = self.old.iter().skip(place.old);
         let recent = self.state.changes.ascend(&place.change).map(|change| &change.0);
         let page: Vec<_> = old.chain(recent).take(limit).collect();

@@ -33,7 +33,7 @@ use crate::model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents
 pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
 pub use self::apply::Corrupt;
 pub use self::draft::Draft;
-pub use self::kept::{Kept, KeptPlace};
+pub use self::kept::{Kept, KeptCursor};
 pub use self::scrub::{Scrub, ScrubRecord};
 
 /// The record that says that an import into this store was begun; its end removes it. Until then the log is not for serving.
@@ -112,13 +112,15 @@ pub struct State {
     incarnation_row: Option<Place>,
     /// Rows up to here may be named garbage when the compaction under way is done.
     reach: Option<Position>,
-    /// Changes that a compaction drops with one batch, lest it holds up the writes behind it.
+    /// Sub-revision of the first change at the compacted revision whose predecessors it has not dropped.
+    edge: u32,
+    /// Steps of a compaction that go with one batch, lest it holds up the writes behind it.
     sweep_max: usize,
 }
 
-/// Some milliseconds of work. A larger compaction goes on with the batches after it, or when nothing else is to be done
+/// A few milliseconds of work. A larger compaction goes on with the batches after it, or when nothing else is to be done
 /// ([`State::sweep_on`]): what it has not dropped yet cannot be read, but is still in memory and in the log.
-const SWEEP_MAX: usize = 20_000;
+const SWEEP_MAX: usize = 500;
 
 impl Default for State {
     fn default() -> Self {
@@ -146,6 +148,7 @@ impl State {
             compact_row: None,
             incarnation_row: None,
             reach: None,
+            edge: 0,
             sweep_max: SWEEP_MAX,
         }
     }
@@ -185,11 +188,6 @@ impl State {
     /// Rows that a log needs to hold for this state, and those that the next compaction makes useless.
     pub fn rows(&self) -> usize {
         self.rows
-    }
-
-    /// A speculative successor.
-    pub fn draft(&self) -> Draft {
-        Draft::on(self)
     }
 
     pub fn lease(&self, id: LeaseId) -> Option<LeaseInfo> {

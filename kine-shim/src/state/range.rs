@@ -150,6 +150,13 @@ fn fetch_limit(range: &Range) -> Fetch {
     }
 }
 
+impl Range {
+    /// Whether every key of the range must be looked at, however few are wanted.
+    pub fn looks_at_all(&self) -> bool {
+        !self.count_only && matches!(fetch_limit(self), Fetch::All)
+    }
+}
+
 fn has_filters(range: &Range) -> bool {
     range.mod_revisions != (0, 0) || range.create_revisions != (0, 0)
 }

@@ -289,6 +289,14 @@ impl Hub {
         }
     }
 
+    /// The watcher is sent something: no progress is due before the next tick but one.
+    pub(super) fn told(&self, slot: Slot, id: WatchId) {
+        let mut inner = self.inner.lock();
+        if let Some(watcher) = inner.watchers[slot].as_mut().filter(|watcher| watcher.id == id) {
+            watcher.quiet = false;
+        }
+    }
+
     /// The history a watcher needs is compacted: its end.
     pub(super) fn compacted(&self, stream: usize, id: WatchId) {
         let mut inner = self.inner.lock();
@@ -519,10 +527,11 @@ impl Inner {
         // A slot stands in the queue exactly while its watcher is dirty, so neither `else` is ever taken.
         let Some(watcher) = &mut self.watchers[slot] else { return Step::Wait };
         let Some(from) = watcher.dirty.take() else { return Step::Wait };
-        watcher.quiet = false;
         let upto = stream.progress.unwrap_or(self.state.revision());
         let (id, range, filters) = (watcher.id, watcher.range.clone(), watcher.filters);
-        let is_behind = from < self.ring.start();
+        let is_from_edge = from == watcher.start && from <= watcher.created_at && from == self.state.compacted();
+        // Who starts at the compacted revision is told of it what is left of it, and not what the ring remembers.
+        let is_behind = from < self.ring.start() || is_from_edge;
         let is_catching_up = is_behind || from <= watcher.created_at;
         let source = if is_behind {
             Source::History(Box::new(self.state.clone()))

@@ -127,6 +127,7 @@ fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
     };
     let revisions: Vec<_> = revisions.into_iter().filter_map(|events| filter(events, &range, filters)).collect();
     let last = revisions.last()?.revision;
+    hub.told(slot, id);
     // etcd's header: of a live batch the event's revision, of a catch-up batch the current one; not beyond progress that is still to come.
     Some(WatchMessage::Events { id, header_revision: if is_catching_up { upto } else { last }, revisions })
 }

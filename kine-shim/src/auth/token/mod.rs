@@ -4,6 +4,7 @@
 mod jwt;
 mod keys;
 mod simple;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -14,19 +15,9 @@ use std::time::Duration;
 
 use self::jwt::Jwt;
 use self::simple::Simple;
-use super::{Auth, AuthRefusal, Identity};
+pub use self::verdict::{TTL_DEFAULT, Verdict};
+use super::{Auth, AuthRefusal};
 use crate::model::Position;
-
-pub const TTL_DEFAULT: Duration = Duration::from_secs(300);
-
-/// What a token says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Known(Identity),
-    Invalid,
-    /// It speaks of a later state than the one at hand.
-    Ahead,
-}
 
 pub enum Tokens {
     /// With `--auth-token=` clients come by certificate alone.

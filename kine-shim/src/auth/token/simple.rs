@@ -1,6 +1,6 @@
 //! Simple tokens. etcd's are random and live in every member's memory; here shims share no memory, so a token carries what it says: a
 //! user, an end, and a MAC under a secret that stands in the log. Its shape is etcd's: some characters, a dot, and the place in the log
-//! that a server must know before it can judge the token.
+//! that a server must know before it can evaluate the token.
 //!
 //! As etcd's, a token lives on while it is used: each shim remembers the tokens it was shown. A token that one shim has not seen ends
 //! there at its first end. It ends everywhere with its user's password, and when auth is switched off, since the next secret is another.

@@ -5,6 +5,7 @@ use std::fs;
 use bytes::Bytes;
 
 use super::*;
+use crate::auth::Identity;
 use crate::auth::{Change, Secret};
 
 const NOW: i64 = 1_700_000_000_000;
@@ -14,7 +15,7 @@ fn text(text: &str) -> String {
 }
 
 fn change(auth: &mut Auth, change: Change) {
-    for (key, value) in auth.judge(&change).unwrap() {
+    for (key, value) in auth.evaluate(&change).unwrap() {
         auth.apply(&key, &value);
     }
 }

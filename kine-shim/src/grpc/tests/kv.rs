@@ -23,7 +23,7 @@ async fn a_physical_compaction_ends_with_nothing_left_to_delete() {
     served.compact(revision).await;
     assert_eq!((served.shim.garbage_rows(), served.shim.snapshot().is_sweeping()), (0, false));
     let trimmed = served.shim.counters().rows_trimmed.load(std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(trimmed, 22_500 - 500 - 125, "all but the living and what the last Txn superseded");
+    assert_eq!(trimmed, 22_500 - 500, "all but the living");
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ mod auth;
 mod kv;
 mod lease;
 mod operator;
+mod queue;
 mod snapshot;
-mod turns;
 mod txn_checks;
 mod watch;
 
@@ -18,7 +18,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::{GrpcOptions, routes, server};
 use crate::log::memory::MemoryLog;
-use crate::shim::{Shim, ShimConfig};
+use crate::settings::ShimConfig;
+use crate::shim::Shim;
 
 pub(super) struct Served {
     pub(super) channel: Channel,
@@ -36,7 +37,10 @@ pub(super) async fn serve_with(options: GrpcOptions) -> Served {
 
 /// The server lives as long as the test's runtime.
 pub(super) async fn serve_on(log: Arc<MemoryLog>, options: GrpcOptions) -> Served {
-    let shim = Shim::start(log, ShimConfig::default()).await.unwrap();
+    serve_shim(Shim::start(log, ShimConfig::default()).await.unwrap(), options).await
+}
+
+pub(super) async fn serve_shim(shim: Shim, options: GrpcOptions) -> Served {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = server().add_routes(routes(shim.clone(), options));

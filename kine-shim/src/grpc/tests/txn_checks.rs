@@ -1,4 +1,4 @@
-//! What a Txn is refused for before it is judged.
+//! What a Txn is refused for before it is evaluated.
 
 use proto::etcdserverpb as pb;
 use proto::etcdserverpb::request_op::Request;

@@ -1,5 +1,6 @@
 //! Watch: one queue a stream, answers before events, fragments, cancellations.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::etcdserverpb as pb;
@@ -9,8 +10,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{Served, bytes, op, put, serve, serve_with};
+use super::{Served, bytes, op, put, serve, serve_shim, serve_with};
 use crate::grpc::GrpcOptions;
+use crate::log::memory::MemoryLog;
+use crate::settings::ShimConfig;
+use crate::shim::Shim;
 
 struct Watching {
     requests: mpsc::Sender<pb::WatchRequest>,
@@ -19,9 +23,17 @@ struct Watching {
 
 impl Watching {
     async fn open(served: &Served) -> Self {
+        Self::open_with(served, &[]).await
+    }
+
+    async fn open_with(served: &Served, metadata: &[(&'static str, &'static str)]) -> Self {
         let (requests, queue) = mpsc::channel(16);
         let mut client = WatchClient::new(served.channel.clone()).max_decoding_message_size(usize::MAX);
-        let responses = client.watch(ReceiverStream::new(queue)).await.unwrap().into_inner();
+        let mut request = tonic::Request::new(ReceiverStream::new(queue));
+        for (name, value) in metadata {
+            request.metadata_mut().insert(*name, value.parse().unwrap());
+        }
+        let responses = client.watch(request).await.unwrap().into_inner();
         Self { requests, responses }
     }
 
@@ -149,7 +161,9 @@ async fn what_cannot_be_watched_is_created_and_canceled_at_once() {
     assert_eq!(refused(&watching.create(pb::WatchCreateRequest { watch_id: 6, ..all() }).await), (true, false, 6));
     let edge = watching.create(pb::WatchCreateRequest { start_revision: 3, watch_id: 7, prev_kv: true, ..all() }).await;
     assert_eq!(refused(&edge), (true, false, 7));
-    assert_eq!(texts(&watching.next().await)[0], (0, "a".into(), "2".into(), Some("1".into())));
+    // What was before is compacted.
+    let after = (0, "a".into(), "3".into(), Some("2".into()));
+    assert_eq!(texts(&watching.next().await), [(0, "a".into(), "2".into(), None), after]);
 }
 
 #[tokio::test]
@@ -214,4 +228,47 @@ async fn a_stopping_shim_ends_the_streams() {
     served.shim.stop().await;
     let ended = tokio::time::timeout(Duration::from_secs(10), watching.responses.message()).await.unwrap();
     assert_eq!(ended.unwrap_err().message(), "etcdserver: server stopped");
+}
+
+/// Who wants a leader is told when the database is gone, so that it goes to another shim; who does not waits.
+#[tokio::test]
+async fn streams_that_want_a_leader_end_when_the_database_is_silent() {
+    let database = crate::sim::Database::new(1, None);
+    let log = database.connect();
+    let config = ShimConfig { silence_max: Duration::from_millis(400), ..ShimConfig::default() };
+    let mut served = serve_shim(Shim::start(log.clone(), config).await.unwrap(), GrpcOptions::default()).await;
+    let mut led = Watching::open_with(&served, &[("hasleader", "true")]).await;
+    let mut patient = Watching::open(&served).await;
+    led.create(all()).await;
+    patient.create(all()).await;
+    served.put("a", "1").await;
+    assert_eq!(texts(&led.next().await).len(), 1);
+    log.stall(Duration::from_secs(3));
+    let ended = tokio::time::timeout(Duration::from_secs(2), led.responses.message()).await.expect("it ends in time");
+    assert_eq!(ended.unwrap_err().message(), "etcdserver: no leader");
+    let mut client = WatchClient::new(served.channel.clone());
+    let mut request = tonic::Request::new(tokio_stream::pending());
+    request.metadata_mut().insert("hasleader", "true".parse().unwrap());
+    assert_eq!(client.watch(request).await.unwrap_err().message(), "etcdserver: no leader");
+    assert_eq!(texts(&patient.next().await).len(), 1);
+}
+
+/// As in etcd: events that the filters take away are no reason to send no progress.
+#[tokio::test]
+async fn a_watcher_whose_events_are_all_filtered_is_told_of_progress() {
+    let config = ShimConfig { progress_interval: Duration::from_millis(200), ..ShimConfig::default() };
+    let shim = Shim::start(Arc::new(MemoryLog::new()), config).await.unwrap();
+    let mut served = serve_shim(shim, GrpcOptions::default()).await;
+    let mut watching = Watching::open(&served).await;
+    watching.create(pb::WatchCreateRequest { filters: vec![0], progress_notify: true, ..all() }).await;
+    let writing = tokio::spawn(async move {
+        for n in 0..100 {
+            served.put("a", &n.to_string()).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let progress = watching.next().await;
+    assert_eq!((progress.events.len(), progress.watch_id, progress.created), (0, 0, false));
+    assert!(progress.header.unwrap().revision > 1);
+    writing.abort();
 }

@@ -12,8 +12,8 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::link::{Link, Session};
+use super::query::{append_fault, as_i64};
 use super::trust::{self, Trust};
-use super::{append_fault, as_i64};
 use crate::log::{Appended, LogFault, page};
 use crate::model::{Batch, Entry};
 
@@ -32,7 +32,7 @@ const APPEND: &str = "/* kine-shim append */ \
     WHERE kine_shim.must_be($19)";
 
 /// Asking lasts a second; whoever asks no longer says so, and a writer that is gone is forgotten by the clock.
-const ASK_TURN: &str = "INSERT INTO kine_shim.turn (writer, until) \
+const ASK_FOR_ROOM: &str = "INSERT INTO kine_shim.turn (writer, until) \
     VALUES ($1, clock_timestamp() + CASE WHEN $2 THEN interval '1 second' ELSE interval '0' END) \
     ON CONFLICT (writer) DO UPDATE SET until = excluded.until";
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ pub(super) struct Appender {
     /// while the connection comes back.
     gate: Mutex<()>,
     unanswered: Arc<Semaphore>,
-    turn_asked: AtomicBool,
+    room_asked: AtomicBool,
 }
 
 impl Appender {
@@ -68,7 +68,7 @@ impl Appender {
             chores,
             gate: Mutex::new(()),
             unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)),
-            turn_asked: AtomicBool::new(false),
+            room_asked: AtomicBool::new(false),
         }
     }
 
@@ -76,31 +76,31 @@ impl Appender {
     pub(super) async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
         let bytes = page::batch_bytes(batch);
         if batch.position.0 == 0 || bytes > BATCH_BYTES_MAX {
-            return Err(LogFault::NotApplied(format!("position {} with {bytes} bytes", batch.position.0)));
+            return Err(LogFault::Failed(format!("position {} with {bytes} bytes", batch.position.0)));
         }
         let answer = self.send(batch).await?;
-        self.turn_asked.store(answer == 5, Ordering::Relaxed);
+        self.room_asked.store(answer == 5, Ordering::Relaxed);
         match answer {
             1 | 5 => Ok(Appended::Committed),
             2 => Ok(Appended::Refused),
             3 => Err(crate::log::outcome_trimmed(batch.position)),
-            _ => Err(LogFault::OutcomeUnknown("the head of the log keeps moving".into())),
+            _ => Err(LogFault::NotApplied("the head of the log keeps moving".into())),
         }
     }
 
     /// See [`crate::log::Log::ask_turn`]; on the connection of the appends, where nothing long is ever in the way.
-    pub(super) async fn ask_turn(&self, writer: Uuid, wanted: bool) -> Result<(), LogFault> {
+    pub(super) async fn ask_for_room(&self, writer: Uuid, wanted: bool) -> Result<(), LogFault> {
         let session = self.link.session().await?;
-        let parameters: [super::Parameter<'_>; 2] = [(&writer, Type::UUID), (&wanted, Type::BOOL)];
-        let asking = super::query(&session.client, ASK_TURN, &parameters);
+        let parameters: [super::query::Parameter<'_>; 2] = [(&writer, Type::UUID), (&wanted, Type::BOOL)];
+        let asking = super::query::query(&session.client, ASK_FOR_ROOM, &parameters);
         timeout(ASKED_WITHIN, asking)
             .await
             .unwrap_or_else(|_| Err(LogFault::NotApplied("no answer".into())))
             .map(|_| ())
     }
 
-    pub(super) fn is_turn_asked(&self) -> bool {
-        self.turn_asked.load(Ordering::Relaxed)
+    pub(super) fn is_room_asked(&self) -> bool {
+        self.room_asked.load(Ordering::Relaxed)
     }
 
     /// Sends the statement in turn and waits for its answer.
@@ -109,7 +109,7 @@ impl Appender {
         let session = self.link.session().await?;
         let permit = match timeout(ANSWER_WITHIN, self.unanswered.clone().acquire_owned()).await {
             Ok(Ok(permit)) => permit,
-            _ => return Err(LogFault::OutcomeUnknown("earlier appends are not answered".into())),
+            _ => return Err(LogFault::NotApplied("earlier appends are not answered".into())),
         };
         let run = self.trust.run(&session).await?;
         let (batch, trust) = (batch.clone(), self.trust.clone());
@@ -148,7 +148,7 @@ impl Appender {
 
     /// Best effort: the append goes on waiting either way.
     async fn free_position(&self) {
-        let free = async { super::query(&self.chores.session().await?.client, FREE_POSITION, &[]).await };
+        let free = async { super::query::query(&self.chores.session().await?.client, FREE_POSITION, &[]).await };
         match timeout(STUCK_AFTER, free).await {
             Ok(Ok(ended)) if !ended.is_empty() => {
                 tracing::warn!(sessions = ended.len(), "ended database sessions that blocked the log");
@@ -162,7 +162,7 @@ impl Appender {
 async fn execute(session: Session, batch: &Batch, run: i64, trust: &Trust) -> Result<i32, LogFault> {
     use crate::model::EntryKind::Incarnation;
     let column = |of: fn(&Entry) -> i64| batch.entries.iter().map(|(_, entry)| of(entry)).collect::<Vec<i64>>();
-    let small = |number: u32| i32::try_from(number).map_err(|_| LogFault::NotApplied("too many entries".into()));
+    let small = |number: u32| i32::try_from(number).map_err(|_| LogFault::Failed("too many entries".into()));
     let subs = batch.entries.iter().map(|(sub, _)| small(*sub)).collect::<Result<Vec<_>, _>>()?;
     let sub_revisions = batch.entries.iter().map(|(_, e)| small(e.sub_revision)).collect::<Result<Vec<_>, _>>()?;
     let kinds: Vec<i16> = batch.entries.iter().map(|(_, entry)| entry.kind as i16).collect();

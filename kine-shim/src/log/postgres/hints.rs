@@ -10,8 +10,8 @@ use tokio_postgres::types::Type;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::Connector;
 use super::link::Link;
+use super::url::Connector;
 
 /// At most one NOTIFY in this time; the first goes at once.
 const GAP: Duration = Duration::from_millis(4);
@@ -55,7 +55,7 @@ async fn announce(appended: Arc<Notify>, chores: Arc<Link>, own: String) {
     loop {
         appended.notified().await;
         if let Ok(session) = chores.session().await
-            && let Err(fault) = super::query(&session.client, ANNOUNCE, &[(&own, Type::TEXT)]).await
+            && let Err(fault) = super::query::query(&session.client, ANNOUNCE, &[(&own, Type::TEXT)]).await
         {
             tracing::debug!(%fault, "a hint was not sent");
         }

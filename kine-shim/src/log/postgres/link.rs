@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, error::DbError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Connector, schema};
+use super::schema;
+use super::url::Connector;
 use crate::log::LogFault;
 
 /// Sessions so far.
@@ -22,6 +23,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long a call waits for a lost connection to come back before it says that nothing was sent.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the server's settings are looked at again.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// What is called for each NOTIFY, and with `None` once listening (again).
 pub(super) type OnNotify = Box<dyn Fn(Option<&str>) + Send + Sync>;
@@ -94,33 +98,41 @@ async fn connect_once(
     publish: &watch::Sender<Option<Session>>,
     on_notify: Option<&OnNotify>,
 ) -> Result<(), LogFault> {
-    let (client, connection) = connector.config.connect(connector.tls.clone()).await.map_err(|e| super::unsent(&e))?;
+    let (client, connection) =
+        connector.config.connect(connector.tls.clone()).await.map_err(|e| super::query::unsent(&e))?;
     let warnings = Arc::new(AtomicU64::new(0));
     let counter = warnings.clone();
     let drive = drive(connection, &counter, on_notify);
     let setup = async {
-        let check = schema::check_settings(&client);
-        timeout(PATIENCE, check).await.map_err(|_| LogFault::NotApplied("the server does not answer".into()))??;
+        check_settings(&client).await?;
         if let Some(on_notify) = on_notify {
-            client.batch_execute("LISTEN kine_shim").await.map_err(|e| super::unsent(&e))?;
+            client.batch_execute("LISTEN kine_shim").await.map_err(|e| super::query::unsent(&e))?;
             on_notify(None);
         }
-        publish.send_replace(Some(Session {
-            number: SESSIONS.fetch_add(1, Ordering::Relaxed),
-            client: Arc::new(client),
-            warnings,
-        }));
-        // From here on only the connection's end matters.
-        std::future::pending::<Result<(), LogFault>>().await
+        let client = Arc::new(client);
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        publish.send_replace(Some(Session { number, client: client.clone(), warnings }));
+        // The server's settings may change while it runs: what would break a promise ends the session.
+        loop {
+            sleep(CHECK_EVERY).await;
+            if let Err(fault @ LogFault::Unusable(_)) = check_settings(&client).await {
+                return Err::<(), _>(fault);
+            }
+        }
     };
     tokio::select! {
         biased;
         ended = drive => {
-            tracing::info!(reason = ended.map(|e| super::describe(&e)), "database connection ended");
+            tracing::info!(reason = ended.map(|e| super::query::describe(&e)), "database connection ended");
             Ok(())
         }
         failed = setup => failed,
     }
+}
+
+async fn check_settings(client: &Client) -> Result<(), LogFault> {
+    let check = timeout(PATIENCE, schema::check_settings(client)).await;
+    check.map_err(|_| LogFault::NotApplied("the server does not answer".into()))?.map(drop)
 }
 
 async fn drive<S, T>(

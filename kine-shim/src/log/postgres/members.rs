@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::query;
+use super::query::query;
 use crate::log::{LogFault, Member};
 
 /// Says it and reads the others in one statement. Silent for three beats is gone; rows of the gone are cleared away much later.

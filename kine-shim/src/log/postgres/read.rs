@@ -1,11 +1,13 @@
-//! Looks at the log: pages of it and fences, each from one statement's snapshot.
+//! Looks at the log: pages of it and read indexes, each from one statement's snapshot, and the whole of it from one transaction's.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::{as_i64, as_position, query};
-use crate::log::{Fence, FenceMode, Identity, LogFault, Page};
+use super::query::{Driver, as_i64, as_position, query};
+use super::url::Connector;
+use crate::log::{Identity, LogFault, Page, ReadIndex, ReadIndexMode, Snapshot};
 use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
 
 /// See the function in the first migration.
@@ -14,17 +16,17 @@ const PAGE: &str = "SELECT trimmed, position, id, prev_id, first_revision, last_
     FROM kine_shim.page_v1($1, $2)";
 
 /// See the function in the third migration.
-const FENCE: &str = "SELECT head_position, head_id, head_revision, id_at_applied, trimmed, incarnation, in_recovery, \
+const READ_INDEX: &str = "SELECT head_position, head_id, head_revision, id_at_applied, trimmed, incarnation, in_recovery, \
         system_identifier, timeline \
     FROM kine_shim.fence_v1($1, $2)";
 
-pub(super) async fn fence(client: &Client, applied: Position, mode: FenceMode) -> Result<Fence, LogFault> {
-    let (at, commit) = (as_i64(applied), mode == FenceMode::Commit);
-    let rows = query(client, FENCE, &[(&at, Type::INT8), (&commit, Type::BOOL)]).await?;
+pub(super) async fn read_index(client: &Client, applied: Position, mode: ReadIndexMode) -> Result<ReadIndex, LogFault> {
+    let (at, commit) = (as_i64(applied), mode == ReadIndexMode::Commit);
+    let rows = query(client, READ_INDEX, &[(&at, Type::INT8), (&commit, Type::BOOL)]).await?;
     let row = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta or kine_shim.batch is empty".into()))?;
     let (position, timeline): (i64, i32) = (row.get(0), row.get(8));
     let id_at_applied: Option<BatchId> = row.get(3);
-    Ok(Fence {
+    Ok(ReadIndex {
         head: Head { position: as_position(position), id: row.get(1) },
         revision: row.get(2),
         id_at_applied: if applied == Position(0) { Some(BatchId::nil()) } else { id_at_applied },
@@ -56,6 +58,42 @@ pub(super) async fn page(client: &Client, after: Position, max_bytes: usize) -> 
         batch.entries.sort_unstable_by_key(|(sub, _)| *sub);
     }
     Ok(Page { batches, trimmed })
+}
+
+/// A transaction on a connection of its own, which has seen nothing later than its first statement.
+pub(super) struct PostgresSnapshot {
+    client: Client,
+    _driver: Driver,
+    trimmed: Position,
+    after: Position,
+}
+
+impl PostgresSnapshot {
+    pub(super) async fn open(connector: &Connector) -> Result<Self, LogFault> {
+        let connecting = connector.config.connect(connector.tls.clone());
+        let (client, connection) = connecting.await.map_err(|error| super::query::unsent(&error))?;
+        let driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
+        // A load may take longer than limits that are meant for people's queries.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        client.batch_execute(begin).await.map_err(|error| super::query::unsent(&error))?;
+        let rows = query(&client, "SELECT trimmed FROM kine_shim.meta", &[]).await?;
+        let row = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta is empty".into()))?;
+        Ok(Self { trimmed: as_position(row.get(0)), client, _driver: driver, after: Position(0) })
+    }
+}
+
+#[async_trait]
+impl Snapshot for PostgresSnapshot {
+    fn trimmed(&self) -> Position {
+        self.trimmed
+    }
+
+    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault> {
+        let batches = page(&self.client, self.after, max_bytes).await?.batches;
+        self.after = batches.last().map_or(self.after, |last| last.position);
+        Ok(batches)
+    }
 }
 
 fn batch(row: &Row, position: Position) -> Batch {

@@ -3,7 +3,7 @@
 
 use tokio_postgres::{Client, GenericClient, error::SqlState};
 
-use super::describe;
+use super::query::describe;
 use crate::log::{LogFault, formats};
 
 /// In order; the n-th makes schema version n + 1.
@@ -14,6 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/postgres/0004_member.sql"),
     include_str!("../../../../migrations/postgres/0005_space.sql"),
     include_str!("../../../../migrations/postgres/0006_lease_clock.sql"),
+    include_str!("../../../../migrations/postgres/0007_trim.sql"),
+    include_str!("../../../../migrations/postgres/0008_lease_mark.sql"),
 ];
 /// "kineshim".
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;
@@ -22,14 +24,17 @@ const SERVER_VERSION_MIN: i32 = 130_000;
 /// What is worth telling, though it is the operator's to choose.
 pub(super) struct Settings {
     pub(super) fsync: bool,
+    /// As the server shows it; "0" sets no limit.
+    pub(super) statement_timeout: String,
 }
 
-/// Refuses a server that would break a promise: an asynchronous commit is no commit, and the append's statement is reasoned
-/// for READ COMMITTED.
+/// Refuses a server that would break a promise: an asynchronous commit is no commit, the append's statement is reasoned for READ COMMITTED,
+/// and that a commit did not reach its standby is told by a warning.
 pub(super) async fn check_settings(client: &Client) -> Result<Settings, LogFault> {
     let settings = "SELECT current_setting('server_version_num')::int4, current_setting('synchronous_commit'), \
-                    current_setting('transaction_isolation'), current_setting('fsync')";
-    let row = client.query_typed_one(settings, &[]).await.map_err(|e| super::unsent(&e))?;
+                    current_setting('transaction_isolation'), current_setting('fsync'), \
+                    current_setting('client_min_messages'), current_setting('statement_timeout')";
+    let row = client.query_typed_one(settings, &[]).await.map_err(|e| super::query::unsent(&e))?;
     let (version, commit, isolation, fsync): (i32, &str, &str, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
     if version < SERVER_VERSION_MIN {
         let (major, least) = (version / 10_000, SERVER_VERSION_MIN / 10_000);
@@ -43,7 +48,12 @@ pub(super) async fn check_settings(client: &Client) -> Result<Settings, LogFault
         let remedy = "ALTER ROLE … SET default_transaction_isolation = 'read committed'";
         return Err(LogFault::Unusable(format!("transactions are {isolation} by default: {remedy}")));
     }
-    Ok(Settings { fsync: fsync != "off" })
+    let (messages, statement_timeout): (&str, &str) = (row.get(4), row.get(5));
+    if ["error", "fatal", "panic"].contains(&messages) {
+        let remedy = "ALTER ROLE … SET client_min_messages = notice";
+        return Err(LogFault::Unusable(format!("client_min_messages is {messages}, which hides warnings: {remedy}")));
+    }
+    Ok(Settings { fsync: fsync != "off", statement_timeout: statement_timeout.to_owned() })
 }
 
 /// What stands in the database.
@@ -85,14 +95,14 @@ fn migration_fault(error: &tokio_postgres::Error) -> LogFault {
             LogFault::Unusable("the schema kine_shim must be created or migrated, but the database is read-only".into())
         }
         Some(_) => LogFault::Unusable(format!("cannot create or migrate the schema kine_shim: {}", describe(error))),
-        None => super::unsent(error),
+        None => super::query::unsent(error),
     }
 }
 
 async fn look<C: GenericClient>(client: &C) -> Result<Found, LogFault> {
     let tables = "SELECT to_regclass('kine_shim.meta') IS NOT NULL, \
                   (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('kine_shim'))";
-    let rows = client.query_typed(tables, &[]).await.map_err(|e| super::unsent(&e))?;
+    let rows = client.query_typed(tables, &[]).await.map_err(|e| super::query::unsent(&e))?;
     let (meta, relations) = rows.first().map_or((false, 0), |row| (row.get::<_, bool>(0), row.get::<_, i64>(1)));
     if !meta && relations == 0 {
         return Ok(Found::Nothing);
@@ -105,7 +115,7 @@ async fn look<C: GenericClient>(client: &C) -> Result<Found, LogFault> {
     let rows = client.query_typed(versions, &[]).await.map_err(|error| match error.code() {
         Some(code) if *code == SqlState::UNDEFINED_COLUMN => foreign(),
         Some(_) => LogFault::Unusable(format!("cannot read kine_shim.meta: {}", describe(&error))),
-        None => super::unsent(&error),
+        None => super::query::unsent(&error),
     })?;
     let row = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta is empty: the store is damaged".into()))?;
     let column = |_| foreign();

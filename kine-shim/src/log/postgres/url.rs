@@ -12,11 +12,23 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::password;
 use crate::log::{LogFault, Options};
 
+/// kine's name for it.
+pub(super) const DATABASE: &str = "kubernetes";
+/// Where distributions keep the certificates that everybody trusts; the first that is there counts.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A peer that went silent is noticed within about 15 s, and so are bytes that it does not acknowledge.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -51,8 +63,20 @@ impl Connector {
         parameters.cert = parameters.cert.or_else(|| options.cert_file.clone());
         parameters.key = parameters.key.or_else(|| options.key_file.clone());
 
-        let mut config: tokio_postgres::Config = url.parse().map_err(|error| unusable("database URL", &error))?;
-        let (ssl_mode, verify) = tls_mode(&parameters)?;
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|error| unusable("database URL", &super::query::describe(&error)))?;
+        if config.get_dbname().is_none() {
+            config.dbname(DATABASE);
+        }
+        if config.get_password().is_none()
+            && let Some(password) = password::find(&config, options)
+        {
+            config.password(password);
+        }
+        let is_local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        // As libpq: a socket needs no TLS, whatever is asked for.
+        let (ssl_mode, verify) =
+            if is_local { (SslMode::Disable, Verify::Nothing) } else { tls_mode(&mut parameters)? };
         config.ssl_mode(ssl_mode);
         if config.get_application_name().is_none() {
             config.application_name("kine-shim");
@@ -68,6 +92,49 @@ impl Connector {
         let tls = MakeRustlsConnect::new(client_config(&parameters, verify)?);
         Ok(Self { config, tls })
     }
+
+    /// Whether the database does not exist that a URL means that names none.
+    pub(super) fn is_missing_default(&self, error: &tokio_postgres::Error) -> bool {
+        error.code() == Some(&SqlState::INVALID_CATALOG_NAME) && self.config.get_dbname() == Some(DATABASE)
+    }
+
+    /// Creates it, as kine does.
+    pub(super) async fn create_database(&self) -> Result<(), LogFault> {
+        let mut config = self.config.clone();
+        let connecting = config.dbname("postgres").connect(self.tls.clone()).await;
+        let (client, connection) = connecting.map_err(|error| super::query::refused_connection(&error))?;
+        let _driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
+        match client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await {
+            // Somebody else was first.
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(()),
+            created => created.map_err(|error| super::query::refused_connection(&error)),
+        }
+    }
+}
+
+/// Where a URL leads, as the driver understands it, without anything that may be secret.
+pub(crate) fn shown(url: &str) -> String {
+    let (rest, parameters) = take_tls_parameters(url);
+    let Ok(config) = rest.parse::<tokio_postgres::Config>() else {
+        return "postgres://(a URL that is not understood)".to_owned();
+    };
+    let ports = config.get_ports();
+    let place = |(at, host): (usize, &Host)| {
+        let name = match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        };
+        match ports.get(at).or(ports.first().filter(|_| ports.len() == 1)) {
+            Some(port) if *port != 5432 => format!("{name}:{port}"),
+            _ => name,
+        }
+    };
+    let hosts: Vec<String> = config.get_hosts().iter().enumerate().map(place).collect();
+    let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+    let database = config.get_dbname().map(|name| format!("/{name}")).unwrap_or_default();
+    let mode = parameters.mode.map(|mode| format!("?sslmode={mode}")).unwrap_or_default();
+    format!("postgres://{user}{}{database}{mode}", hosts.join(","))
 }
 
 fn unusable(what: &str, error: &dyn std::fmt::Display) -> LogFault {
@@ -114,9 +181,14 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// libpq's meanings: only the verify modes look at the certificate, and `require` does when an authority is named.
-fn tls_mode(parameters: &TlsParameters) -> Result<(SslMode, Verify), LogFault> {
-    let ca = parameters.ca.is_some();
+/// libpq's meanings: only the verify modes look at the certificate, and `require` does when an authority is named. Where a verify mode names
+/// none, the system's count.
+fn tls_mode(parameters: &mut TlsParameters) -> Result<(SslMode, Verify), LogFault> {
+    let is_named_system = parameters.ca.as_deref() == Some(Path::new("system"));
+    if is_named_system {
+        parameters.ca = None;
+    }
+    let ca = parameters.ca.is_some() || is_named_system;
     let (mode, verify) = match parameters.mode.as_deref() {
         None if ca => (SslMode::Require, Verify::Full),
         None | Some("prefer" | "allow") => (SslMode::Prefer, Verify::Nothing),
@@ -126,8 +198,14 @@ fn tls_mode(parameters: &TlsParameters) -> Result<(SslMode, Verify), LogFault> {
         Some("verify-full") => (SslMode::Require, Verify::Full),
         Some(other) => return Err(unusable("database URL", &format!("unknown sslmode {other:?}"))),
     };
-    if verify != Verify::Nothing && !ca {
-        return Err(unusable("database URL", &"sslmode verify-ca and verify-full need sslrootcert or --ca-file"));
+    if verify != Verify::Nothing && parameters.ca.is_none() {
+        parameters.ca = SYSTEM_ROOTS.iter().map(PathBuf::from).find(|file| file.exists());
+        if parameters.ca.is_none() {
+            return Err(unusable(
+                "database URL",
+                &"this sslmode needs sslrootcert or --ca-file: the system has no roots",
+            ));
+        }
     }
     Ok((mode, verify))
 }
@@ -143,8 +221,10 @@ fn client_config(parameters: &TlsParameters, verify: Verify) -> Result<ClientCon
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     let ca = parameters.ca.as_deref().filter(|_| verify != Verify::Nothing);
-    for certificate in ca.map(certificates).transpose()?.into_iter().flatten() {
-        roots.add(certificate).map_err(|error| unusable("sslrootcert", &error))?;
+    let trusted: Vec<_> = ca.map(certificates).transpose()?.into_iter().flatten().collect();
+    let (added, _) = roots.add_parsable_certificates(trusted.iter().cloned());
+    if added == 0 && verify != Verify::Nothing {
+        return Err(unusable("sslrootcert", &"no certificate in it can be read (one of version 3 is needed)"));
     }
     let chain = match verify {
         Verify::Nothing => None,
@@ -154,7 +234,7 @@ fn client_config(parameters: &TlsParameters, verify: Verify) -> Result<ClientCon
                 .map_err(|error| unusable("sslrootcert", &error))?,
         ),
     };
-    let verifier = Verifier { chain, verify, provider: provider.clone() };
+    let verifier = Verifier { chain, trusted, verify, provider: provider.clone() };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("TLS", &error))?
@@ -175,8 +255,37 @@ fn client_config(parameters: &TlsParameters, verify: Verify) -> Result<ClientCon
 #[derive(Debug)]
 struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
+    /// Authorities, and servers that are trusted as they are.
+    trusted: Vec<CertificateDer<'static>>,
     verify: Verify,
     provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    fn verify_itself(
+        &self,
+        certificate: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let bad = |_| TlsError::InvalidCertificate(CertificateError::BadEncoding);
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(bad)?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let validity = parsed.validity();
+        if now < validity.not_before.timestamp() {
+            return Err(TlsError::InvalidCertificate(CertificateError::NotValidYet));
+        }
+        if now > validity.not_after.timestamp() {
+            return Err(TlsError::InvalidCertificate(CertificateError::Expired));
+        }
+        if self.verify == Verify::Full {
+            rustls::client::verify_server_name(
+                &rustls::server::ParsedCertificate::try_from(certificate)?,
+                server_name,
+            )?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -194,6 +303,12 @@ impl ServerCertVerifier for Verifier {
             Err(TlsError::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.verify == Verify::Authority => Ok(ServerCertVerified::assertion()),
+            // A self-signed one is its own authority, as for OpenSSL and Go, whatever it says of what it may be used for.
+            Err(TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
+                if self.trusted.iter().any(|trusted| trusted == end_entity) =>
+            {
+                self.verify_itself(end_entity, server_name, now)
+            }
             other => other,
         }
     }
@@ -231,7 +346,7 @@ mod tests {
             take_tls_parameters("postgres://h/d?sslmode=verify-full&user=u&sslrootcert=%2Fa%20b.crt");
         assert_eq!(url, "postgres://h/d?user=u");
         assert_eq!(parameters.ca, Some(PathBuf::from("/a b.crt")));
-        assert_eq!(tls_mode(&parameters), Ok((SslMode::Require, Verify::Full)));
+        assert_eq!(tls_mode(&mut { parameters }), Ok((SslMode::Require, Verify::Full)));
     }
 
     #[test]
@@ -243,13 +358,12 @@ mod tests {
             (Some("require"), false, Some((SslMode::Require, Verify::Nothing))),
             (Some("require"), true, Some((SslMode::Require, Verify::Authority))),
             (Some("verify-ca"), true, Some((SslMode::Require, Verify::Authority))),
-            (Some("verify-full"), false, None),
             (Some("maybe"), false, None),
         ];
         for (mode, ca, expected) in cases {
             let ca = ca.then(|| PathBuf::from("ca"));
-            let parameters = TlsParameters { mode: mode.map(str::to_owned), ca, ..Default::default() };
-            assert_eq!(tls_mode(&parameters).ok(), expected, "{parameters:?}");
+            let mut parameters = TlsParameters { mode: mode.map(str::to_owned), ca, ..Default::default() };
+            assert_eq!(tls_mode(&mut parameters).ok(), expected, "{parameters:?}");
         }
     }
 }

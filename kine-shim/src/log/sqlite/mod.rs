@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::store::Store;
 use super::clocks::Clocks;
-use super::{Appended, Fence, LeaseClock, Log, LogFault, Page, Size, page};
+use super::{Appended, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, page};
 use crate::model::{Batch, Grant, Position};
 
 /// Jobs waiting for the thread; whoever comes later waits to hand over.
@@ -61,23 +61,57 @@ impl SqliteLog {
         Ok(log)
     }
 
-    async fn submit(&self, job: Job) -> Result<(), LogFault> {
-        let jobs = self.jobs.as_ref().ok_or_else(ended)?;
-        jobs.send(job).await.map_err(|_| ended())
+    fn jobs(&self) -> Result<&mpsc::Sender<Job>, LogFault> {
+        self.jobs.as_ref().ok_or_else(ended)
     }
 
-    /// Runs `work` on the thread. A dropped future does not stop it once handed over.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> Result<T, LogFault> + Send + 'static,
     ) -> Result<T, LogFault> {
-        let (answer, result) = oneshot::channel();
-        let job = move |store: &mut Store| {
-            // Nobody waits any more: fine.
-            let _ = answer.send(work(store));
-        };
-        self.submit(Job::Other(Box::new(job))).await?;
-        result.await.map_err(|_| ended())?
+        run(self.jobs()?, work).await
+    }
+}
+
+/// Runs `work` on the thread. A dropped future does not stop it once handed over.
+async fn run<T: Send + 'static>(
+    jobs: &mpsc::Sender<Job>,
+    work: impl FnOnce(&mut Store) -> Result<T, LogFault> + Send + 'static,
+) -> Result<T, LogFault> {
+    let (answer, result) = oneshot::channel();
+    let job = move |store: &mut Store| {
+        // Nobody waits any more: fine.
+        let _ = answer.send(work(store));
+    };
+    jobs.send(Job::Other(Box::new(job))).await.map_err(|_| ended())?;
+    result.await.map_err(|_| ended())?
+}
+
+/// The only connection is not kept in one transaction while others write: a trim meanwhile ends the snapshot instead.
+struct SqliteSnapshot {
+    /// Does not keep the thread alive.
+    jobs: mpsc::WeakSender<Job>,
+    trimmed: Position,
+    trims: u64,
+    after: Position,
+}
+
+#[async_trait]
+impl Snapshot for SqliteSnapshot {
+    fn trimmed(&self) -> Position {
+        self.trimmed
+    }
+
+    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault> {
+        let jobs = self.jobs.upgrade().ok_or_else(ended)?;
+        let (after, trims) = (self.after, self.trims);
+        let page = run(&jobs, move |store| match store.trims() == trims {
+            true => store.page(after, max_bytes),
+            false => Err(LogFault::NotApplied("rows were trimmed while the log was loaded".into())),
+        });
+        let batches = page.await?.batches;
+        self.after = batches.last().map_or(after, |last| last.position);
+        Ok(batches)
     }
 }
 
@@ -126,7 +160,7 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Job>) {
 impl Log for SqliteLog {
     async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
         let (answer, outcome) = oneshot::channel();
-        self.submit(Job::Append(batch.clone(), answer)).await?;
+        self.jobs()?.send(Job::Append(batch.clone(), answer)).await.map_err(|_| ended())?;
         let unknown = |_| LogFault::OutcomeUnknown("the SQLite thread has ended".into());
         let appended = outcome.await.map_err(unknown)??;
         if appended == Appended::Committed {
@@ -142,12 +176,14 @@ impl Log for SqliteLog {
         Ok(Page { batches, trimmed: page.trimmed })
     }
 
-    async fn load(&self, after: Position, max_bytes: usize) -> Result<Page, LogFault> {
-        self.run(move |store| store.page(after, max_bytes)).await
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault> {
+        let jobs = self.jobs()?.downgrade();
+        let (trimmed, trims) = self.run(|store| Ok((store.trimmed()?, store.trims()))).await?;
+        Ok(Box::new(SqliteSnapshot { jobs, trimmed, trims, after: Position(0) }))
     }
 
-    async fn fence(&self, applied: Position) -> Result<Fence, LogFault> {
-        self.run(move |store| store.fence(applied)).await
+    async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {
+        self.run(move |store| store.read_index(applied)).await
     }
 
     async fn changed(&self) {
@@ -155,11 +191,10 @@ impl Log for SqliteLog {
     }
 
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
-        let last_floor = self.run(move |store| store.raise_trimmed(floor)).await?;
-        self.run(move |store| store.delete_rows(floor, &[], last_floor)).await?;
-        for chunk in garbage.chunks(TRIM_ROWS) {
+        let first = garbage.len().min(TRIM_ROWS);
+        for chunk in std::iter::once(&garbage[..first]).chain(garbage[first..].chunks(TRIM_ROWS)) {
             let chunk = chunk.to_vec();
-            self.run(move |store| store.delete_rows(floor, &chunk, None)).await?;
+            self.run(move |store| store.trim(floor, &chunk)).await?;
         }
         Ok(())
     }
@@ -168,16 +203,21 @@ impl Log for SqliteLog {
         Ok(self.clocks.lock().renew(leases))
     }
 
-    async fn lease_clocks(&self, leases: &[Grant]) -> Result<Vec<LeaseClock>, LogFault> {
+    async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault> {
         Ok(self.clocks.lock().get(leases))
     }
 
-    async fn mark_expiring(&self, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
+    async fn mark_expiring(&self, _life: uuid::Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault> {
         Ok(self.clocks.lock().mark_expiring(seen))
     }
 
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault> {
         self.clocks.lock().forget(leases);
+        Ok(())
+    }
+
+    async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault> {
+        self.clocks.lock().forget_but(living, upto);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
-use crate::log::{Appended, Fence, Identity, LogFault, Page, Size, formats, page};
+use crate::log::{Appended, Identity, LogFault, Page, ReadIndex, Size, formats, page};
 use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
 
 /// In order; the n-th makes schema version n + 1.
@@ -25,6 +25,8 @@ const INSERT_ROW: &str = "INSERT INTO log \
 
 pub(super) struct Store {
     connection: Connection,
+    /// Since the file was opened: this process is the only one that trims.
+    trims: u64,
 }
 
 fn place(position: Position, sub: u32) -> Option<i64> {
@@ -52,6 +54,8 @@ fn fault(error: rusqlite::Error) -> LogFault {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             LogFault::Unusable(format!("the SQLite file cannot be written: {error}"))
         }
+        // What it holds does not fit.
+        Some(ErrorCode::DiskFull | ErrorCode::TooBig | ErrorCode::OutOfMemory) => LogFault::Failed(error.to_string()),
         _ => LogFault::NotApplied(error.to_string()),
     }
 }
@@ -78,7 +82,7 @@ impl Store {
         connection.busy_timeout(BUSY_WITHIN).map_err(fault)?;
         // Before anything is read: an exclusive owner needs no shared memory beside the file, and nobody else gets in.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(fault)?;
-        let mut store = Self { connection };
+        let mut store = Self { connection, trims: 0 };
         let version = store.look()?;
         if store.connection.is_readonly("main").map_err(fault)? {
             return Err(LogFault::Unusable("the SQLite file is read-only".into()));
@@ -132,7 +136,14 @@ impl Store {
 
     /// Appends what follows the chain, all in one transaction. When that fails, nothing of it stays or nothing is known.
     pub(super) fn append(&mut self, batches: &[Batch]) -> Vec<Result<Appended, LogFault>> {
-        let whole = |fault: LogFault| batches.iter().map(|_| Err(fault.clone())).collect();
+        // A file that cannot be written just now may be so again.
+        let whole = |fault: LogFault| {
+            let fault = match fault {
+                LogFault::Unusable(text) => LogFault::Failed(text),
+                other => other,
+            };
+            batches.iter().map(|_| Err(fault.clone())).collect()
+        };
         let transaction = match self.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
             Ok(transaction) => transaction,
             Err(error) => return whole(fault(error)),
@@ -147,7 +158,8 @@ impl Store {
         }
         match transaction.commit() {
             Ok(()) => outcomes,
-            Err(error) => whole(LogFault::OutcomeUnknown(error.to_string())),
+            // What did not commit was rolled back: nobody else writes to the file.
+            Err(error) => whole(fault(error)),
         }
     }
 
@@ -204,11 +216,15 @@ impl Store {
         Ok(batches)
     }
 
-    fn trimmed(&self) -> Result<Position, LogFault> {
+    pub(super) fn trims(&self) -> u64 {
+        self.trims
+    }
+
+    pub(super) fn trimmed(&self) -> Result<Position, LogFault> {
         self.connection.query_row("SELECT trimmed FROM meta", [], |row| row.get(0)).map(position).map_err(fault)
     }
 
-    pub(super) fn fence(&mut self, applied: Position) -> Result<Fence, LogFault> {
+    pub(super) fn read_index(&mut self, applied: Position) -> Result<ReadIndex, LogFault> {
         let trimmed = self.trimmed()?;
         let meta = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
         let (system, incarnation) =
@@ -221,29 +237,18 @@ impl Store {
             _ => id_at(&self.connection, applied).map_err(fault)?,
         };
         let identity = Identity { system, timeline: 1, incarnation: incarnation.cast_unsigned() };
-        Ok(Fence { head, revision, id_at_applied, trimmed, identity, in_recovery: false })
+        Ok(ReadIndex { head, revision, id_at_applied, trimmed, identity, in_recovery: false })
     }
 
-    /// Returns the floor before, if this one is higher.
-    pub(super) fn raise_trimmed(&mut self, floor: Position) -> Result<Option<Position>, LogFault> {
-        let before = self.trimmed()?;
-        if before >= floor {
-            return Ok(None);
-        }
-        self.connection.execute("UPDATE meta SET trimmed = ?1", [number(floor)]).map_err(fault)?;
-        Ok(Some(before))
-    }
-
-    /// Deletes rows and the batches below `floor` that are empty then: those of the rows, and `more`.
-    pub(super) fn delete_rows(
-        &mut self,
-        floor: Position,
-        rows: &[(Position, u32)],
-        more: Option<Position>,
-    ) -> Result<(), LogFault> {
+    /// Raises the floor, deletes rows, and the batches below the floor that are empty then, all in one transaction.
+    pub(super) fn trim(&mut self, floor: Position, rows: &[(Position, u32)]) -> Result<(), LogFault> {
+        self.trims += 1;
+        // A batch at the last floor may have been emptied then; it was kept because it was not below.
+        let last_floor = self.trimmed()?;
         let mut delete = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
+                transaction.execute("UPDATE meta SET trimmed = ?1 WHERE trimmed < ?1", [number(floor)])?;
                 let mut row = transaction.prepare_cached("DELETE FROM log WHERE place = ?1")?;
                 let mut batch = transaction.prepare_cached(
                     "DELETE FROM batch WHERE position = ?1 AND position < ?2 \
@@ -252,8 +257,7 @@ impl Store {
                 for (position, sub) in rows {
                     row.execute([place(*position, *sub)])?;
                 }
-                let touched = rows.iter().map(|(position, _)| *position).chain(more);
-                for position in touched {
+                for position in rows.iter().map(|(position, _)| *position).chain([last_floor]) {
                     let (first, last) = (place(position, 0), place(position, (1 << SUB_BITS) - 1));
                     batch.execute(params![number(position), number(floor), first, last])?;
                 }

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row as SqlRow};
 
-use super::{Converter, Facts, Row, put};
+use super::convert::{Converter, Facts, Row, put};
 use crate::log::Options;
 use crate::log::postgres::{Driver, connect_elsewhere};
 use crate::migrate::source::{End, Feed};

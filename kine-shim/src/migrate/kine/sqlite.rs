@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row as SqlRow};
 
-use super::{Converter, Facts, Row, put};
+use super::convert::{Converter, Facts, Row, put};
 use crate::migrate::source::{End, Feed};
 
 /// The newest id, and what is compacted.

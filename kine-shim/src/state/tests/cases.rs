@@ -91,18 +91,37 @@ fn the_compacted_revision_is_readable_and_the_one_before_is_not() {
     assert_eq!(commit(&mut state, Op::Compact { revision: 5 }), Err(Refusal::FutureRevision));
 }
 
+/// As in etcd: a watch from there is told the change, and nobody knows what was before.
 #[test]
-fn the_previous_value_survives_at_the_compaction_edge() {
+fn at_the_compacted_revision_the_change_is_kept_and_what_it_superseded_is_not() {
     let mut state = puts(&[("a", "1"), ("a", "2")]);
     commit(&mut state, delete(single("a"))).unwrap();
     commit(&mut state, Op::Compact { revision: 4 }).unwrap();
     let history = state.history(&everything(), 4, 10).unwrap();
-    let [Event { is_delete: true, prev: Some(prev), .. }] = history[0].events.as_slice() else { panic!("{history:?}") };
-    assert_eq!(prev.value, key("2"));
+    let [Event { is_delete: true, prev: None, .. }] = history[0].events.as_slice() else { panic!("{history:?}") };
+    assert_eq!((state.superseded.live(), state.newest.iter().count()), (0, 1), "the tombstone is left");
     commit(&mut state, Op::Put(put("b", "1"))).unwrap();
     commit(&mut state, Op::Compact { revision: 5 }).unwrap();
-    assert_eq!(state.superseded.live(), 0);
     assert_eq!(state.newest.iter().count(), 1, "the tombstone is gone");
+}
+
+/// The way out of a full store: delete, compact to now. What was deleted is garbage at once, without a further write.
+#[test]
+fn what_was_deleted_at_the_compacted_revision_frees_its_rows() {
+    let pairs: Vec<String> = (0..2_000).map(|n| format!("k{n:04}")).collect();
+    let mut state = with(pairs.iter().map(|name| Op::Put(put(name, "value"))).collect());
+    commit(&mut state, delete(everything())).unwrap();
+    let now = state.revision();
+    let (mut draft, mut freed) = (state.draft(), Vec::new());
+    draft.evaluate(&Op::Compact { revision: now }).unwrap();
+    let (_, mut state, applied) = draft.finish(super::batch_id(9_999), super::batch_id(0), 0);
+    freed.extend(applied.garbage);
+    while state.is_sweeping() {
+        let applied = state.sweep_on();
+        assert!(applied.garbage.len() <= 1_000, "a little at a time: {}", applied.garbage.len());
+        freed.extend(applied.garbage);
+    }
+    assert_eq!((freed.len(), state.superseded.live()), (2_000, 0));
 }
 
 #[test]

@@ -160,13 +160,13 @@ pub(super) fn drive(seed: u64, batches: u64) -> (State, Vec<Batch>, Vec<Applied>
         for _ in 0..1 + dice.roll(8) {
             let op = some_op(&mut dice, &naive);
             let (before, entries) = (draft.state().clone(), draft.ops());
-            let (reply, expected) = (draft.judge(&op), naive.clone().judge(&op));
+            let (reply, expected) = (draft.evaluate(&op), naive.clone().evaluate(&op));
             assert_eq!(reply, expected, "seed {seed}, batch {number}: {op:?}");
             if reply.is_err() {
                 let (before, after) = (dump(&before), dump(draft.state()));
                 assert_eq!((before, entries), (after, draft.ops()), "seed {seed}: a refusal left traces");
             } else {
-                naive.judge(&op).unwrap();
+                naive.evaluate(&op).unwrap();
             }
             check_reads(&mut dice, draft.state(), &naive, seed);
         }

@@ -69,10 +69,10 @@ pub(super) fn delete(range: KeyRange) -> Op {
     Op::DeleteRange(DeleteRange { range, prev_kv: true })
 }
 
-/// Judges one op and commits it as a batch of its own; nothing is committed when nothing was written.
+/// Evaluates one op and commits it as a batch of its own; nothing is committed when nothing was written.
 pub(super) fn commit(state: &mut State, op: Op) -> Result<(Reply, Option<Batch>), Refusal> {
     let mut draft = state.draft();
-    let reply = draft.judge(&op)?;
+    let reply = draft.evaluate(&op)?;
     if draft.is_empty() {
         return Ok((reply, None));
     }

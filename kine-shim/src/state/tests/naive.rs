@@ -61,7 +61,7 @@ impl Naive {
         }
     }
 
-    pub(super) fn judge(&mut self, op: &Op) -> Result<Reply, Refusal> {
+    pub(super) fn evaluate(&mut self, op: &Op) -> Result<Reply, Refusal> {
         let mut step = self.step();
         let reply = match op {
             Op::Put(put) => {
@@ -189,8 +189,15 @@ impl Naive {
         }
         let mut found = Vec::new();
         for revision in self.events.iter().filter(|events| events.revision >= from) {
-            let events: Vec<_> =
+            let mut events: Vec<_> =
                 revision.events.iter().filter(|event| range.contains(&event.kv.key)).cloned().collect();
+            if revision.revision == self.compacted {
+                let all = events.clone();
+                let is_last =
+                    |(at, event): (usize, &Event)| all[at + 1..].iter().all(|later| later.kv.key != event.kv.key);
+                events = all.iter().enumerate().filter(|at| is_last(*at)).map(|(_, event)| event.clone()).collect();
+                events.iter_mut().for_each(|event| event.prev = None);
+            }
             if !events.is_empty() {
                 found.push(RevisionEvents { revision: revision.revision, events });
             }

@@ -23,7 +23,7 @@ fn bytes_a_key() {
     for batch in 0..KEYS / 1_000 {
         let mut draft = state.draft();
         for at in 0..1_000 {
-            draft.judge(&Op::Put(put(&name(batch * 1_000 + at), ""))).unwrap();
+            draft.evaluate(&Op::Put(put(&name(batch * 1_000 + at), ""))).unwrap();
         }
         state = draft.finish(batch_id(batch as u64), batch_id(0), 0).1;
     }

@@ -2,12 +2,12 @@
 //! errors are those of etcd's client library, so that its users and callers of the services meet in the same queue.
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tonic::Status;
 
 use super::credentials::Credentials;
 use super::kv::unexpected;
-use super::{Wire, errors, lease};
+use super::wire::Wire;
+use super::{errors, lease};
 use crate::model::{
     Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
     Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
@@ -20,7 +20,7 @@ use crate::watch::{Filters, WatchMessage, WatchRequest};
 const SESSION_TTL: i64 = 60;
 
 /// A key waiting below a prefix. Dropped before it is kept, it leaves the queue: its client is gone.
-pub(super) struct Turn {
+pub(super) struct Waiter {
     wire: Wire,
     credentials: Credentials,
     prefix: Key,
@@ -32,12 +32,11 @@ pub(super) struct Turn {
     is_kept: bool,
 }
 
-impl Drop for Turn {
+impl Drop for Waiter {
     fn drop(&mut self) {
         if !self.is_kept {
-            // Polled once, the write goes its way without us.
             let leave = Op::Txn(if_created(&self.key, self.create_revision, delete(&self.key)));
-            let _ = self.wire.shim.write(leave).now_or_never();
+            self.wire.shim.write_unanswered(leave);
         }
     }
 }
@@ -46,7 +45,7 @@ pub(super) fn prefix_of(name: &[u8]) -> Key {
     Bytes::from([name, b"/"].concat())
 }
 
-impl Turn {
+impl Waiter {
     /// Joins the queue, or finds the place that this lease has in it already.
     pub(super) async fn join(
         wire: &Wire,

@@ -1,11 +1,13 @@
 //! The nouns every other module speaks: positions, revisions, entries, batches, operations and their replies.
 //! Wire types are not here (see `grpc`), neither is SQL (see `log`).
 
+mod auth;
+
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::auth::{AuthRefusal, Change};
+pub use self::auth::{AuthRefusal, Change, NewPassword, Secret};
 
 /// A key or a value: raw bytes, never interpreted (invariant 7).
 pub type Key = Bytes;
