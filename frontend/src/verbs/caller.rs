@@ -5,6 +5,7 @@ use crate::{
     access::authz::{self, rbac},
     admission::{Attributes, Operation},
     api::schema::{Gvk, Object},
+    object::managed_fields,
     request::{AuditAnnotations, User, Warnings, status::ApiError},
     verbs::Context,
 };

@@ -175,7 +175,7 @@ impl Patch {
     /// What a client applies: YAML, of which JSON is a part.
     fn read_configuration(&self) -> Result<Document, ApiError> {
         let refuse = |text: String| ApiError::bad_request(format!("error decoding YAML: {text}"));
-        let json = codec::yaml_to_json(&self.body).map_err(|error| refuse(error.to_string()))?;
+        let json = codec::yaml_to_json(&self.body).map_err(|error| refuse(error.to_string()))?.json;
         let config = match codec::decode_free(&json).map_err(|error| refuse(error.to_string()))? {
             Value::Null => Value::Map(MapValue::new()),
             Value::Map(map) => Value::Map(map),

@@ -7,7 +7,7 @@ use crate::cluster::{Target, known_kind};
 use crate::{
     api::{
         registry::Resource,
-        schema::{Object, Schema, codec},
+        schema::{Object, Schema, Value, codec},
         table::copy_metadata,
     },
     request::{

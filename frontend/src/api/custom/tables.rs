@@ -95,6 +95,7 @@ fn struct_def(name: &str, fields: Vec<Field>, open: bool) -> StructDef {
         package: Cow::Borrowed(""),
         doc: Cow::Borrowed(""),
         fields: fields.into(),
+        atomic: false,
         wire: Cow::Borrowed(&[]),
         open,
     }
@@ -111,6 +112,7 @@ fn implicit(name: &str, kind: Kind) -> Field {
         doc: Cow::Borrowed(""),
         go_type: Cow::Borrowed(""),
         embedded: Cow::Borrowed(""),
+        default: Cow::Borrowed(""),
         merge: Merge::NONE,
         node: None,
     }

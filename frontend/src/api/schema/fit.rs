@@ -115,7 +115,7 @@ fn fit_metadata(value: Value, field: &Field, cx: &mut Fitting) -> Value {
                     let path = cx.path_of("");
                     cx.unknown_metadata.extend(strict.iter().filter_map(|error| match error {
                         codec::StrictError::UnknownField(name) => Some(format!("{path}.{name}")),
-                        codec::StrictError::DuplicateField(_) => None,
+                        codec::StrictError::DuplicateField(_) | codec::StrictError::RepeatedKeys(_) => None,
                     }));
                     metadata.into()
                 }

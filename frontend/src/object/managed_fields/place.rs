@@ -89,6 +89,8 @@ impl<'a> Place<'a> {
             Kind::StringItems => Place::Texts,
             Kind::Struct(def) => Place::of_struct(def, ""),
             Kind::Raw => Place::Untyped,
+            Kind::Nested(nested) if nested.0.shape == Shape::List => Place::List(&nested.0),
+            Kind::Nested(nested) => Place::Map(&nested.0),
             Kind::IntOrString
             | Kind::Any
             | Kind::SchemaOrBool(_)

@@ -7,7 +7,7 @@ use super::{DecodeError, Decoded, StrictError};
 use crate::api::schema::fit::{Fitting, fit_struct};
 use crate::api::schema::object::Object;
 use crate::api::schema::tables::{StructRef, Type};
-use crate::api::schema::value::{Struct, Text};
+use crate::api::schema::value::{Struct, Text, Value};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -63,7 +63,7 @@ fn read_metadata(
     strict.extend(found.into_iter().filter_map(|error| match error {
         StrictError::UnknownField(name) => Some(StrictError::UnknownField(format!("metadata.{name}"))),
         // Found before, with the whole tree.
-        StrictError::DuplicateField(_) => None,
+        StrictError::DuplicateField(_) | StrictError::RepeatedKeys(_) => None,
     }));
     members.retain(|(name, _)| &**name != "metadata");
     members.push(("metadata".into(), metadata.into()));
