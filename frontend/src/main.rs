@@ -11,7 +11,12 @@ use frontend::{
     verbs::Context,
     wiring,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::filter_fn,
+    layer::{Filter, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 /// Objects may nest deeply, and what walks them recurses: room for the depth that the codec allows, and more.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -68,19 +73,18 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `--v` sets the level, `RUST_LOG` overrides it.
+/// `--v` and `--vmodule` set the levels, `RUST_LOG` overrides them.
 fn start_log(config: &Config) {
-    let level = match config.verbosity {
-        0..=3 => "info",
-        4..=5 => "debug,h2=info,hyper=info,rustls=info,tower=info",
-        _ => "trace",
+    let levels = config::Levels::new(config.verbosity, &config.module_verbosity);
+    let filter: Box<dyn Filter<Registry> + Send + Sync> = match EnvFilter::try_from_default_env() {
+        Ok(filter) => Box::new(filter),
+        Err(_) => Box::new(filter_fn(move |about| levels.shows(about.target(), about.level()))),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if config.log_json { log.json().init() } else { log.init() }
+    let log = if config.log_json { log.json().boxed() } else { log.boxed() };
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
 }
 
 fn log_flags(given: &Given) {

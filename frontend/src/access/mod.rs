@@ -15,7 +15,11 @@ use authn::{Authentication, service_account::ServiceAccounts};
 use authz::{Attributes, Authorization, rbac::Rbac};
 pub use stages::{Authenticated, Authorized, Unauthenticated};
 
-use crate::request::status::ApiError;
+use crate::request::{Request, status::ApiError};
+
+/// How the audit is told of a decision.
+const DECISION: &str = "authorization.k8s.io/decision";
+const REASON: &str = "authorization.k8s.io/reason";
 
 /// Both questions, with everything that can answer them.
 pub struct Access {
@@ -27,11 +31,19 @@ pub struct Access {
     pub service_accounts: Arc<ServiceAccounts>,
 }
 
+/// A request of nobody knows whom, with its refusal.
+pub struct Refused {
+    pub error: ApiError,
+    pub request: Request,
+}
+
 impl Access {
-    pub async fn authenticate(&self, request: Unauthenticated) -> Result<Authenticated, ApiError> {
+    pub async fn authenticate(&self, request: Unauthenticated) -> Result<Authenticated, Box<Refused>> {
         let mut request = request.into_request();
-        let user = self.authentication.authenticate(&mut request).await?;
-        Ok(Unauthenticated::new(request).authenticated(user))
+        match self.authentication.authenticate(&mut request).await {
+            Ok(user) => Ok(Unauthenticated::new(request).authenticated(user)),
+            Err(error) => Err(Box::new(Refused { error, request })),
+        }
     }
 
     /// Makes the request that of the user it asks to act as. Judged by the rights of the real user.
@@ -43,7 +55,20 @@ impl Access {
 
     pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
         let attributes = Attributes::of_request(request.user(), request.request());
-        self.authorization.check(&attributes).await?;
-        Ok(request.authorized())
+        let annotations = &request.request().annotations;
+        match self.authorization.check(&attributes).await {
+            Ok(reason) => {
+                annotations.add(DECISION, "allow");
+                annotations.add(REASON, reason);
+                Ok(request.authorized())
+            }
+            Err(refusal) => {
+                match refusal.code {
+                    403 => annotations.add(DECISION, "forbid"),
+                    _ => annotations.add(REASON, "internal error"),
+                }
+                Err(refusal)
+            }
+        }
     }
 }

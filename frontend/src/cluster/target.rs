@@ -119,6 +119,11 @@ impl Target {
             None => self.resource.has_verb(verb),
         };
         // Objects are created, and collections deleted, in one namespace only, and only without a name.
+        let has_names =
+            [RowVerb::Get, RowVerb::Update, RowVerb::Patch, RowVerb::Delete].iter().any(|v| self.resource.has_verb(*v));
+        if !self.name.is_empty() && self.subresource.is_none() && !has_names {
+            return Err(ApiError::resource_not_found());
+        }
         let everywhere = self.resource.namespaced && self.namespace.is_empty();
         let nowhere = matches!(verb, RowVerb::Create | RowVerb::DeleteCollection) && everywhere;
         let unnamed = matches!(verb, RowVerb::Update | RowVerb::Patch) && self.name.is_empty();

@@ -3,9 +3,11 @@
 //! In: arguments. Out: a [`Config`] with everything checked, plus the names of flags that were given and do not act.
 //! Not here: reading the files that flags name (net, authn).
 
+mod audit;
 mod authentication;
 mod authorization;
 mod flag;
+mod levels;
 mod parse;
 mod removed;
 mod table;
@@ -13,10 +15,12 @@ mod typed;
 mod validated;
 mod values;
 
+pub use audit::{Audit, AuditMode};
 pub use authentication::{Authentication, Oidc, RequestHeader, ServiceAccounts, TokenWebhook};
 pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
 use flag::Flag;
 pub use flag::Kind;
+pub use levels::Levels;
 pub use parse::{Given, parse};
 pub use validated::{AdmissionFlags, Config, Listen, ReconcilerType};
 pub use values::{Cidr, parse_duration};

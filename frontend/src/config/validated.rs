@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Cidr, FlagError, Given,
+    audit::{self, Audit},
     authentication::{self, Authentication},
     authorization::{self, Authorization, AuthorizationMode},
     typed::{bad, duration, integer, invalid, ip, limit, path, text},
@@ -23,6 +24,7 @@ pub struct Config {
     pub etcd: Etcd,
     pub authentication: Authentication,
     pub authorization: Authorization,
+    pub audit: Audit,
     pub service_cidrs: Vec<Cidr>,
     /// Containers may run with all rights.
     pub allow_privileged: bool,
@@ -39,6 +41,8 @@ pub struct Config {
     pub event_ttl: Duration,
     pub log_json: bool,
     pub verbosity: u8,
+    /// Levels of single modules, by pattern.
+    pub module_verbosity: Vec<(String, u8)>,
 }
 
 /// Where and how to listen.
@@ -131,6 +135,7 @@ impl Config {
             etcd: etcd(given)?,
             authentication: authentication::read(given, anonymous_auth(given, &authorization))?,
             authorization,
+            audit: audit::read(given)?,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
             admission: admission(given)?,
@@ -144,6 +149,7 @@ impl Config {
             event_ttl: duration(given, "event-ttl", Duration::from_secs(3600))?,
             log_json: log_json(given)?,
             verbosity: u8::try_from(integer(given, "v", 0)?).unwrap_or(u8::MAX),
+            module_verbosity: module_verbosity(given)?,
             listen,
         })
     }
@@ -264,6 +270,18 @@ fn reconciler(given: &Given) -> Result<ReconcilerType, FlagError> {
         Some("none") => Ok(ReconcilerType::None),
         Some(other) => Err(invalid(format!("--endpoint-reconciler-type {other:?} must be one of: [none, lease]"))),
     }
+}
+
+/// `pattern=N,...`: the levels of modules whose name the pattern matches.
+fn module_verbosity(given: &Given) -> Result<Vec<(String, u8)>, FlagError> {
+    let pairs = given.all("vmodule").iter().flat_map(|text| text.split(',')).filter(|pair| !pair.is_empty());
+    let read = |pair: &str| {
+        let (pattern, level) = pair.split_once('=')?;
+        Some((pattern.trim().to_owned(), level.trim().parse().ok()?)).filter(|(pattern, _)| !pattern.is_empty())
+    };
+    let syntax =
+        |pair| invalid(format!("--vmodule: syntax error in {pair:?}: expect comma-separated list of filename=N"));
+    pairs.map(|pair| read(pair).ok_or_else(|| syntax(pair))).collect()
 }
 
 fn log_json(given: &Given) -> Result<bool, FlagError> {

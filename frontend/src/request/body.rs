@@ -44,7 +44,20 @@ const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The body of a request, not read yet.
 #[derive(Debug)]
-pub struct RequestBody(BoxBody<Bytes, BodyError>);
+pub struct RequestBody {
+    body: BoxBody<Bytes, BodyError>,
+    seen: Seen,
+}
+
+/// What was read of a body, for the audit.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(std::sync::Arc<parking_lot::Mutex<Bytes>>);
+
+impl Seen {
+    pub fn bytes(&self) -> Bytes {
+        self.0.lock().clone()
+    }
+}
 
 impl RequestBody {
     pub fn new<B>(body: B) -> RequestBody
@@ -52,7 +65,7 @@ impl RequestBody {
         B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<BodyError>,
     {
-        RequestBody(body.map_err(Into::into).boxed())
+        RequestBody { body: body.map_err(Into::into).boxed(), seen: Seen::default() }
     }
 
     pub fn from_bytes(bytes: impl Into<Bytes>) -> RequestBody {
@@ -64,13 +77,25 @@ impl RequestBody {
         self.read_up_to(REQUEST_BYTES_MAX).await
     }
 
-    pub async fn read_up_to(mut self, bytes_max: usize) -> Result<Bytes, ApiError> {
+    /// Stays when the body is read.
+    pub fn seen(&self) -> Seen {
+        self.seen.clone()
+    }
+
+    pub async fn read_up_to(self, bytes_max: usize) -> Result<Bytes, ApiError> {
+        let seen = self.seen.clone();
+        let bytes = self.collect(bytes_max).await?;
+        *seen.0.lock() = bytes.clone();
+        Ok(bytes)
+    }
+
+    async fn collect(mut self, bytes_max: usize) -> Result<Bytes, ApiError> {
         let too_large = || ApiError::request_entity_too_large(format!("limit is {bytes_max}"));
-        if self.0.size_hint().lower() > (bytes_max + DISCARD_BYTES_MAX) as u64 {
+        if self.body.size_hint().lower() > (bytes_max + DISCARD_BYTES_MAX) as u64 {
             return Err(too_large());
         }
         let mut read = BytesMut::new();
-        while let Some(frame) = self.0.frame().await {
+        while let Some(frame) = self.body.frame().await {
             let frame =
                 frame.map_err(|e| ApiError::bad_request("the request body could not be read").with_internal(e))?;
             let Ok(data) = frame.into_data() else { continue };
@@ -79,7 +104,7 @@ impl RequestBody {
                 return Err(too_large());
             }
             // Most bodies are one frame: it is handed on as it is.
-            if read.is_empty() && self.0.is_end_stream() {
+            if read.is_empty() && self.body.is_end_stream() {
                 return Ok(data);
             }
             read.extend_from_slice(&data);
@@ -90,7 +115,7 @@ impl RequestBody {
     /// Reads on and forgets, for a bounded length: a client that is cut while it sends does not see the answer.
     async fn discard(&mut self) {
         let mut discarded = 0;
-        while let Some(Ok(frame)) = self.0.frame().await {
+        while let Some(Ok(frame)) = self.body.frame().await {
             discarded += frame.data_ref().map_or(0, Bytes::len);
             if discarded > DISCARD_BYTES_MAX {
                 return;
@@ -100,6 +125,6 @@ impl RequestBody {
 
     /// The body as a stream, for handlers that forward it.
     pub fn into_stream(self) -> BoxBody<Bytes, BodyError> {
-        self.0
+        self.body
     }
 }

@@ -35,7 +35,12 @@ pub async fn dispatch(ctx: Arc<Context>, authorized: Authorized) -> Result<Respo
 }
 
 fn offer(target: &Target) -> Offer {
-    if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS }
+    match target.resource.custom {
+        true => Offer::CUSTOM,
+        // What is not stored has no columns.
+        false if target.resource.storage.is_none() => Offer::DOCUMENTS,
+        false => Offer::OBJECTS,
+    }
 }
 
 async fn read(ctx: Arc<Context>, target: Target, request: Request) -> Result<Response<Body>, ApiError> {

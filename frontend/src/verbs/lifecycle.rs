@@ -20,6 +20,7 @@ use super::{
     write::{Current, Ready, Step},
 };
 use crate::{
+    access::authz::{self, Authorizer},
     api::schema::Object,
     cluster::Target,
     object::{generate_name, managed_fields, strategy, validation},
@@ -104,6 +105,7 @@ pub(super) async fn change(
     };
     let Some(current) = current else {
         caller.admit(ctx, target, &mut object, None).await?;
+        may_create(ctx, target, caller).await?;
         object.set_resource_version("");
         prepare_new(ctx, target, &mut object, caller.warnings)?;
         caller.may_create(ctx, target).await?;
@@ -121,6 +123,27 @@ pub(super) async fn change(
     }
     let claims = strategy::claim(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run).await?;
     Ok(Step::Write(Box::new(Ready { object, claims })))
+}
+
+/// Who may change an object may not make one by changing it: that needs the right to create, of the object's name.
+async fn may_create(ctx: &Context, target: &Target, caller: Caller<'_>) -> Result<(), ApiError> {
+    let asked = authz::Attributes {
+        user: caller.user.clone(),
+        verb: "create".into(),
+        is_resource: true,
+        namespace: target.namespace.clone(),
+        group: target.resource.group.to_string(),
+        version: target.resource.version.to_string(),
+        resource: target.resource.plural.to_string(),
+        subresource: target.subresource.as_ref().map(|s| s.name.to_string()).unwrap_or_default(),
+        name: target.name.clone(),
+        ..authz::Attributes::default()
+    };
+    let decision = ctx.access.authorization.authorize(&asked).await;
+    match decision.is_allowed() {
+        true => Ok(()),
+        false => Err(ApiError { nosniff: false, ..asked.forbidden(&decision.reason) }),
+    }
 }
 
 /// The revision that the client saw must be the current one; some resources let it be left out.

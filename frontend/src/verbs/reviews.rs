@@ -1,8 +1,10 @@
 //! Resources that are answered without being stored: reviews.
 
 use super::{
+    caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
+    ownership,
     respond::Answer,
 };
 use crate::cluster::Target;
@@ -28,6 +30,9 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut review =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut review)?;
+    let caller =
+        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+    ownership::update(ctx, target, caller, None, &mut review);
     reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;
     Ok(Answer::object(201, review))
 }

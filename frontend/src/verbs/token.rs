@@ -4,6 +4,7 @@ use super::{
     caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
+    ownership,
     respond::Answer,
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     defaults::settle_namespace(target, &mut wanted)?;
     let caller =
         Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+    ownership::update(ctx, target, caller, None, &mut wanted);
     caller.admit(ctx, target, &mut wanted, None).await?;
     if !wanted.name().is_empty() && wanted.name() != target.name {
         let why = "must match the service account name if specified";

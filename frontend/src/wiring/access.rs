@@ -10,7 +10,7 @@ use crate::{
             Anonymous, Authentication, Authenticator, Authority, BootstrapTokens, CertificateAuthenticator,
             ForAudiences, RequestHeader, TokenAuthenticator, TokenFile, service_account::ServiceAccounts,
         },
-        authz::{Always, Authorization, Authorizer, node::Node, rbac::Rbac},
+        authz::{Abac, Always, Authorization, Authorizer, node::Node, rbac::Rbac},
     },
     cluster::Cluster,
     config::{AuthorizationMode, Config},
@@ -63,6 +63,9 @@ pub(super) fn access(config: &Config, cluster: &Arc<Cluster>, authorities: &Auth
 }
 
 fn authorization(config: &Config, cluster: &Arc<Cluster>, rbac: &Arc<Rbac>) -> Result<Authorization, StartError> {
+    if config.authorization.config_file.is_some() {
+        return Err(StartError::NotBuilt("--authorization-config"));
+    }
     let mut authorizers: Vec<Arc<dyn Authorizer>> = Vec::new();
     for mode in &config.authorization.modes {
         match mode {
@@ -76,9 +79,13 @@ fn authorization(config: &Config, cluster: &Arc<Cluster>, rbac: &Arc<Rbac>) -> R
                 let rules = bootstrap::roles::rules_of("system:node").map_err(StartError::Roles)?;
                 authorizers.push(Arc::new(Node::new(Arc::clone(cluster), rules)));
             }
-            AuthorizationMode::Abac | AuthorizationMode::Webhook => {
-                tracing::warn!(?mode, "this authorization mode permits nothing yet");
+            AuthorizationMode::Abac => {
+                if let Some(path) = &config.authorization.policy_file {
+                    authorizers.push(Arc::new(Abac::read(path)?));
+                }
             }
+            // Left out it might permit what it was there to deny.
+            AuthorizationMode::Webhook => return Err(StartError::NotBuilt("--authorization-mode=Webhook")),
         }
     }
     Ok(Authorization::new(authorizers))

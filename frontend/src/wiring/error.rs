@@ -1,9 +1,12 @@
 //! What keeps a server from starting.
 
 use crate::{
-    access::authn::{CertificateError, TokenFileError, service_account::ServiceAccountKeyError},
+    access::{
+        authn::{CertificateError, TokenFileError, service_account::ServiceAccountKeyError},
+        authz::AbacError,
+    },
     admission::AdmissionError,
-    server::net::NetError,
+    server::{audit::PolicyError, net::NetError},
     store::StoreError,
 };
 
@@ -16,6 +19,14 @@ pub enum StartError {
     ClientCa(#[from] CertificateError),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    #[error(transparent)]
+    Abac(#[from] AbacError),
+    #[error("{0} is not built yet: this server does not start without what it was told to ask")]
+    NotBuilt(&'static str),
+    #[error(transparent)]
+    AuditPolicy(#[from] PolicyError),
+    #[error("--audit-log-path: cannot open {path:?}: {source}")]
+    AuditLog { path: String, source: std::io::Error },
     #[error(transparent)]
     ServiceAccountKey(#[from] ServiceAccountKeyError),
     #[error("{0}")]

@@ -14,9 +14,9 @@ use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
     cluster::{Cluster, Settings, SystemClock, definitions::DefinitionsKeeper},
-    config::{Config, ReconcilerType, RequestHeader},
+    config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
     server::{
-        audit::LogSink,
+        audit::{Audit, LogFile, Mode, Policy, Rotation},
         health::{Asked, Check, HealthChecks, Latch, Ping},
         metrics::Metrics,
         net::Listener,
@@ -52,10 +52,11 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         service: Latch::new(config.endpoint_reconciler == ReconcilerType::None),
         running: Latch::new(true),
     };
+    let audit = audit(&config.audit, &context.cluster)?;
     let server = Arc::new(Server {
         context: Arc::clone(&context),
         resources: Arc::clone(&resources),
-        audit: Arc::new(LogSink),
+        audit,
         health: health(&context, &readiness),
         metrics: Metrics::default(),
         request_timeout: config.request_timeout,
@@ -265,6 +266,30 @@ async fn context(config: &Config, authorities: &access::Authorities) -> Result<A
     let access = Arc::new(access::access(config, &cluster, authorities)?);
     let admission = Admission::new(&config.admission, Arc::clone(&access))?;
     Ok(Arc::new(Context { cluster, access, admission }))
+}
+
+/// A file without a policy, or a policy without a file, records nothing.
+fn audit(settings: &config::Audit, cluster: &Cluster) -> Result<Arc<Audit>, StartError> {
+    let (Some(policy), Some(path)) = (&settings.policy_file, &settings.log_path) else {
+        if settings.log_path.is_some() {
+            tracing::warn!("--audit-log-path without --audit-policy-file: no audit events are recorded");
+        }
+        return Ok(Arc::new(Audit::off()));
+    };
+    let rotation = Rotation {
+        bytes_max: settings.log_bytes_max,
+        backups_max: settings.backups_max,
+        age_max: settings.age_max,
+        compress: settings.compress,
+    };
+    let file = LogFile::open(path, rotation)
+        .map_err(|source| StartError::AuditLog { path: path.display().to_string(), source })?;
+    let mode = match settings.mode {
+        AuditMode::Batch => Mode::Batch(settings.buffer_lines_max),
+        AuditMode::Blocking => Mode::Blocking,
+        AuditMode::BlockingStrict => Mode::BlockingStrict,
+    };
+    Ok(Arc::new(Audit::new(Policy::read(policy)?, file, mode, Arc::clone(&cluster.clock))))
 }
 
 struct EtcdCheck {

@@ -75,3 +75,88 @@ impl Authenticator for RequestHeader {
         (&self.names, &self.settings.extra_prefixes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    };
+    use rustls_pki_types::CertificateDer;
+
+    use super::*;
+    use crate::{
+        access::authn::{Anonymous, Authentication},
+        request::body::RequestBody,
+    };
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "authority");
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn certificate(name: &str, signer: &Issuer<'static, KeyPair>) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.signed_by(&KeyPair::generate().unwrap(), signer).unwrap().der().clone()
+    }
+
+    #[tokio::test]
+    async fn headers_without_the_certificate_of_a_proxy_say_nothing() {
+        let (own, foreign) = (authority(), authority());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("proxies.crt");
+        std::fs::write(&file, own.pem()).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let settings = config::RequestHeader {
+            client_ca_file: file.clone(),
+            allowed_names: names(&["front"]),
+            username_headers: names(&["x-remote-user"]),
+            uid_headers: names(&["x-remote-uid"]),
+            group_headers: names(&["x-remote-group"]),
+            extra_prefixes: names(&["x-remote-extra-"]),
+        };
+        let way = RequestHeader::new(Authority::read("requestheader-client-ca-file", &file).unwrap(), settings);
+        let authentication = Authentication {
+            ways: vec![Arc::new(way)],
+            tokens: Vec::new(),
+            audiences: Vec::new(),
+            anonymous: Anonymous::everywhere(true),
+        };
+        for (shown, user) in [
+            (None, Ok("system:anonymous")),
+            (Some(certificate("front", &foreign)), Err(())),
+            (Some(certificate("other", &own)), Err(())),
+            (Some(certificate("front", &own)), Ok("ann")),
+        ] {
+            let sent = [
+                ("x-remote-user", "ann"),
+                ("x-remote-group", "devs"),
+                ("x-remote-group", "ops"),
+                ("x-remote-extra-Scopes%2FA", "view"),
+            ];
+            let headers = sent.iter().map(|(n, v)| (n.to_lowercase().parse().unwrap(), v.parse().unwrap()));
+            let headers: HeaderMap = headers.collect::<Vec<(http::HeaderName, http::HeaderValue)>>().into_iter().fold(
+                HeaderMap::new(),
+                |mut all, (name, value)| {
+                    all.append(name, value);
+                    all
+                },
+            );
+            let uri = http::Uri::from_static("/api");
+            let mut request = Request::local(&http::Method::GET, uri, headers, RequestBody::from_bytes("")).unwrap();
+            request.peer.certificates = shown.into_iter().collect();
+            let outcome = authentication.authenticate(&mut request).await;
+            assert_eq!(outcome.as_ref().map(|user| user.name.as_str()).map_err(|_| ()), user);
+            if user == Ok("ann") {
+                let ann = outcome.unwrap();
+                assert_eq!(ann.groups, ["devs", "ops", "system:authenticated"]);
+                assert_eq!(ann.extra, [("scopes/a".to_owned(), vec!["view".to_owned()])]);
+            }
+            let left = request.headers.keys().filter(|name| name.as_str().starts_with("x-remote-")).count();
+            assert_eq!(left, 0, "nobody further inwards sees who was named");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! In: [`Attributes`]. Out: a [`Decision`], or the 403 of the real server. Not here: who the user is (authn), what an
 //! object may contain (admission).
 
+mod abac;
 mod attributes;
 mod builtin;
 mod chain;
@@ -11,6 +12,7 @@ mod impersonation;
 pub mod node;
 pub mod rbac;
 
+pub use abac::{Abac, AbacError};
 pub use attributes::{Attributes, Selector};
 pub use builtin::{Always, Masters};
 pub use chain::Authorization;

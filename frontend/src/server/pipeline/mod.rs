@@ -9,6 +9,7 @@ mod limits;
 mod route;
 
 use std::{
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,16 +26,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    access::{Authorized, Unauthenticated},
+    access::{Authorized, Unauthenticated, authz::Attributes},
     config,
     request::{
         AuditAnnotations, Peer, Request, User, Warnings,
-        body::{Body, BodyError, RequestBody},
+        body::{Body, BodyError, RequestBody, Seen},
         info::{Query, RequestInfo, has_valid_escapes},
         status::ApiError,
         user::MASTERS_GROUP,
     },
-    server::{audit, health::HealthChecks, metrics::Metrics, respond},
+    server::{
+        audit::{Audit, Record},
+        health::HealthChecks,
+        metrics::Metrics,
+        respond,
+    },
     verbs::Context,
 };
 
@@ -48,7 +54,7 @@ pub trait Resources: Send + Sync {
 pub struct Server {
     pub context: Arc<Context>,
     pub resources: Arc<dyn Resources>,
-    pub audit: Arc<dyn audit::Sink>,
+    pub audit: Arc<Audit>,
     pub health: HealthChecks,
     pub metrics: Metrics,
     pub request_timeout: Duration,
@@ -68,6 +74,10 @@ struct Trace {
     warnings: Warnings,
     audit_id: String,
     received_at: Instant,
+    record: Record,
+    annotations: AuditAnnotations,
+    body: Seen,
+    peer: Option<SocketAddr>,
 }
 
 impl Server {
@@ -85,7 +95,8 @@ impl Server {
         let is_mutation = !is_read(&request.info.method);
         let _inflight = (!request.info.is_long_running()).then(|| self.metrics.started(is_mutation));
         let deadline = request.deadline;
-        let passed = AssertUnwindSafe(Arc::clone(self).pass(Unauthenticated::new(request))).catch_unwind();
+        let passed =
+            AssertUnwindSafe(Arc::clone(self).pass(Unauthenticated::new(request), trace.record.clone())).catch_unwind();
         let passed = async {
             match is_mutation {
                 true => self.tasks.spawn(passed).await.unwrap_or_else(|joined| Err(Box::new(joined))),
@@ -105,17 +116,32 @@ impl Server {
     /// The chain, outermost first: each stage consumes the previous one's type. Authentication comes before
     /// impersonation, which is judged by the rights of the real user; authorization judges the effective one. Admission
     /// needs the object and so happens inside the verbs.
-    async fn pass(self: Arc<Self>, request: Unauthenticated) -> (String, Result<Response<Body>, ApiError>) {
+    /// The audit hears of a request when its user is known, whoever it then acts as.
+    async fn pass(
+        self: Arc<Self>,
+        request: Unauthenticated,
+        record: Record,
+    ) -> (String, Result<Response<Body>, ApiError>) {
         let access = &self.context.access;
         let request = match access.authenticate(request).await {
             Ok(request) => request,
-            Err(refusal) => return (String::new(), Err(refusal)),
+            Err(refused) => {
+                let begun = self.begin(&record, &User::default(), &refused.request);
+                return (String::new(), begun.and(Err(refused.error)));
+            }
         };
         let name = request.user().name.clone();
+        if let Err(lost) = self.begin(&record, request.user(), request.request()) {
+            return (name, Err(lost));
+        }
+        let real = request.user().clone();
         let request = match access.impersonate(request).await {
             Ok(request) => request,
             Err(refusal) => return (name, Err(refusal)),
         };
+        if *request.user() != real {
+            record.acts_as(request.user());
+        }
         let _place = match self.enter(request.user(), &request.request().info) {
             Ok(place) => place,
             Err(refusal) => return (name, Err(refusal)),
@@ -124,6 +150,13 @@ impl Server {
             Ok(request) => (name, self.route(request).await),
             Err(refusal) => (name, Err(refusal)),
         }
+    }
+
+    fn begin(&self, record: &Record, user: &User, request: &Request) -> Result<(), ApiError> {
+        if !self.audit.is_on() {
+            return Ok(());
+        }
+        record.begin(&self.audit, &Attributes::of_request(user, request), request)
     }
 
     /// A place among the requests that are handled. Streams need none, and operators get in however full it is.
@@ -169,6 +202,10 @@ impl Server {
             warnings: warnings.clone(),
             audit_id: audit_id.clone(),
             received_at,
+            record: Record::default(),
+            annotations: AuditAnnotations::default(),
+            body: Seen::default(),
+            peer: peer.address,
         };
         let deadline = match self.deadline(&info, &query, received_at) {
             Ok(deadline) => deadline,
@@ -178,19 +215,21 @@ impl Server {
                 return Err(Box::new(response));
             }
         };
+        let body = RequestBody::new(body);
+        let trace = Trace { body: body.seen(), ..trace };
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let request = Request {
             info,
             query,
             uri: parts.uri,
             headers: parts.headers,
-            body: RequestBody::new(body),
+            body,
             upgrade,
             peer,
             received_at,
             deadline,
             warnings,
-            annotations: AuditAnnotations::default(),
+            annotations: trace.annotations.clone(),
             audit_id,
         };
         Ok((request, trace))

@@ -31,7 +31,7 @@ use crate::{
         status::ApiError,
     },
     server::{
-        audit::LogSink,
+        audit::Audit,
         health::{Asked, HealthChecks, Ping},
         metrics::Metrics,
         net::Listener,
@@ -160,7 +160,7 @@ impl Harness {
         let server = Arc::new(Server {
             context: Arc::clone(&context),
             resources: Arc::new(StandIn { streaming: Arc::clone(&streaming), slow: Arc::clone(&slow) }),
-            audit: Arc::new(LogSink),
+            audit: Arc::new(Audit::off()),
             health: HealthChecks::default().with("ping", Asked::Everywhere, Arc::new(Ping)),
             metrics: Metrics::default(),
             request_timeout: Duration::from_secs(30),
