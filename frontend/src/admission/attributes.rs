@@ -1,5 +1,7 @@
 //! One operation on one object, as plugins see it.
 
+use std::sync::Arc;
+
 use crate::{
     api::{Api, registry::Resource, schema::Gvk, schema::Object},
     request::{
@@ -34,7 +36,7 @@ pub struct Attributes<'a> {
     pub operation: Operation,
     /// The snapshot against which the request was resolved.
     pub api: &'a Api,
-    pub resource: &'a Resource,
+    pub resource: &'a Arc<Resource>,
     /// Empty for the object itself.
     pub subresource: &'a str,
     /// The kind that the endpoint takes: that of the subresource, where it has its own.
@@ -52,6 +54,29 @@ pub struct Attributes<'a> {
     pub dry_run: bool,
     pub warnings: &'a Warnings,
     pub annotations: &'a AuditAnnotations,
+    pub reinvocation: Reinvocation,
+}
+
+/// What happened in the first run of the chain, for webhooks that want to see what others change after them.
+#[derive(Clone, Debug, Default)]
+pub struct Reinvocation {
+    /// The chain runs for the second time.
+    pub(super) is_second: bool,
+    /// A second run is wanted.
+    pub(super) requested: bool,
+    /// The object as the webhooks left it.
+    pub(super) last: Option<Object>,
+    /// Webhooks that were asked and want to be asked again when something changes.
+    pub(super) invoked: Vec<String>,
+    /// Webhooks that are asked in the second run.
+    pub(super) wanted: Vec<String>,
+}
+
+impl Reinvocation {
+    /// Something changed: who wants to see it is asked again.
+    pub(super) fn require(&mut self) {
+        self.wanted.append(&mut self.invoked);
+    }
 }
 
 impl Attributes<'_> {

@@ -10,16 +10,19 @@
 
 mod amounts;
 mod attributes;
+mod conditions;
+mod matching;
 mod plugins;
 mod settings;
 mod table;
 mod tolerations;
+mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use attributes::{Attributes, Operation};
+pub use attributes::{Attributes, Operation, Reinvocation};
 pub use settings::AdmissionError;
 
 use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
@@ -49,6 +52,7 @@ struct Link {
 #[derive(Clone, Default)]
 pub struct Admission {
     chain: Vec<Link>,
+    webhooks: webhook::Metrics,
 }
 
 /// What plugins are made from.
@@ -57,6 +61,7 @@ struct Parts<'a> {
     flags: &'a AdmissionFlags,
     /// The plugin's own part of the configuration file.
     config: Option<String>,
+    webhooks: webhook::Metrics,
 }
 
 impl Admission {
@@ -64,13 +69,15 @@ impl Admission {
     pub fn new(flags: &AdmissionFlags, access: Arc<Access>) -> Result<Admission, AdmissionError> {
         let rows = settings::enabled(flags)?;
         let configs = settings::Configs::read(flags, &rows)?;
+        let webhooks = webhook::Metrics::default();
         let mut chain = Vec::with_capacity(rows.len());
         for row in rows {
-            let parts = Parts { access: Arc::clone(&access), flags, config: configs.of(row.name)? };
+            let parts =
+                Parts { access: Arc::clone(&access), flags, config: configs.of(row.name)?, webhooks: webhooks.clone() };
             let plugin = (row.make)(&parts).map_err(|why| AdmissionError::Plugin { name: row.name, why })?;
             chain.push(Link { operations: row.operations, plugin });
         }
-        Ok(Admission { chain })
+        Ok(Admission { chain, webhooks })
     }
 
     fn of(&self, operation: Operation) -> impl Iterator<Item = &dyn Plugin> {
@@ -78,8 +85,22 @@ impl Admission {
         concerned.map(|link| link.plugin.as_ref())
     }
 
-    /// The first half, before validation.
+    /// Figures about webhooks.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.webhooks.register(registry);
+    }
+
+    /// The first half, before validation. It runs once more when a webhook changed what others have seen.
     pub async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
+        self.admit_once(cluster, attributes).await?;
+        if !attributes.reinvocation.requested {
+            return Ok(());
+        }
+        attributes.reinvocation.is_second = true;
+        self.admit_once(cluster, attributes).await
+    }
+
+    async fn admit_once(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
         for plugin in self.of(attributes.operation) {
             plugin.admit(cluster, attributes).await?;
         }

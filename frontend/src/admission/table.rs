@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Operation::{self, Connect, Create, Delete, Update},
-    Parts, Plugin, plugins as p,
+    Parts, Plugin, plugins as p, webhook,
 };
 
 pub(super) type Made = Result<Arc<dyn Plugin>, String>;
@@ -46,6 +46,7 @@ pub(super) static ROWS: &[Row] = &[
     off("NodeRestriction", CHANGES, p::node_restriction::make),
     on("TaintNodesByCondition", &[Create], plain::<p::taints::TaintNodesByCondition>),
     off("AlwaysPullImages", WRITES, plain::<p::always_pull_images::AlwaysPullImages>),
+    off("ImagePolicyWebhook", WRITES, p::image_policy::make),
     on("PodSecurity", WRITES, p::pod_security::make),
     off("PodNodeSelector", &[Create], p::pod_node_selector::make),
     on("Priority", WRITES, plain::<p::priority::Priority>),
@@ -66,19 +67,15 @@ pub(super) static ROWS: &[Row] = &[
     on("DefaultIngressClass", &[Create], plain::<p::default_ingress_class::DefaultIngressClass>),
     off("DenyServiceExternalIPs", WRITES, plain::<p::deny_external_ips::DenyServiceExternalIPs>),
     on("PodTopologyLabels", &[Create], plain::<p::pod_topology_labels::PodTopologyLabels>),
+    on("MutatingAdmissionWebhook", EVERYTHING, webhook::make_mutating),
+    on("ValidatingAdmissionWebhook", EVERYTHING, webhook::make_validating),
     on("ResourceQuota", WRITES, p::resource_quota::make),
     off("AlwaysDeny", EVERYTHING, plain::<p::always::AlwaysDeny>),
 ];
 
 /// Known names that this server has no plugin for: their features are off in 1.35, or they are not built yet.
-pub(super) const WITHOUT_PLUGIN: &[&str] = &[
-    "ImagePolicyWebhook",
-    "MutatingAdmissionPolicy",
-    "MutatingAdmissionWebhook",
-    "NodeDeclaredFeatureValidator",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionWebhook",
-];
+pub(super) const WITHOUT_PLUGIN: &[&str] =
+    &["MutatingAdmissionPolicy", "NodeDeclaredFeatureValidator", "ValidatingAdmissionPolicy"];
 
 /// Plugins of earlier versions, as old unit files still name them, and what took their place.
 pub(super) const GONE: &[(&str, &str)] = &[

@@ -80,23 +80,44 @@ pub struct Peer {
 
 /// Collects texts for `Warning` headers while a request is handled. The same text is kept once.
 #[derive(Clone, Debug, Default)]
-pub struct Warnings(std::sync::Arc<Mutex<Vec<String>>>);
+pub struct Warnings(std::sync::Arc<Mutex<Recorded>>);
 
-/// A client gets at most this many bytes of warnings, as the real server sends.
-const WARNING_BYTES_MAX: usize = 4 * 1024;
+#[derive(Debug, Default)]
+struct Recorded {
+    texts: Vec<String>,
+    letters: usize,
+    /// There is more than fits: every text is cut.
+    cuts: bool,
+}
+
+/// A client gets about this many letters of warnings, as the real server sends.
+const WARNING_LETTERS_MAX: usize = 4 * 1024;
+/// Where there are more, this much of each.
+const CUT_WARNING_LETTERS: usize = 256;
 
 impl Warnings {
     pub fn add(&self, text: impl Into<String>) {
-        let text = text.into();
-        let mut kept = self.0.lock();
-        let used: usize = kept.iter().map(String::len).sum();
-        if !text.is_empty() && !kept.contains(&text) && used + text.len() <= WARNING_BYTES_MAX {
-            kept.push(text);
+        let (text, mut kept) = (text.into(), self.0.lock());
+        let full = kept.cuts && kept.letters >= WARNING_LETTERS_MAX;
+        if text.is_empty() || full || kept.texts.contains(&text) || text.chars().any(char::is_control) {
+            return;
+        }
+        let letters = text.chars().count();
+        kept.texts.push(text);
+        if !kept.cuts && kept.letters + letters > WARNING_LETTERS_MAX {
+            kept.cuts = true;
+            kept.letters = kept.texts.iter().map(|text| text.chars().count().min(CUT_WARNING_LETTERS)).sum();
+        } else {
+            kept.letters += if kept.cuts { letters.min(CUT_WARNING_LETTERS) } else { letters };
         }
     }
 
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock())
+        let Recorded { texts, cuts, .. } = std::mem::take(&mut *self.0.lock());
+        match cuts {
+            false => texts,
+            true => texts.into_iter().map(|text| text.chars().take(CUT_WARNING_LETTERS).collect()).collect(),
+        }
     }
 }
 

@@ -74,6 +74,13 @@ impl Drop for Inflight {
 }
 
 impl Metrics {
+    /// With figures that others count.
+    #[must_use]
+    pub fn with(mut self, register: impl FnOnce(&mut Registry)) -> Metrics {
+        register(&mut self.registry);
+        self
+    }
+
     pub fn started(&self, mutating: bool) -> Inflight {
         let request_kind = if mutating { "mutating" } else { "readOnly" };
         let gauge = self.inflight.get_or_create(&KindLabels { request_kind }).clone();

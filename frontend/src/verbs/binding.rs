@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     defaults, delete,
     delete_options::DeleteOptions,
     input,
@@ -43,8 +43,9 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     }
     let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     caller.admit(ctx, target, &mut binding, None).await?;
+    caller.validate(ctx, target, Some(&mut binding), None).await?;
     let mut bind = Bind { ctx, target: &pod, binding };
     write::apply(ctx, &pod, options.dry_run, &mut bind).await?;
     Answer::done(&target.api.schema, 201)
@@ -127,7 +128,7 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     let deletion = DeleteOptions {
         grace_period_seconds: eviction.get_i64(&["deleteOptions", "gracePeriodSeconds"]),
         precondition_uid: eviction.get_str(&["deleteOptions", "preconditions", "uid"]).map(str::to_owned),

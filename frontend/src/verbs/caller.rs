@@ -1,9 +1,10 @@
 //! On whose behalf something is written, and what admission says to it.
 
+use super::{delete_options::DeleteOptions, options::WriteOptions};
 use crate::cluster::Target;
 use crate::{
     access::authz::{self, rbac},
-    admission::{Attributes, Operation},
+    admission::{Attributes, Operation, Reinvocation},
     api::schema::{Gvk, Object},
     object::managed_fields,
     request::{AuditAnnotations, User, Warnings, status::ApiError},
@@ -17,12 +18,78 @@ const BROKEN_ENTRIES: &str = ".metadata.managedFields was in an invalid state af
 pub(super) struct Caller<'a> {
     pub(super) user: &'a User,
     pub(super) warnings: &'a Warnings,
+    pub(super) annotations: &'a AuditAnnotations,
     pub(super) dry_run: bool,
     /// Who comes to own what is written; "" where nothing is.
     pub(super) field_manager: &'a str,
+    options: Options<'a>,
+    admission: Asked,
+}
+
+/// How the client wants it done.
+#[derive(Clone, Copy)]
+enum Options<'a> {
+    Write(&'a WriteOptions),
+    Delete(&'a DeleteOptions),
+}
+
+/// Whether admission has had its say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Yet,
+    /// As a part of what happens to a collection: the request has no name.
+    OfCollection,
+    Already,
+}
+
+/// What goes back with the answer, and into the audit log.
+#[derive(Clone, Copy)]
+pub(super) struct Notes<'a> {
+    pub(super) warnings: &'a Warnings,
+    pub(super) annotations: &'a AuditAnnotations,
+}
+
+impl<'a> Caller<'a> {
+    pub(super) fn writes(user: &'a User, notes: Notes<'a>, options: &'a WriteOptions) -> Caller<'a> {
+        Caller {
+            user,
+            warnings: notes.warnings,
+            annotations: notes.annotations,
+            dry_run: options.dry_run,
+            field_manager: &options.field_manager,
+            options: Options::Write(options),
+            admission: Asked::Yet,
+        }
+    }
+
+    pub(super) fn deletes(user: &'a User, notes: Notes<'a>, options: &'a DeleteOptions) -> Caller<'a> {
+        Caller {
+            user,
+            warnings: notes.warnings,
+            annotations: notes.annotations,
+            dry_run: options.dry_run,
+            field_manager: "",
+            options: Options::Delete(options),
+            admission: Asked::Yet,
+        }
+    }
+
+    /// For each object of a collection.
+    pub(super) fn of_collection(self) -> Caller<'a> {
+        Caller { admission: Asked::OfCollection, ..self }
+    }
+
+    /// For the write that follows from one that admission has judged already, as that of a workload from its scale.
+    pub(super) fn admitted(self) -> Caller<'a> {
+        Caller { admission: Asked::Already, ..self }
+    }
 }
 
 impl Caller<'_> {
+    fn asks(&self, ctx: &Context) -> bool {
+        !ctx.admission.is_empty() && self.admission != Asked::Already
+    }
+
     /// Lets plugins change the object; then nobody grants what he does not have.
     pub(super) async fn admit(
         &self,
@@ -31,11 +98,11 @@ impl Caller<'_> {
         object: &mut Object,
         old: Option<&Object>,
     ) -> Result<(), ApiError> {
-        if !ctx.admission.is_empty() {
+        if self.asks(ctx) {
             let name = if target.name.is_empty() { object.name().to_owned() } else { target.name.clone() };
-            let annotations = AuditAnnotations::default();
             let entries = managed_fields::entries(object);
-            let mut attributes = self.attributes(target, &name, Some(&mut *object), old, &annotations);
+            let options = self.options(target, operation(Some(&*object), old));
+            let mut attributes = self.attributes(target, &name, Some(&mut *object), old, options.as_ref());
             ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
             if let Some(complaint) = managed_fields::restore_entries(object, entries) {
                 self.warnings.add(format!("{BROKEN_ENTRIES}: {complaint}"));
@@ -79,19 +146,30 @@ impl Caller<'_> {
         object: Option<&mut Object>,
         old: Option<&Object>,
     ) -> Result<(), ApiError> {
-        if ctx.admission.is_empty() {
+        if !self.asks(ctx) {
             return Ok(());
         }
         let name = match &object {
+            _ if self.admission == Asked::OfCollection => String::new(),
             Some(object) if target.name.is_empty() => object.name().to_owned(),
             _ => target.name.clone(),
         };
-        let annotations = AuditAnnotations::default();
-        let mut attributes = self.attributes(target, &name, object, old, &annotations);
+        let options = self.options(target, operation(object.as_deref(), old));
+        let mut attributes = self.attributes(target, &name, object, old, options.as_ref());
         if attributes.operation == Operation::Delete {
             ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
         }
         ctx.admission.validate(&ctx.cluster, &attributes).await
+    }
+
+    /// The options under the name that fits the operation: a patch that creates has options of a create.
+    fn options(&self, target: &Target, operation: Operation) -> Option<Object> {
+        let schema = &target.api.schema;
+        match (self.options, operation) {
+            (Options::Delete(options), _) => options.to_object(schema),
+            (Options::Write(options), Operation::Create) => options.to_object(schema, "CreateOptions"),
+            (Options::Write(options), _) => options.to_object(schema, "UpdateOptions"),
+        }
     }
 
     fn attributes<'a>(
@@ -100,14 +178,10 @@ impl Caller<'_> {
         name: &'a str,
         object: Option<&'a mut Object>,
         old: Option<&'a Object>,
-        annotations: &'a AuditAnnotations,
+        options: Option<&'a Object>,
     ) -> Attributes<'a> {
         let subresource = target.subresource.as_ref();
-        let operation = match (&object, old) {
-            (Some(_), None) => Operation::Create,
-            (Some(_), Some(_)) => Operation::Update,
-            (None, _) => Operation::Delete,
-        };
+        let operation = operation(object.as_deref(), old);
         Attributes {
             operation,
             api: &target.api,
@@ -117,15 +191,25 @@ impl Caller<'_> {
                 Some(own) => Gvk { group: own.group.clone(), version: own.version.clone(), kind: own.kind.clone() },
                 None => target.kind.gvk.clone(),
             },
-            namespace: &target.namespace,
+            // A namespace is in itself.
+            namespace: if target.row() == ("", "namespaces") { name } else { &target.namespace },
             name,
             user: self.user,
             object,
             old,
-            options: None,
+            options,
             dry_run: self.dry_run,
             warnings: self.warnings,
-            annotations,
+            annotations: self.annotations,
+            reinvocation: Reinvocation::default(),
         }
+    }
+}
+
+fn operation(object: Option<&Object>, old: Option<&Object>) -> Operation {
+    match (object, old) {
+        (Some(_), None) => Operation::Create,
+        (Some(_), Some(_)) => Operation::Update,
+        (None, _) => Operation::Delete,
     }
 }

@@ -1,7 +1,7 @@
 //! POST to a collection.
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     defaults, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
@@ -32,7 +32,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     defaults::settle_namespace(target, &mut object)?;
     input::merge_owner_references(&mut object, &request.warnings);
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     create_object(ctx, target, object, caller).await.map(|object| Answer::object(201, object))
 }
 

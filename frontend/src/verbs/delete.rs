@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     defaults,
     delete_options::{DeleteOptions, Propagation},
     respond::Answer,
@@ -31,7 +31,7 @@ pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, use
         ctx,
         target,
         &options,
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: "" },
+        Caller::deletes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options),
     )
     .await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);

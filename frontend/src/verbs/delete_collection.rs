@@ -4,7 +4,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     delete::{remove, warn_of_kept_dependents},
     delete_options::DeleteOptions,
     encodings, list,
@@ -29,7 +29,8 @@ pub(super) async fn delete_collection(
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
     warn_of_kept_dependents(target, &deletion, &request.warnings);
-    let caller = Caller { user, warnings: &request.warnings, dry_run: deletion.dry_run, field_manager: "" };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let caller = Caller::deletes(user, notes, &deletion).of_collection();
     let listing = list::read(ctx, target, &options).await?;
     let workers = ctx.cluster.settings.delete_collection_workers.max(1);
     let removals: Vec<_> =

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::options::dry_run;
 use crate::{
-    api::schema::{DecodeError, Gvk, Schema, codec},
+    api::schema::{DecodeError, Gvk, Object, Schema, codec},
     cluster::known_kind,
     request::{
         info::Query,
@@ -75,6 +75,29 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 
 impl DeleteOptions {
+    /// As an options object, which admission shows.
+    pub(super) fn to_object(&self, schema: &Schema) -> Option<Object> {
+        let mut object = Object::new(&schema.kind("meta.k8s.io", "v1", "DeleteOptions")?);
+        if let Some(seconds) = self.grace_period_seconds {
+            object.set(&["gracePeriodSeconds"], seconds);
+        }
+        for (field, value) in [("uid", &self.precondition_uid), ("resourceVersion", &self.precondition_revision)] {
+            if let Some(value) = value {
+                object.set(&["preconditions", field], value.as_str());
+            }
+        }
+        if let Some(orphan) = self.orphan_dependents {
+            object.set(&["orphanDependents"], orphan);
+        }
+        if let Some(propagation) = self.propagation {
+            object.set(&["propagationPolicy"], format!("{propagation:?}"));
+        }
+        if self.dry_run {
+            object.set(&["dryRun"], vec!["All".into()]);
+        }
+        Some(object)
+    }
+
     pub(super) fn parse(headers: &http::HeaderMap, query: &Query, body: &Bytes) -> Result<DeleteOptions, ApiError> {
         let wire = if body.is_empty() {
             from_query(query)?

@@ -99,21 +99,17 @@ pub(super) async fn change(
             object
         }
     };
-    let revision = match object.resource_version() {
-        "" => 0,
-        text => parse_revision(text).map_err(ApiError::unknown)?,
-    };
     let Some(current) = current else {
         caller.admit(ctx, target, &mut object, None).await?;
-        may_create(ctx, target, caller).await?;
+        revision(&object)?;
         object.set_resource_version("");
         prepare_new(ctx, target, &mut object, caller.warnings)?;
         caller.may_create(ctx, target).await?;
         let ready = complete_new(ctx, target, object, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
     };
-    check_revision(target, &mut object, current, revision)?;
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
+    check_revision(target, &mut object, current)?;
     strategy::keep_claims(target, &mut object, &current.object);
     prepare_update(ctx, target, &mut object, &current.object, caller.warnings)?;
     managed_fields::keep_times(&mut object, &current.object, strategy::same_but_entries);
@@ -125,29 +121,17 @@ pub(super) async fn change(
     Ok(Step::Write(Box::new(Ready { object, claims })))
 }
 
-/// Who may change an object may not make one by changing it: that needs the right to create, of the object's name.
-async fn may_create(ctx: &Context, target: &Target, caller: Caller<'_>) -> Result<(), ApiError> {
-    let asked = authz::Attributes {
-        user: caller.user.clone(),
-        verb: "create".into(),
-        is_resource: true,
-        namespace: target.namespace.clone(),
-        group: target.resource.group.to_string(),
-        version: target.resource.version.to_string(),
-        resource: target.resource.plural.to_string(),
-        subresource: target.subresource.as_ref().map(|s| s.name.to_string()).unwrap_or_default(),
-        name: target.name.clone(),
-        ..authz::Attributes::default()
-    };
-    let decision = ctx.access.authorization.authorize(&asked).await;
-    match decision.is_allowed() {
-        true => Ok(()),
-        false => Err(ApiError { nosniff: false, ..asked.forbidden(&decision.reason) }),
+/// The revision that the client saw; 0 where it says none.
+fn revision(object: &Object) -> Result<i64, ApiError> {
+    match object.resource_version() {
+        "" => Ok(0),
+        text => parse_revision(text).map_err(ApiError::unknown),
     }
 }
 
 /// The revision that the client saw must be the current one; some resources let it be left out.
-fn check_revision(target: &Target, object: &mut Object, current: &Current, revision: i64) -> Result<(), ApiError> {
+fn check_revision(target: &Target, object: &mut Object, current: &Current) -> Result<(), ApiError> {
+    let revision = revision(object)?;
     let resource = target.group_resource();
     if revision == 0 && target.resource.updates.may_be_unconditional {
         object.set_resource_version(&current.stored.mod_revision.to_string());

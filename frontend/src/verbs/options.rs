@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use super::ownership::name_of_agent;
+use crate::api::schema::{Object, Schema};
 use crate::object::validation;
 use crate::request::{
     info::Query,
@@ -26,6 +27,9 @@ pub(super) struct WriteOptions {
     pub(super) field_manager: String,
     /// An apply takes what others own.
     pub(super) force: bool,
+    /// What the query says of both, word by word.
+    given_manager: String,
+    given_validation: String,
 }
 
 /// Which options object refusals name.
@@ -81,9 +85,31 @@ impl WriteOptions {
                 name => name.to_owned(),
             };
             let force = query.get("force").is_some_and(is_true);
-            return Ok(WriteOptions { dry_run, field_validation, field_manager, force });
+            let (given_manager, given_validation) = (manager.to_owned(), validation.to_owned());
+            return Ok(WriteOptions {
+                dry_run,
+                field_validation,
+                field_manager,
+                force,
+                given_manager,
+                given_validation,
+            });
         }
         Err(ApiError::invalid(META_GROUP, kind.name(), "", errors))
+    }
+
+    /// As an options object of this kind, which admission shows.
+    pub(super) fn to_object(&self, schema: &Schema, kind: &str) -> Option<Object> {
+        let mut object = Object::new(&schema.kind(META_GROUP, "v1", kind)?);
+        if self.dry_run {
+            object.set(&["dryRun"], vec!["All".into()]);
+        }
+        for (field, given) in [("fieldManager", &self.given_manager), ("fieldValidation", &self.given_validation)] {
+            if !given.is_empty() {
+                object.set(&[field], given.as_str());
+            }
+        }
+        Some(object)
     }
 }
 

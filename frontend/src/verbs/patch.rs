@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     input, lifecycle,
     options::{OptionsKind, WriteOptions},
     ownership::Ownership,
@@ -36,7 +36,7 @@ pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user
         OptionsKind::Patch { apply: kind == PatchType::ApplyYaml },
     )?;
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     let patch = Patch::new(kind, body, &options, &request.warnings);
     let mut change = PatchObject { ctx, target, patch, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;

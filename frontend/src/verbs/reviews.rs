@@ -1,7 +1,7 @@
 //! Resources that are answered without being stored: reviews.
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     defaults, input,
     options::{OptionsKind, WriteOptions},
     ownership,
@@ -30,9 +30,11 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut review =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut review)?;
-    let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let caller = Caller::writes(user, notes, &options);
     ownership::update(ctx, target, caller, None, &mut review);
+    caller.admit(ctx, target, &mut review, None).await?;
+    caller.validate(ctx, target, Some(&mut review), None).await?;
     reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;
     Ok(Answer::object(201, review))
 }

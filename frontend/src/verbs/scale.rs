@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     get, input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
@@ -116,7 +116,7 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
         (Source::Whole(Box::new(scale)), options)
     };
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     // The workload itself is written, by the rules of its main endpoint.
     let main = Target { subresource: None, ..target.clone() };
     let mut rescale = Rescale { ctx, target: &main, endpoint: target, source, caller };
@@ -139,7 +139,9 @@ impl Rewrite for Rescale<'_> {
         let Some(current) = current else {
             return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
         };
-        let scale = self.new_scale(&current.object)?;
+        let mut scale = self.new_scale(&current.object)?;
+        let old = of_object(self.target, &current.object)?;
+        self.caller.admit(self.ctx, self.endpoint, &mut scale, Some(&old)).await?;
         let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
         if replicas < 0 {
             let detail = "must be greater than or equal to 0";
@@ -159,7 +161,10 @@ impl Rewrite for Rescale<'_> {
             metadata(&object)?,
         );
         set_entries(&mut object, entries.map_err(ApiError::unknown)?);
-        lifecycle::change(self.ctx, self.target, Proposal::Owned(object), Some(current), self.caller).await
+        let mut final_scale = of_object(self.target, &object)?;
+        self.caller.validate(self.ctx, self.endpoint, Some(&mut final_scale), Some(&old)).await?;
+        let caller = self.caller.admitted();
+        lifecycle::change(self.ctx, self.target, Proposal::Owned(object), Some(current), caller).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! POST to a service account's token: a token that dies with what it is bound to.
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     defaults, input,
     options::{OptionsKind, WriteOptions},
     ownership,
@@ -32,8 +32,8 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut wanted =
         input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut wanted)?;
-    let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let caller = Caller::writes(user, notes, &options);
     ownership::update(ctx, target, caller, None, &mut wanted);
     caller.admit(ctx, target, &mut wanted, None).await?;
     if !wanted.name().is_empty() && wanted.name() != target.name {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
@@ -34,7 +34,7 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let uid = object.uid().to_owned();
     let expected_uid = (!uid.is_empty()).then_some(uid);
     let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     let mut change = Update { ctx, target, object, expected_uid, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))

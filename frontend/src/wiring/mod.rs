@@ -58,7 +58,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         resources: Arc::clone(&resources),
         audit,
         health: health(&context, &readiness),
-        metrics: Metrics::default(),
+        metrics: Metrics::default().with(|registry| context.admission.register(registry)),
         request_timeout: config.request_timeout,
         limits: Limits::new(config.reads_max, config.mutations_max),
         advertised: advertised(&config, address),

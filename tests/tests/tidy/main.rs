@@ -13,8 +13,20 @@ use std::path::Path;
 use source::Crate;
 
 /// The rooms of the frontend, innermost first: each may use those before it, and `config` may be read by all.
-const FRONTEND_ROOMS: &[&str] =
-    &["request", "config", "store", "api", "cluster", "object", "access", "admission", "verbs", "server", "wiring"];
+const FRONTEND_ROOMS: &[&str] = &[
+    "request",
+    "client",
+    "config",
+    "store",
+    "api",
+    "cluster",
+    "object",
+    "access",
+    "admission",
+    "verbs",
+    "server",
+    "wiring",
+];
 
 /// Where modules may use each other in a circle, each with the reason: what they walk is recursive by nature, or the
 /// circle is still to be opened.

@@ -11,6 +11,7 @@ pub(super) mod default_toleration_seconds;
 pub(super) mod deny_external_ips;
 pub(super) mod event_rate_limit;
 pub(super) mod extended_resource_toleration;
+pub(super) mod image_policy;
 pub(super) mod limit_ranger;
 pub(super) mod namespace_auto_provision;
 pub(super) mod namespace_exists;

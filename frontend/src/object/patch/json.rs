@@ -173,12 +173,17 @@ fn add(document: &mut Value, path: &str, value: Value) -> Result<(), PatchError>
 }
 
 fn remove(document: &mut Value, path: &str) -> Result<Value, PatchError> {
-    let nonexistent = || PatchError::DoesNotApply(format!("error in remove for path: '{path}': missing value"));
+    let nonexistent = |key: &str| {
+        let why = format!("Unable to remove nonexistent key: {key}: missing value");
+        PatchError::DoesNotApply(format!("error in remove for path: '{path}': {why}"))
+    };
     match container(document, path) {
-        Some((Value::Object(map), key)) => map.shift_remove(&key).ok_or_else(nonexistent),
+        Some((Value::Object(map), key)) => map.shift_remove(&key).ok_or_else(|| nonexistent(&key)),
         Some((Value::Array(items), key)) => match index(&key, items.len()).filter(|at| *at < items.len()) {
             Some(at) => Ok(items.remove(at)),
-            None => Err(nonexistent()),
+            None => refuse(format!(
+                "error in remove for path: '{path}': Unable to access invalid index: {key}: invalid index referenced"
+            )),
         },
         _ => missing("remove", path),
     }

@@ -76,7 +76,7 @@ pub struct ApiError {
     /// The HTTP status, repeated in the body.
     pub code: u16,
     /// A `StatusReason`; empty means unknown.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// What the client reads.
     pub message: String,
     pub details: Option<Box<Details>>,
@@ -113,10 +113,10 @@ struct ListMeta<'a> {
 }
 
 impl ApiError {
-    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         ApiError {
             code,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             details: None,
             internal: None,
@@ -180,7 +180,7 @@ impl ApiError {
             metadata: ListMeta { continue_token: &self.continue_token },
             status: "Failure",
             message: &self.message,
-            reason: self.reason,
+            reason: &self.reason,
             details: self.details.as_deref(),
             code: self.code,
         }

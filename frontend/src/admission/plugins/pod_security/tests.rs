@@ -74,3 +74,25 @@ fn only_images_and_containers_make_a_change_worth_a_look() {
     assert!(!changes_what_runs(&one, &one) && changes_what_runs(&other, &one));
     assert!(changes_what_runs(&debugged, &one) && !changes_what_runs(&one, &debugged));
 }
+
+/// Pods with what a kube-apiserver 1.35 said of them, from each version on that says something else.
+#[test]
+fn every_standard_and_version_says_what_the_real_server_says() {
+    let fixtures: Vec<serde_json::Value> = serde_json::from_str(include_str!("fixtures.json")).unwrap();
+    let kind = Schema::builtin().kind("", "v1", "Pod").unwrap();
+    for fixture in &fixtures {
+        let text = json!({"metadata": {"annotations": fixture["annotations"]}, "spec": fixture["spec"]}).to_string();
+        let pod = codec::decode_json_as(&kind, text.as_bytes()).unwrap().object;
+        let looked = Pod { metadata: pod.get(&["metadata"]), spec: pod.get(&["spec"]).unwrap() };
+        for (level, name) in [(Level::Baseline, "baseline"), (Level::Restricted, "restricted")] {
+            let changes = fixture[name].as_array().unwrap();
+            let mut said = "";
+            for version in (0..=36).map(Version::Minor).chain([Version::Latest]) {
+                let change = changes.iter().find(|change| change[0] == version.to_string());
+                said = change.map_or(said, |change| change[1].as_str().unwrap());
+                let found = details(&violations(Standard { level, version }, looked));
+                assert_eq!(found, said, "{name} {version} {text}");
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod services;
 mod status;
 mod storage;
 mod volumes;
+mod webhooks;
 mod workloads;
 
 pub(super) use limits::finalizers;
@@ -45,6 +46,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         status::RULES,
         storage::RULES,
         volumes::RULES,
+        webhooks::RULES,
         workloads::RULES,
     ];
     files.into_iter().flatten()

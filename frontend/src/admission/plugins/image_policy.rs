@@ -1,0 +1,237 @@
+//! Asks a service of the operator's whether the images of a pod may run.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use tokio::time::Instant;
+
+use crate::{
+    admission::{Attributes, Parts, Plugin, table::Made},
+    api::schema::{Object, Value},
+    client::{Client, Kubeconfig},
+    cluster::{Cluster, objects::text},
+    request::status::ApiError,
+};
+
+const ANNOTATIONS: &str = "imagepolicywebhook.image-policy.k8s.io/";
+/// Keys of a pod's annotations with this in them are told to the service.
+const TOLD: &str = ".image-policy.k8s.io/";
+/// So many answers are kept; another one makes all be asked for anew.
+const ANSWERS_MAX: usize = 1024;
+/// A call that is not answered is made again so often, each time after a pause half as long again.
+const CALLS_MAX: u32 = 5;
+const TIME: Duration = Duration::from_secs(30);
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct File {
+    image_policy: Settings,
+}
+
+/// Times of the file: seconds that an answer counts, milliseconds until a call is made again.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Settings {
+    kube_config_file: PathBuf,
+    #[serde(rename = "allowTTL")]
+    allow_ttl: i64,
+    #[serde(rename = "denyTTL")]
+    deny_ttl: i64,
+    retry_backoff: i64,
+    default_allow: bool,
+}
+
+pub(in crate::admission) struct ImagePolicyWebhook {
+    client: Client,
+    server: String,
+    headers: HeaderMap,
+    allowed_for: Duration,
+    denied_for: Duration,
+    pause: Duration,
+    default_allow: bool,
+    answers: Mutex<HashMap<String, (Answer, Instant)>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Answer {
+    allowed: bool,
+    reason: String,
+    audit_annotations: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    #[serde(default)]
+    status: Answer,
+}
+
+pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
+    let text = parts.config.as_deref().ok_or("no config specified")?;
+    let File { image_policy: settings } = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let second = Duration::from_secs(1);
+    let allowed_for = within("allow TTL", settings.allow_ttl, second, 300, (second, 1800 * second))?;
+    let denied_for = within("deny TTL", settings.deny_ttl, second, 30, (second, 1800 * second))?;
+    let milli = Duration::from_millis(1);
+    let pause = within("backoff", settings.retry_backoff, milli, 500, (milli, 300 * second))?;
+    let config = Kubeconfig::read(&settings.kube_config_file)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.extend(config.authorization.map(|value| (header::AUTHORIZATION, value)));
+    Ok(Arc::new(ImagePolicyWebhook {
+        client: Client::new(&config.peer).map_err(|error| error.to_string())?,
+        server: config.server,
+        headers,
+        allowed_for,
+        denied_for,
+        pause,
+        default_allow: settings.default_allow,
+        answers: Mutex::default(),
+    }))
+}
+
+/// A time of the file, with its default, between two others.
+fn within(
+    what: &str,
+    given: i64,
+    unit: Duration,
+    default: u32,
+    (least, most): (Duration, Duration),
+) -> Result<Duration, String> {
+    let time = match given {
+        0 => Some(unit * default),
+        given => u32::try_from(given).ok().and_then(|given| unit.checked_mul(given)),
+    };
+    let found = time.filter(|time| (least..=most).contains(time));
+    found.ok_or_else(|| format!("valid value is between {least:?} and {most:?} for {what}, got {given}"))
+}
+
+#[async_trait]
+impl Plugin for ImagePolicyWebhook {
+    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        let Some(pod) = attributes.object.as_deref().filter(|_| attributes.row() == ("", "pods")) else {
+            return Ok(());
+        };
+        let lists: &[&str] = match attributes.subresource {
+            "" => &["containers", "initContainers"],
+            "ephemeralcontainers" => &["ephemeralContainers"],
+            _ => return Ok(()),
+        };
+        self.judge(attributes, pod, lists).await.map_err(|why| attributes.forbidden(why))
+    }
+}
+
+impl ImagePolicyWebhook {
+    async fn judge(&self, attributes: &Attributes<'_>, pod: &Object, lists: &[&str]) -> Result<(), String> {
+        let spec = spec(attributes.namespace, pod, lists);
+        let key = spec.to_string();
+        let known = self.known(&key);
+        let answer = match known {
+            Some(answer) => answer,
+            None => match self.ask(spec).await {
+                Ok(answer) => self.keep(key, answer),
+                Err(why) if self.default_allow => {
+                    tracing::warn!(why, "the image policy service cannot be asked: the pod passes");
+                    attributes.annotations.add(format!("{ANNOTATIONS}failed-open"), "true");
+                    return Ok(());
+                }
+                Err(why) => return Err(why),
+            },
+        };
+        for (key, value) in &answer.audit_annotations {
+            attributes.annotations.add(format!("{ANNOTATIONS}{key}"), value);
+        }
+        match (answer.allowed, answer.reason.as_str()) {
+            (true, _) => Ok(()),
+            (false, "") => Err("one or more images rejected by webhook backend".to_owned()),
+            (false, why) => Err(format!("image policy webhook backend denied one or more images: {why}")),
+        }
+    }
+
+    fn known(&self, key: &str) -> Option<Answer> {
+        let answers = self.answers.lock();
+        answers.get(key).filter(|(_, until)| Instant::now() < *until).map(|(answer, _)| answer.clone())
+    }
+
+    fn keep(&self, key: String, answer: Answer) -> Answer {
+        let time = if answer.allowed { self.allowed_for } else { self.denied_for };
+        let mut answers = self.answers.lock();
+        if answers.len() >= ANSWERS_MAX {
+            answers.clear();
+        }
+        answers.insert(key, (answer.clone(), Instant::now() + time));
+        answer
+    }
+
+    async fn ask(&self, spec: Json) -> Result<Answer, String> {
+        let review = json!({"kind": "ImageReview", "apiVersion": "imagepolicy.k8s.io/v1alpha1", "metadata": {},
+                            "spec": spec, "status": {"allowed": false}});
+        let review = Bytes::from(review.to_string());
+        let mut pause = self.pause;
+        let mut calls = 1;
+        loop {
+            let reply = self.client.call(Method::POST, &self.server, self.headers.clone(), review.clone(), TIME).await;
+            let busy = reply.as_ref().map_or(true, |reply| reply.status.is_server_error() || reply.status == 429);
+            if busy && calls < CALLS_MAX {
+                tokio::time::sleep(pause).await;
+                (pause, calls) = (pause * 3 / 2, calls + 1);
+                continue;
+            }
+            let reply = reply.map_err(|error| error.to_string())?;
+            if !reply.status.is_success() {
+                return Err(format!("Error contacting webhook: {}", reply.status.as_u16()));
+            }
+            let review: Review = serde_json::from_slice(&reply.body).map_err(|error| error.to_string())?;
+            return Ok(review.status);
+        }
+    }
+}
+
+/// What the service is told of a pod.
+fn spec(namespace: &str, pod: &Object, lists: &[&str]) -> Json {
+    let mut spec = json!({});
+    let containers = lists.iter().flat_map(|name| pod.get_list(&["spec", name]).unwrap_or_default());
+    let images: Vec<Json> = containers
+        .map(|container| match text(container, "image") {
+            "" => json!({}),
+            image => json!({"image": image}),
+        })
+        .collect();
+    if !images.is_empty() {
+        spec["containers"] = images.into();
+    }
+    let annotations = pod.get(&["metadata", "annotations"]).and_then(Value::as_map);
+    let told: serde_json::Map<String, Json> = annotations
+        .into_iter()
+        .flat_map(|map| map.iter())
+        .filter(|(key, _)| key.contains(TOLD))
+        .map(|(key, value)| (key.to_owned(), value.as_str().into()))
+        .collect();
+    if !told.is_empty() {
+        spec["annotations"] = told.into();
+    }
+    if !namespace.is_empty() {
+        spec["namespace"] = namespace.into();
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_defaults_and_bounds() {
+        let second = Duration::from_secs(1);
+        let ttl = |given| within("allow TTL", given, second, 300, (second, 1800 * second));
+        assert_eq!(ttl(0), Ok(300 * second));
+        assert_eq!(ttl(7), Ok(7 * second));
+        assert!(ttl(-1).is_err() && ttl(1801).is_err());
+    }
+}

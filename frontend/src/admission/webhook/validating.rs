@@ -1,0 +1,86 @@
+//! Webhooks that judge what will be stored; all are asked at once.
+
+use std::{sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+
+use super::{
+    Failure, Sort, Versions, ask,
+    clients::Clients,
+    hook::{FailurePolicy, Hook, Hooks},
+    is_exempt, judge_failure,
+    metrics::{Ended, Metrics},
+    should_call,
+};
+use crate::{
+    access::Access,
+    admission::{Attributes, Parts, Plugin, matching::Matched, table::Made},
+    cluster::Cluster,
+    request::status::ApiError,
+};
+
+struct ValidatingAdmissionWebhook {
+    access: Arc<Access>,
+    hooks: Hooks,
+    clients: Clients,
+    metrics: Metrics,
+}
+
+pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
+    let plugin = ValidatingAdmissionWebhook {
+        access: Arc::clone(&parts.access),
+        hooks: Hooks::validating(),
+        clients: Clients::default(),
+        metrics: parts.webhooks.clone(),
+    };
+    Ok(Arc::new(plugin))
+}
+
+#[async_trait]
+impl Plugin for ValidatingAdmissionWebhook {
+    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        if is_exempt(attributes) {
+            return Ok(());
+        }
+        let mut asked = Vec::new();
+        for hook in self.hooks.get(cluster)?.iter() {
+            if let Some(matched) = should_call(cluster, &self.access, hook, attributes).await? {
+                let versions = Versions::of(attributes, &matched)?;
+                asked.push((Arc::clone(hook), matched, versions));
+            }
+        }
+        let calls = asked
+            .iter()
+            .enumerate()
+            .map(|(at, (hook, matched, versions))| self.call(cluster, attributes, hook, matched, versions, at));
+        // All have the time that they are given; the refusal of the first in order is told.
+        futures::future::join_all(calls).await.into_iter().collect()
+    }
+}
+
+impl ValidatingAdmissionWebhook {
+    async fn call(
+        &self,
+        cluster: &Cluster,
+        attributes: &Attributes<'_>,
+        hook: &Hook,
+        matched: &Matched,
+        versions: &Versions,
+        at: usize,
+    ) -> Result<(), ApiError> {
+        let started = Instant::now();
+        let outcome = ask(&self.clients, cluster, hook, attributes, matched, versions, Sort::Validating).await;
+        let ended = match &outcome {
+            Ok(_) => Ended::Passed,
+            Err(Failure::Refusal(error)) => Ended::Refused(error.code),
+            Err(Failure::Call(_)) if hook.failure_policy == FailurePolicy::Ignore => Ended::FailedOpen,
+            Err(Failure::Call(_)) => Ended::FailedClosed,
+        };
+        self.metrics.called(&hook.name, "validating", attributes.operation.as_str(), started.elapsed(), ended);
+        if ended == Ended::FailedOpen {
+            let key = format!("failed-open.validating.webhook.admission.k8s.io/round_0_index_{at}");
+            attributes.annotations.add(key, &hook.name);
+        }
+        outcome.map(drop).or_else(|failure| judge_failure(hook, failure))
+    }
+}
