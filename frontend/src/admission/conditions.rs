@@ -75,14 +75,7 @@ impl Conditions {
         old: Option<&Object>,
     ) -> Held {
         let request = request(attributes, matched);
-        let about = Check {
-            group: attributes.resource.group.to_string(),
-            resource: attributes.resource.plural.to_string(),
-            subresource: attributes.subresource.to_owned(),
-            namespace: attributes.namespace.to_owned(),
-            name: attributes.name.to_owned(),
-            ..Check::default()
-        };
+        let about = about(attributes);
         let answers = Answers::default();
         for _ in 0..RUNS_MAX {
             let held = self.run(&answers, &request, &about, object, old);
@@ -108,11 +101,12 @@ impl Conditions {
         object: Option<&Object>,
         old: Option<&Object>,
     ) -> Held {
+        let tree = |object: Option<&Object>| object.map_or(Val::Null, |object| tree::object(object.root()));
         // The request is made here, by its type.
         let request = tree::declared(request, &REQUEST_TYPE).unwrap_or(Val::Null);
         let activation = Activation::new()
-            .with(OBJECT, seen(object))
-            .with(OLD_OBJECT, seen(old))
+            .with(OBJECT, tree(object))
+            .with(OLD_OBJECT, tree(old))
             .with(NAMESPACE_OBJECT, Val::Null)
             .with(REQUEST, request)
             .with(AUTHORIZER, Val::Authz(Authz::new(answers).into()))
@@ -145,10 +139,6 @@ impl Conditions {
     }
 }
 
-fn seen(object: Option<&Object>) -> Val<'_> {
-    object.map_or(Val::Null, |object| tree::object(object.root()))
-}
-
 const OVER_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 
@@ -170,7 +160,7 @@ impl Authorizer for Answers {
     }
 }
 
-fn question(check: &Check, user: &User) -> authz::Attributes {
+pub(super) fn question(check: &Check, user: &User) -> authz::Attributes {
     let user = match &check.service_account {
         None => user.clone(),
         Some((namespace, name)) => User {
@@ -200,8 +190,20 @@ fn question(check: &Check, user: &User) -> authz::Attributes {
     }
 }
 
+/// What the request is about, as authorization asks.
+pub(super) fn about(attributes: &Attributes<'_>) -> Check {
+    Check {
+        group: attributes.resource.group.to_string(),
+        resource: attributes.resource.plural.to_string(),
+        subresource: attributes.subresource.to_owned(),
+        namespace: attributes.namespace.to_owned(),
+        name: attributes.name.to_owned(),
+        ..Check::default()
+    }
+}
+
 /// The request as expressions see it.
-fn request(attributes: &Attributes<'_>, matched: &Matched) -> Value {
+pub(super) fn request(attributes: &Attributes<'_>, matched: &Matched) -> Value {
     let kind = |gvk: &Gvk| {
         record(&[("group", gvk.group.as_ref()), ("version", gvk.version.as_ref()), ("kind", gvk.kind.as_ref())])
     };

@@ -28,6 +28,8 @@ pub(super) struct Rule {
     /// Resource and subresource.
     resources: Vec<(String, String)>,
     scope: String,
+    /// Of objects; all if empty. Only policies have them.
+    names: Vec<String>,
 }
 
 fn texts(value: &Value, field: &str) -> Vec<String> {
@@ -47,6 +49,7 @@ impl Rule {
             versions: texts(value, "apiVersions"),
             resources: resources.collect(),
             scope: text(value, "scope").to_owned(),
+            names: texts(value, "resourceNames"),
         }
     }
 
@@ -64,6 +67,7 @@ impl Rule {
             (name == "*" || *name == resource.plural) && (subresource == "*" || subresource == attributes.subresource)
         };
         scope
+            && (self.names.is_empty() || self.names.iter().any(|name| name == attributes.name))
             && listed(&self.operations, attributes.operation.as_str())
             && listed(&self.groups, &resource.group)
             && listed(&self.versions, &resource.version)

@@ -13,6 +13,7 @@ mod attributes;
 mod conditions;
 mod matching;
 mod plugins;
+mod policy;
 mod settings;
 mod table;
 mod tolerations;

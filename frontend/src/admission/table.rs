@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Operation::{self, Connect, Create, Delete, Update},
-    Parts, Plugin, plugins as p, webhook,
+    Parts, Plugin, plugins as p, policy, webhook,
 };
 
 pub(super) type Made = Result<Arc<dyn Plugin>, String>;
@@ -68,14 +68,14 @@ pub(super) static ROWS: &[Row] = &[
     off("DenyServiceExternalIPs", WRITES, plain::<p::deny_external_ips::DenyServiceExternalIPs>),
     on("PodTopologyLabels", &[Create], plain::<p::pod_topology_labels::PodTopologyLabels>),
     on("MutatingAdmissionWebhook", EVERYTHING, webhook::make_mutating),
+    on("ValidatingAdmissionPolicy", EVERYTHING, policy::make),
     on("ValidatingAdmissionWebhook", EVERYTHING, webhook::make_validating),
     on("ResourceQuota", WRITES, p::resource_quota::make),
     off("AlwaysDeny", EVERYTHING, plain::<p::always::AlwaysDeny>),
 ];
 
 /// Known names that this server has no plugin for: their features are off in 1.35, or they are not built yet.
-pub(super) const WITHOUT_PLUGIN: &[&str] =
-    &["MutatingAdmissionPolicy", "NodeDeclaredFeatureValidator", "ValidatingAdmissionPolicy"];
+pub(super) const WITHOUT_PLUGIN: &[&str] = &["MutatingAdmissionPolicy", "NodeDeclaredFeatureValidator"];
 
 /// Plugins of earlier versions, as old unit files still name them, and what took their place.
 pub(super) const GONE: &[(&str, &str)] = &[

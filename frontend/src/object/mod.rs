@@ -6,6 +6,7 @@ pub mod expressions;
 mod generated_name;
 pub mod managed_fields;
 pub mod patch;
+pub mod scope;
 pub mod selector;
 pub mod strategy;
 pub mod validation;

@@ -20,7 +20,6 @@ use super::{
     write::{Current, Ready, Step},
 };
 use crate::{
-    access::authz::{self, Authorizer},
     api::schema::Object,
     cluster::Target,
     object::{generate_name, managed_fields, strategy, validation},

@@ -24,7 +24,7 @@ const TIME_BYTES_MIN: i64 = 21;
 const STRING_BYTES_MIN: i64 = 2;
 
 /// A declared type. Cheap to share: two variables of one type share one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeclType {
     pub kind: DeclKind,
     pub nullable: bool,
@@ -34,7 +34,7 @@ pub struct DeclType {
     pub min_bytes: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum DeclKind {
     Dyn,
     Bool,
@@ -60,14 +60,14 @@ pub enum ListKind {
     Map(Vec<String>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Object {
     pub name: Cow<'static, str>,
     /// By their names in expressions, which may be escaped.
     pub fields: BTreeMap<String, Field>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Field {
     /// In JSON.
     pub name: String,

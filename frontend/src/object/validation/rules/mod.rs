@@ -9,6 +9,7 @@ mod containers;
 mod limits;
 mod networking;
 mod pods;
+mod policies;
 mod resources;
 mod scheduling;
 mod security;
@@ -39,6 +40,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         limits::RULES,
         networking::RULES,
         pods::RULES,
+        policies::RULES,
         resources::RULES,
         scheduling::RULES,
         security::RULES,

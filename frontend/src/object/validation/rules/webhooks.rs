@@ -1,15 +1,18 @@
 //! Configurations of admission webhooks: who is asked about what, and where.
 
-use super::super::{
-    check::Check::{OneOf, Within},
-    judge::Judge,
-    names,
-    place::Place,
-    walk::{Rule, rule, with},
+use super::{
+    super::{
+        check::Check::{OneOf, Within},
+        judge::Judge,
+        names,
+        place::Place,
+        walk::{Rule, rule, with},
+    },
+    policies::complain_of,
 };
 use crate::{
     api::schema::{Object, Value},
-    object::expressions,
+    object::scope::{Scope, Wanted},
 };
 
 pub(super) static RULES: &[Rule] = &[
@@ -27,7 +30,7 @@ const WEBHOOK: &[(&str, super::super::check::Check)] = &[
     ("matchPolicy", OneOf(&["Equivalent", "Exact"])),
     ("timeoutSeconds", Within(1, 30, "the timeout value must be between 1 and 30 seconds")),
 ];
-const SCOPES: &[&str] = &["*", "Cluster", "Namespaced"];
+pub(super) const SCOPES: &[&str] = &["*", "Cluster", "Namespaced"];
 const OPERATIONS: &[&str] = &["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
 const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 const SIDE_EFFECTS: &[&str] = &["None", "NoneOnDryRun"];
@@ -76,7 +79,7 @@ fn webhook<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         (None, Some(_)) => {}
         _ => judge.required(place, "clientConfig", "exactly one of url or service is required"),
     }
-    conditions(place, judge);
+    conditions(place, false, judge);
 }
 
 fn side_effects<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
@@ -219,7 +222,8 @@ fn service<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
 }
 
-fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+/// Conditions in CEL, which may speak of `params` in policies that take some.
+pub(super) fn conditions<'t>(place: &Place<'_, 't>, params: bool, judge: &mut Judge<'t>) {
     const FIELD: &str = "matchConditions";
     let list = place.list(FIELD);
     if list.len() > CONDITIONS_MAX {
@@ -227,11 +231,10 @@ fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
     for (at, condition) in list.iter().enumerate() {
         let name = text(condition, "name");
-        let (field, expression) = (format!("{FIELD}[{at}].expression"), text(condition, "expression"));
-        if expression.trim().is_empty() {
-            judge.required(place, &field, "");
-        } else if let Err(why) = expressions::compile_condition(expression, &expressions::CONDITIONS) {
-            judge.invalid(place, &field, expression, why);
+        let (field, expression) = (format!("{FIELD}[{at}].expression"), text(condition, "expression").trim());
+        match expression {
+            "" => judge.required(place, &field, ""),
+            _ => complain_of(place, &field, expression, Scope::new(params).compile(expression, Wanted::Truth), judge),
         }
         let field = format!("{FIELD}[{at}].name");
         if name.is_empty() {
@@ -245,7 +248,7 @@ fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
 }
 
-fn operations<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn operations<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let wildcard = |list: &[Value]| list.len() > 1 && list.iter().any(|word| word.as_str() == Some("*"));
     for (field, others) in [("operations", "operations"), ("apiGroups", "API groups"), ("apiVersions", "API versions")]
     {

@@ -1,0 +1,277 @@
+//! ValidatingAdmissionPolicy: judges what will be stored by expressions that an operator wrote.
+//!
+//! In: a request, and the policies and bindings of the cluster, compiled once for each of their revisions. Out: a refusal,
+//! warnings, annotations for the audit. Not here: what is wrong with a policy itself (`object::validation`).
+
+mod asking;
+mod compiled;
+mod evaluation;
+mod params;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::{
+    asking::Asking,
+    compiled::{Binding, Hook, Hooks},
+    evaluation::{Inputs, Note, Verdict},
+};
+use super::{Attributes, Parts, Plugin, conditions, matching::Matched, table::Made};
+use crate::{
+    access::Access,
+    api::schema::{Object, Value, convert},
+    cluster::{Cluster, known_kind},
+    request::status::{ApiError, Cause, GroupResource},
+};
+
+/// What no policy is asked about: the questions that decide whether somebody may do something.
+const EXCLUDED: &[(&str, &str)] = &[
+    ("authentication.k8s.io", "selfsubjectreviews"),
+    ("authentication.k8s.io", "tokenreviews"),
+    ("authorization.k8s.io", "localsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("authorization.k8s.io", "subjectaccessreviews"),
+];
+const NOTE_BYTES_MAX: usize = 10 * 1024;
+
+struct ValidatingAdmissionPolicy {
+    access: Arc<Access>,
+    hooks: Hooks,
+}
+
+pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
+    Ok(Arc::new(ValidatingAdmissionPolicy { access: Arc::clone(&parts.access), hooks: Hooks::default() }))
+}
+
+#[async_trait]
+impl Plugin for ValidatingAdmissionPolicy {
+    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        if EXCLUDED.contains(&attributes.row()) {
+            return Ok(());
+        }
+        let asking = Asking::new(&self.access.authorization, attributes.user);
+        let mut denials = Vec::new();
+        for hook in self.hooks.get(cluster)?.iter() {
+            run(cluster, attributes, hook, &asking, &mut denials).await?;
+        }
+        match denials.into_iter().next() {
+            Some(denial) => Err(denial.error(attributes)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One refusal.
+struct Denial {
+    policy: String,
+    binding: Option<String>,
+    message: String,
+    reason: &'static str,
+}
+
+impl Denial {
+    fn new(hook: &Hook, binding: Option<&Binding>, message: String) -> Denial {
+        let binding = binding.map(|binding| binding.name.clone());
+        Denial { policy: hook.policy.name.clone(), binding, message, reason: "Invalid" }
+    }
+
+    fn error(self, attributes: &Attributes<'_>) -> ApiError {
+        let Denial { policy, binding, message, reason } = self;
+        let with = binding.map(|binding| format!(" with binding '{binding}'")).unwrap_or_default();
+        let message = format!("ValidatingAdmissionPolicy '{policy}'{with} denied request: {message}");
+        let mut error = attributes.forbidden(&message);
+        error.reason = reason;
+        error.code = match reason {
+            "Forbidden" => 403,
+            "Unauthorized" => 401,
+            "RequestEntityTooLarge" => 413,
+            _ => 422,
+        };
+        let details = error.details.get_or_insert_default();
+        details.causes.push(Cause { message, ..Cause::default() });
+        error
+    }
+}
+
+fn misconfigured(hook: &Hook, binding: Option<&Binding>, why: &str) -> Option<Denial> {
+    let what = if binding.is_some() { "binding" } else { "policy" };
+    let denial = || Denial::new(hook, binding, format!("failed to configure {what}: {why}"));
+    hook.policy.fails.then(denial)
+}
+
+/// One policy with all its bindings.
+async fn run(
+    cluster: &Cluster,
+    attributes: &Attributes<'_>,
+    hook: &Hook,
+    asking: &Asking<'_>,
+    denials: &mut Vec<Denial>,
+) -> Result<(), ApiError> {
+    let matched = match hook.policy.constraints.matches(cluster, attributes).await {
+        Ok(Some(matched)) => matched,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            denials.extend(misconfigured(hook, None, &error.message));
+            return Ok(());
+        }
+    };
+    let source = match params::source(attributes.api, hook.policy.param_kind.as_ref()) {
+        Ok(source) => source,
+        Err(why) => {
+            denials.extend(misconfigured(hook, None, &why));
+            return Ok(());
+        }
+    };
+    let mut subject = None;
+    let mut notes = Notes::default();
+    for binding in &hook.bindings {
+        let params = match concerned(cluster, attributes, binding, source.as_ref()).await {
+            Ok(params) => params,
+            Err(why) => {
+                denials.extend(misconfigured(hook, Some(binding), &why));
+                continue;
+            }
+        };
+        for params in params {
+            if subject.is_none() {
+                subject = Some(Subject::of(cluster, attributes, &matched).await?);
+            }
+            let Some(subject) = &subject else { continue };
+            let judge = |asking: &Asking<'_>| {
+                evaluation::judge(&hook.policy, &subject.inputs(attributes, params.as_deref()), asking)
+            };
+            let judged = asking.settle(judge).await;
+            denials.extend(act(attributes, hook, binding, judged.verdicts));
+            let failed = judged.notes.into_iter().filter_map(|note| notes.take(note));
+            denials.extend(failed.map(|why| Denial::new(hook, Some(binding), why)));
+        }
+    }
+    notes.publish(attributes, &hook.policy.name);
+    Ok(())
+}
+
+/// The parameters with which a binding asks for judgement; none where it is not about the request.
+async fn concerned(
+    cluster: &Cluster,
+    attributes: &Attributes<'_>,
+    binding: &Binding,
+    source: Option<&params::Source>,
+) -> Result<Vec<Option<Arc<Object>>>, String> {
+    if let Some(constraints) = &binding.constraints
+        && constraints.matches(cluster, attributes).await.map_err(|error| error.message)?.is_none()
+    {
+        return Ok(Vec::new());
+    }
+    params::collect(cluster, source, binding.params.as_ref(), attributes.namespace)
+}
+
+/// Does what the binding says about failures.
+fn act(attributes: &Attributes<'_>, hook: &Hook, binding: &Binding, verdicts: Vec<Verdict>) -> Vec<Denial> {
+    let mut denials = Vec::new();
+    for (at, verdict) in verdicts.into_iter().enumerate().filter(|(_, verdict)| verdict.denies) {
+        let (policy, name, message) = (&hook.policy.name, &binding.name, &verdict.message);
+        for action in &binding.actions {
+            match action.as_str() {
+                "Warn" => attributes.warnings.add(format!(
+                    "Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{name}': {message}"
+                )),
+                "Audit" => {
+                    let failure = serde_json::json!([{
+                        "message": message,
+                        "policy": policy,
+                        "binding": name,
+                        "expressionIndex": at,
+                        "validationActions": binding.actions,
+                    }]);
+                    let key = "validation.policy.admission.k8s.io/validation_failure";
+                    attributes.annotations.add(key, failure.to_string());
+                }
+                _ => {
+                    let denial = Denial::new(hook, Some(binding), message.clone());
+                    denials.push(Denial { reason: verdict.reason, ..denial });
+                }
+            }
+        }
+    }
+    denials
+}
+
+/// Values for the audit by their keys, each once.
+#[derive(Default)]
+struct Notes(Vec<(String, Vec<String>)>);
+
+impl Notes {
+    /// Keeps a value; what is none is told.
+    fn take(&mut self, note: Note) -> Option<String> {
+        let Note { key, value } = note;
+        let mut value = match value {
+            Ok(value) => value,
+            Err(why) => return Some(why),
+        };
+        let mut end = value.len().min(NOTE_BYTES_MAX);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        value.truncate(end);
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) if values.contains(&value) => {}
+            Some((_, values)) => values.push(value),
+            None => self.0.push((key, vec![value])),
+        }
+        None
+    }
+
+    fn publish(self, attributes: &Attributes<'_>, policy: &str) {
+        for (key, values) in self.0 {
+            attributes.annotations.add(format!("{policy}/{key}"), values.join(", "));
+        }
+    }
+}
+
+/// What is judged, in the version that the policy is about.
+struct Subject {
+    object: Option<Object>,
+    old: Option<Object>,
+    namespace: Option<Arc<Object>>,
+    request: Value,
+}
+
+impl Subject {
+    async fn of(cluster: &Cluster, attributes: &Attributes<'_>, matched: &Matched) -> Result<Subject, ApiError> {
+        let gvk = &matched.kind;
+        let to = |object: &Object| -> Result<Object, ApiError> {
+            if object.gvk() == gvk {
+                return Ok(object.clone());
+            }
+            let kind = known_kind(&attributes.api.schema, &gvk.group, &gvk.version, &gvk.kind)?;
+            Ok(convert(object, &kind))
+        };
+        let namespace = match attributes.namespace {
+            "" => None,
+            _ if attributes.is_namespace() => None,
+            name => {
+                let found = cluster.informer().find(("", "namespaces"), "", name).await?;
+                Some(found.ok_or_else(|| ApiError::not_found(&GroupResource::new("", "namespaces"), name))?)
+            }
+        };
+        Ok(Subject {
+            object: attributes.object.as_deref().map(to).transpose()?,
+            old: attributes.old.map(to).transpose()?,
+            namespace,
+            request: conditions::request(attributes, matched),
+        })
+    }
+
+    fn inputs<'a>(&'a self, attributes: &Attributes<'_>, params: Option<&'a Object>) -> Inputs<'a> {
+        Inputs {
+            object: self.object.as_ref(),
+            old: self.old.as_ref(),
+            params,
+            namespace: self.namespace.as_deref(),
+            request: &self.request,
+            resource: conditions::about(attributes),
+        }
+    }
+}
