@@ -54,6 +54,9 @@ enum Form {
     Apply(Value),
 }
 
+/// In front of the keys that came twice in what is applied, a line each.
+const STRICT_YAML: &str = "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  ";
+
 /// In front of what is wrong with the documents of JSON and merge patches.
 const DECODING: &str = "error decoding patch: ";
 
@@ -85,7 +88,10 @@ impl Patch {
         let document = self.document.get_or_init(|| self.read()).as_ref().map_err(Clone::clone)?;
         if let Form::Apply(config) = &document.form {
             let applied = ownership::apply(manager, kind, live, config, self.force)?;
-            self.heed(&document.strict, |text| ApiError::bad_request(format!("error strict decoding YAML: {text}")))?;
+            self.heed(&document.strict, |lines| {
+                let lines = lines.join("\n  ");
+                ApiError::bad_request(format!("{STRICT_YAML}{lines}"))
+            })?;
             return Ok(Proposal::Owned(applied));
         }
         match live {
@@ -175,8 +181,8 @@ impl Patch {
     /// What a client applies: YAML, of which JSON is a part.
     fn read_configuration(&self) -> Result<Document, ApiError> {
         let refuse = |text: String| ApiError::bad_request(format!("error decoding YAML: {text}"));
-        let json = codec::yaml_to_json(&self.body).map_err(|error| refuse(error.to_string()))?.json;
-        let config = match codec::decode_free(&json).map_err(|error| refuse(error.to_string()))? {
+        let read = codec::yaml_to_json(&self.body).map_err(|error| refuse(error.to_string()))?;
+        let config = match codec::decode_free(&read.json).map_err(|error| refuse(error.to_string()))? {
             Value::Null => Value::Map(MapValue::new()),
             Value::Map(map) => Value::Map(map),
             other => {
@@ -190,7 +196,8 @@ impl Patch {
                 return Err(refuse(format!("error unmarshaling JSON: while decoding JSON: {what}")));
             }
         };
-        Ok(Document { form: Form::Apply(config), strict: Vec::new() })
+        let strict = read.repeated.map_or_else(Vec::new, |repeated| repeated.warnings());
+        Ok(Document { form: Form::Apply(config), strict })
     }
 
     fn changed(&self, target: &Target, document: &Document, current: &Object) -> Result<Object, ApiError> {
@@ -243,15 +250,15 @@ impl Patch {
         }
         let mut strict = document.strict.clone();
         strict.extend(warnings.iter().map(ToString::to_string));
-        self.heed(&strict, |text| invalid(format!("strict decoding error: {text}")))?;
+        self.heed(&strict, |errors| invalid(format!("strict decoding error: {}", errors.join(", "))))?;
         apply_defaults(&mut object);
         Ok(object)
     }
 
     /// Strict errors refuse the patch, become warnings, or nothing.
-    fn heed(&self, strict: &[String], refuse: impl FnOnce(String) -> ApiError) -> Result<(), ApiError> {
+    fn heed(&self, strict: &[String], refuse: impl FnOnce(&[String]) -> ApiError) -> Result<(), ApiError> {
         match self.validation {
-            FieldValidation::Strict if !strict.is_empty() => Err(refuse(strict.join(", "))),
+            FieldValidation::Strict if !strict.is_empty() => Err(refuse(strict)),
             FieldValidation::Warn => {
                 strict.iter().for_each(|error| self.warnings.add(error.as_str()));
                 Ok(())

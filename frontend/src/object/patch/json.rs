@@ -10,6 +10,9 @@ use super::PatchError;
 /// More operations than this are refused.
 pub const OPERATIONS_MAX: usize = 10_000;
 
+/// All that the copies of one patch add, as JSON.
+const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
+
 /// A parsed patch document: its operations, not yet looked into.
 #[derive(Clone, Debug)]
 pub struct JsonPatch(Vec<Map<String, Value>>);
@@ -58,8 +61,9 @@ impl JsonPatch {
     pub fn apply(&self, document: &Value) -> Result<Value, PatchError> {
         let mut patched = document.clone();
         sort(&mut patched);
+        let mut copied = 0;
         for operation in &self.0 {
-            apply_one(&mut patched, operation)?;
+            apply_one(&mut patched, operation, &mut copied)?;
         }
         Ok(patched)
     }
@@ -80,7 +84,7 @@ fn text<'a>(operation: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pa
     }
 }
 
-fn apply_one(document: &mut Value, operation: &Map<String, Value>) -> Result<(), PatchError> {
+fn apply_one(document: &mut Value, operation: &Map<String, Value>, copied_bytes: &mut usize) -> Result<(), PatchError> {
     let op = operation.get("op").and_then(Value::as_str).unwrap_or("unknown");
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
     match op {
@@ -98,10 +102,35 @@ fn apply_one(document: &mut Value, operation: &Map<String, Value>) -> Result<(),
                 Some((holder, key)) => get(holder, &key)?.cloned().unwrap_or(Value::Null),
                 None => return missing("copy", from),
             };
+            *copied_bytes += json_length(&copied);
+            if *copied_bytes > COPIED_BYTES_MAX {
+                return refuse(format!(
+                    "Unable to complete the copy, the accumulated size increase of copy is {copied_bytes}, exceeding the limit {COPIED_BYTES_MAX}"
+                ));
+            }
             add(document, text(operation, "path")?, copied)
         }
         other => refuse(format!("Unexpected kind: {other}")),
     }
+}
+
+/// How long a value is as JSON, without writing it anywhere.
+fn json_length(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// The object or list that holds what the pointer names, and the last key.

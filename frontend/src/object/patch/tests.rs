@@ -46,6 +46,16 @@ fn json_patches_that_do_not_fit_change_nothing() {
 }
 
 #[test]
+fn copies_have_a_bound() {
+    let copy = |at: usize| json!({"op": "copy", "from": "/a", "path": format!("/b{at}")});
+    let document = json!({"a": "x".repeat(1024 * 1024 - 2)});
+    let patched = json_patch(document.clone(), (0..3).map(copy).collect());
+    assert!(patched.is_ok());
+    let refused = json_patch(document, (0..4).map(copy).collect());
+    assert!(matches!(refused, Err(PatchError::DoesNotApply(_))));
+}
+
+#[test]
 fn merge_patch_removes_nulls_and_sorts_what_it_touches() {
     let mut document = json!({"b": {"z": 1, "a": 2}, "a": [1], "n": {"x": 1}});
     let patch = json!({"b": {"z": null, "c": {"d": null, "e": [null]}}, "a": [2], "n": null});
