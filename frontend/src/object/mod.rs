@@ -2,10 +2,12 @@
 //!
 //! In: objects and what a client wants of them. Out: changed objects, or why they are refused. Not here: HTTP.
 
+pub mod equality;
 pub mod expressions;
 mod generated_name;
 pub mod managed_fields;
 pub mod patch;
+pub mod qos;
 pub mod scope;
 pub mod selector;
 pub mod strategy;

@@ -1,12 +1,10 @@
-//! What happens to a pod through endpoints of its own: it is bound to a node, or evicted.
+//! Binding a pod to a node.
 
 use async_trait::async_trait;
 
 use super::{
     caller::{Caller, Notes},
-    defaults, delete,
-    delete_options::DeleteOptions,
-    input,
+    defaults, input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
     write::{self, Current, Rewrite, Step},
@@ -17,7 +15,7 @@ use crate::{
     request::{
         Request, User,
         negotiate::{self, Offer},
-        status::{ApiError, FieldError, GroupResource},
+        status::{ApiError, FieldError, GroupResource, aggregate},
     },
     verbs::Context,
 };
@@ -34,12 +32,11 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let pods = target.api.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
     let pod_kind = known_kind(&target.api.schema, "", "v1", "Pod")?;
     let name = if target.name.is_empty() { binding.name().to_owned() } else { target.name.clone() };
-    if name != binding.name() && !binding.name().is_empty() {
+    if name != binding.name() {
         return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
     }
-    let errors = binding_errors(&binding);
-    if !errors.is_empty() {
-        return Err(ApiError::invalid("", "Binding", &name, errors));
+    if let Some(error) = binding_error(&binding) {
+        return Err(ApiError::unknown(error));
     }
     let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
     let caller =
@@ -51,16 +48,33 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     Answer::done(&target.api.schema, 201)
 }
 
-fn binding_errors(binding: &Object) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+/// What is wrong with a binding, as one text.
+fn binding_error(binding: &Object) -> Option<String> {
     let kind = binding.get_str(&["target", "kind"]).unwrap_or_default();
+    let mut errors = Vec::new();
     if !matches!(kind, "" | "Node") {
-        errors.push(FieldError::not_supported("target.kind", kind, &["Node", ""]));
+        errors.push(FieldError::not_supported("target.kind", kind, &["Node", "<empty>"]));
     }
     if binding.get_str(&["target", "name"]).unwrap_or_default().is_empty() {
         errors.push(FieldError::required("target.name", ""));
     }
-    errors
+    aggregate(&errors)
+}
+
+/// The preconditions of a binding, as the store would say that they fail.
+fn check_preconditions(ctx: &Context, target: &Target, binding: &Object, pod: &Object) -> Result<(), ApiError> {
+    for (what, wanted, found) in
+        [("UID", binding.uid(), pod.uid()), ("ResourceVersion", binding.resource_version(), pod.resource_version())]
+    {
+        if !wanted.is_empty() && wanted != found {
+            let key = target.key(&ctx.cluster)?;
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            );
+            return Err(ApiError::conflict(&GroupResource::new("", "pods"), &target.name, why));
+        }
+    }
+    Ok(())
 }
 
 struct Bind<'a> {
@@ -78,6 +92,7 @@ impl Rewrite for Bind<'_> {
         let refuse =
             |why: String| Err(ApiError::conflict(&GroupResource::new("", "pods/binding"), &self.target.name, why));
         let mut pod = current.object.clone();
+        check_preconditions(self.ctx, self.target, &self.binding, &pod)?;
         if pod.deletion_timestamp().is_some() {
             return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
         }
@@ -88,11 +103,16 @@ impl Rewrite for Bind<'_> {
                 crate::request::status::go_quote(node)
             ));
         }
+        if !pod.get_list(&["spec", "schedulingGates"]).unwrap_or_default().is_empty() {
+            return refuse(format!("pod {} has non-empty .spec.schedulingGates", pod.name()));
+        }
         let node = self.binding.get_str(&["target", "name"]).unwrap_or_default();
         pod.set(&["spec", "nodeName"], node);
+        pod.remove(&["status", "nominatedNodeName"]);
         for (key, value) in self.binding.annotations() {
             pod.set_annotation(key, value);
         }
+        // The topology of the node comes with the binding.
         for (key, value) in self.binding.labels() {
             pod.set_label(key, value);
         }
@@ -115,27 +135,4 @@ fn set_scheduled(pod: &mut Object, now: &str) {
         conditions.push(Value::Struct(condition));
     }
     pod.set(&["status", "conditions"], Value::List(conditions));
-}
-
-/// Deletes a pod on behalf of somebody who asks politely.
-pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
-    let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
-    let body = request.body.read().await?;
-    let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
-    let kind = known_kind(&target.api.schema, "policy", "v1", "Eviction")?;
-    let eviction = input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
-    if !eviction.name().is_empty() && eviction.name() != target.name {
-        return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
-    }
-    let caller =
-        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
-    let deletion = DeleteOptions {
-        grace_period_seconds: eviction.get_i64(&["deleteOptions", "gracePeriodSeconds"]),
-        precondition_uid: eviction.get_str(&["deleteOptions", "preconditions", "uid"]).map(str::to_owned),
-        dry_run: options.dry_run,
-        ..DeleteOptions::default()
-    };
-    let pod = Target { subresource: None, ..target.clone() };
-    delete::remove(ctx, &pod, &deletion, caller).await?;
-    Answer::done(&target.api.schema, 201)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     caller::{Caller, Notes},
-    defaults, input, lifecycle,
+    defaults, get, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
     write::insert,
@@ -47,13 +47,15 @@ pub(super) async fn create_object(
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
     let mut attempt = 1;
     loop {
-        let ready = lifecycle::finish_create(ctx, target, object.clone(), caller).await?;
+        let mut ready = lifecycle::finish_create(ctx, target, object.clone(), caller).await?;
         let named = target.with_name(ready.object.name());
         let key = named.key(&ctx.cluster)?;
-        if !ready.object.resource_version().is_empty() {
+        // The store alone minds a revision, one that it can read.
+        if !caller.dry_run && get::parse_revision(ready.object.resource_version()).is_ok_and(|revision| revision != 0) {
             ready.claims.undo(&ctx.cluster).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }
+        ready.object.set_resource_version("");
         if let Some(stored) = insert(ctx, &named, &key, ready, caller.dry_run).await? {
             return Ok(stored);
         }

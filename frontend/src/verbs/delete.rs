@@ -80,7 +80,7 @@ pub(super) async fn remove(
     match outcome {
         // A grace period of zero: it was announced, now it happens.
         Outcome::Graceful { seconds: 0, pending: false } if !options.dry_run => {
-            let mut last = Last { ctx, uid: removal.object.uid().to_owned(), target };
+            let mut last = Last { uid: removal.object.uid().to_owned(), target };
             let gone = write::apply(ctx, target, false, &mut last).await;
             if let Ok(gone) = gone {
                 removal.object = gone.object;
@@ -152,7 +152,7 @@ impl Rewrite for Mark<'_> {
             return Ok(Step::write(object));
         }
         self.outcome = Outcome::Gone;
-        Ok(Step::remove(&self.ctx.cluster, self.target, current.object.clone()))
+        Ok(Step::remove(self.target, current.object.clone()))
     }
 }
 
@@ -211,7 +211,6 @@ fn later(now: jiff::Timestamp, seconds: i64) -> String {
 
 /// The second half of a grace period of zero.
 struct Last<'a> {
-    ctx: &'a Context,
     uid: String,
     target: &'a Target,
 }
@@ -220,15 +219,13 @@ struct Last<'a> {
 impl Rewrite for Last<'_> {
     async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
         match current {
-            Some(current) if current.object.uid() == self.uid => {
-                Ok(Step::remove(&self.ctx.cluster, self.target, current.object.clone()))
-            }
+            Some(current) if current.object.uid() == self.uid => Ok(Step::remove(self.target, current.object.clone())),
             _ => Err(ApiError::not_found(&self.target.group_resource(), &self.target.name)),
         }
     }
 }
 
-fn check_preconditions(target: &Target, options: &DeleteOptions, object: &Object) -> Result<(), ApiError> {
+pub(super) fn check_preconditions(target: &Target, options: &DeleteOptions, object: &Object) -> Result<(), ApiError> {
     let by_kind = GroupResource::new(target.resource.group.clone(), target.resource.kind.clone());
     if let Some(uid) = options.precondition_uid.as_ref().filter(|uid| *uid != object.uid()) {
         let why = format!(

@@ -104,7 +104,7 @@ impl DeleteOptions {
         } else {
             from_body(negotiate::input(headers, &Offer::DOCUMENTS)?, body)?
         };
-        wire.validated()
+        wire.wish().judged()
     }
 }
 
@@ -166,8 +166,32 @@ fn from_json(body: &[u8]) -> Result<Wire, ApiError> {
     serde_json::from_slice(&json).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
+/// What a client asks for, not judged yet.
+pub(super) struct Wish {
+    pub(super) grace_period_seconds: Option<i64>,
+    pub(super) uid: Option<String>,
+    pub(super) resource_version: Option<String>,
+    pub(super) orphan_dependents: Option<bool>,
+    pub(super) propagation_policy: Option<String>,
+    pub(super) dry_run: Vec<String>,
+}
+
 impl Wire {
-    fn validated(self) -> Result<DeleteOptions, ApiError> {
+    fn wish(self) -> Wish {
+        let preconditions = self.preconditions.unwrap_or_default();
+        Wish {
+            grace_period_seconds: self.grace_period_seconds,
+            uid: preconditions.uid,
+            resource_version: preconditions.resource_version,
+            orphan_dependents: self.orphan_dependents,
+            propagation_policy: self.propagation_policy,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+impl Wish {
+    pub(super) fn judged(self) -> Result<DeleteOptions, ApiError> {
         let mut errors = Vec::new();
         if self.propagation_policy.is_some() && self.orphan_dependents.is_some() {
             let detail = "orphanDependents and deletionPropagation cannot be both set";
@@ -192,11 +216,10 @@ impl Wire {
         if !errors.is_empty() {
             return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", errors));
         }
-        let preconditions = self.preconditions.unwrap_or_default();
         Ok(DeleteOptions {
             grace_period_seconds: self.grace_period_seconds.map(|s| if s < 0 { 1 } else { s }),
-            precondition_uid: preconditions.uid,
-            precondition_revision: preconditions.resource_version,
+            precondition_uid: self.uid,
+            precondition_revision: self.resource_version,
             orphan_dependents: self.orphan_dependents,
             propagation,
             dry_run,

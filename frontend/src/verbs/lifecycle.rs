@@ -3,12 +3,14 @@
 //!
 //! 1. *Ownership* comes first: what the client and the defaults wrote is owned by the client, what comes after by nobody.
 //! 2. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
-//! 3. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
+//! 3. *What others gave* it, addresses and ports, is carried over from the current object or refused, before anything that
+//!    depends on it is judged.
+//! 4. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
 //!    other endpoints, the generation.
-//! 4. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
-//! 5. *Validating admission* sees exactly what will be stored, and never an invalid object.
-//! 6. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
-//! 7. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
+//! 5. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
+//! 6. *Validating admission* sees exactly what will be stored, and never an invalid object.
+//! 7. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
+//! 8. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
 //!
 //! All of it may run again on a newer state of the object. Not here: reading bodies and answering.
 
@@ -22,11 +24,13 @@ use super::{
 use crate::{
     api::schema::Object,
     cluster::Target,
-    object::{generate_name, managed_fields, strategy, validation},
-    request::{
-        Warnings,
-        status::{ApiError, FieldError},
+    object::{
+        equality::same_but_entries,
+        generate_name, managed_fields,
+        strategy::{self, Writer},
+        validation,
     },
+    request::status::{ApiError, FieldError},
     verbs::Context,
 };
 
@@ -58,7 +62,7 @@ pub(super) async fn finish_create(
     mut object: Object,
     caller: Caller<'_>,
 ) -> Result<Ready, ApiError> {
-    prepare_new(ctx, target, &mut object, caller.warnings)?;
+    prepare_new(ctx, target, &mut object, caller)?;
     complete_new(ctx, target, object, caller).await
 }
 
@@ -102,19 +106,19 @@ pub(super) async fn change(
         caller.admit(ctx, target, &mut object, None).await?;
         revision(&object)?;
         object.set_resource_version("");
-        prepare_new(ctx, target, &mut object, caller.warnings)?;
+        prepare_new(ctx, target, &mut object, caller)?;
         caller.may_create(ctx, target).await?;
         let ready = complete_new(ctx, target, object, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
     };
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
     check_revision(target, &mut object, current)?;
-    strategy::keep_claims(target, &mut object, &current.object);
-    prepare_update(ctx, target, &mut object, &current.object, caller.warnings)?;
-    managed_fields::keep_times(&mut object, &current.object, strategy::same_but_entries);
+    strategy::begin(&ctx.cluster, target, &mut object, Some(&current.object))?;
+    prepare_update(ctx, target, &mut object, &current.object, caller)?;
+    managed_fields::keep_times(&mut object, &current.object, same_but_entries);
     caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
     if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
-        return Ok(Step::remove(&ctx.cluster, target, object));
+        return Ok(Step::remove(target, object));
     }
     let claims = strategy::claim(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run).await?;
     Ok(Step::Write(Box::new(Ready { object, claims })))
@@ -145,23 +149,31 @@ fn check_revision(target: &Target, object: &mut Object, current: &Current) -> Re
 }
 
 /// Everything that happens to a new object before it is stored, but for what it claims from others.
-fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, warnings: &Warnings) -> Result<(), ApiError> {
+fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Caller<'_>) -> Result<(), ApiError> {
     defaults::fill_system_fields(ctx, object);
     if object.name().is_empty() && !object.generate_name().is_empty() {
         let name = generate_name(object.generate_name());
         object.set_name(&name);
     }
     defaults::settle_namespace(target, object)?;
-    strategy::prepare_create(&ctx.cluster, target, object);
+    strategy::begin(&ctx.cluster, target, object, None)?;
+    let writer = Writer { user: caller.user, now: defaults::now(ctx) };
+    strategy::prepare_create(target, object, &writer);
     let errors = validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx));
-    if !errors.is_empty() {
-        let gvk = object.gvk();
-        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
-    }
+    refuse_invalid(target, object, errors)?;
     for warning in validation::warnings(target.row(), object) {
-        warnings.add(warning);
+        caller.warnings.add(warning);
     }
     Ok(())
+}
+
+/// A refusal names the kind by the group in which it is stored, whichever group it is asked through.
+fn refuse_invalid(target: &Target, object: &Object, errors: Vec<FieldError>) -> Result<(), ApiError> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let group = target.resource.storage.as_ref().map_or(&*target.resource.group, |storage| &*storage.group);
+    Err(ApiError::invalid(group, &object.gvk().kind, object.name(), errors))
 }
 
 /// Everything that happens to a changed object before it is stored.
@@ -170,7 +182,7 @@ fn prepare_update(
     target: &Target,
     object: &mut Object,
     old: &Object,
-    warnings: &Warnings,
+    caller: Caller<'_>,
 ) -> Result<(), ApiError> {
     defaults::settle_namespace(target, object)?;
     if old.generation() == 0 {
@@ -179,7 +191,8 @@ fn prepare_update(
         object.set_generation(old.generation());
     }
     object.set_self_link("");
-    strategy::prepare_update(&ctx.cluster, target, object, old);
+    let writer = Writer { user: caller.user, now: defaults::now(ctx) };
+    strategy::prepare_update(target, object, old, &writer);
     if object.uid().is_empty() {
         object.set_uid(old.uid());
     }
@@ -195,12 +208,9 @@ fn prepare_update(
     let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
     let errors =
         validation::validate_update(target.row(), subresource, target.resource.namespaced, object, old, options(ctx));
-    if !errors.is_empty() {
-        let gvk = object.gvk();
-        return Err(ApiError::invalid(&gvk.group, &gvk.kind, object.name(), errors));
-    }
+    refuse_invalid(target, object, errors)?;
     for warning in validation::warnings(target.row(), object) {
-        warnings.add(warning);
+        caller.warnings.add(warning);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod delete_collection;
 mod delete_options;
 mod dispatch;
 mod encodings;
+mod eviction;
 mod get;
 mod input;
 mod lifecycle;

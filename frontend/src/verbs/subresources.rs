@@ -1,6 +1,6 @@
 //! Subresources that are not simply a part of their object: scale, binding, eviction.
 
-use super::{binding, respond::Answer, scale, token};
+use super::{binding, eviction, respond::Answer, scale, token};
 use crate::cluster::Target;
 use crate::{
     request::{Request, User, status::ApiError},
@@ -24,7 +24,7 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
     match target.subresource.as_ref().map(|s| s.name.as_ref()) {
         Some("scale") if !target.resource.custom => scale::change(ctx, target, request, user).await,
         Some("binding") => binding::create(ctx, target, request, user).await,
-        Some("eviction") => binding::evict(ctx, target, request, user).await,
+        Some("eviction") => eviction::evict(ctx, target, request, user).await,
         Some("token") => token::create(ctx, target, request, user).await,
         _ => Err(not_built(target)),
     }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::cluster::{Cluster, Target};
+use crate::cluster::Target;
 use crate::{
     api::schema::Object,
     object::strategy::{self, Claims},
@@ -43,8 +43,8 @@ impl Step {
     }
 
     /// Remove the object, and with it what it has claimed.
-    pub(super) fn remove(cluster: &Cluster, target: &Target, object: Object) -> Step {
-        let claims = strategy::claims_of(cluster, target, &object);
+    pub(super) fn remove(target: &Target, object: Object) -> Step {
+        let claims = strategy::claims_of(target, &object);
         Step::Remove(Box::new(Ready { object, claims }))
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     admission::{Attributes, Parts, Plugin, table::Made},
     api::schema::Value,
     cluster::Cluster,
-    object::strategy::same,
+    object::equality::same,
     request::{User, status::ApiError, user::MASTERS_GROUP},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     admission::{Attributes, Operation, Parts, Plugin, settings, table::Made, tolerations},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::sample},
-    object::strategy::quality_of_service,
+    object::qos::quality_of_service,
     request::status::{ApiError, GroupResource},
 };
 

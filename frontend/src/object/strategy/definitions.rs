@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions: their conditions, the versions that objects are stored in, and the beginning of their end.
 
+use super::writer::Writer;
 use crate::api::schema::{Object, Struct, Value};
 
 /// Removed when no object of the definition is left.
@@ -66,8 +67,16 @@ fn empty(object: &Object) -> Option<Struct> {
     status.field("conditions")?.struct_ref().map(Struct::new)
 }
 
+pub(super) fn first(object: &mut Object, _: &Writer) {
+    note_stored_version(object);
+}
+
+pub(super) fn counted(object: &mut Object, _: &Object, _: &Writer) {
+    note_stored_version(object);
+}
+
 /// The storage version is one that objects may be stored in from now on.
-pub(super) fn note_stored_version(object: &mut Object) {
+fn note_stored_version(object: &mut Object) {
     let versions = object.get_list(&["spec", "versions"]).unwrap_or_default();
     let storage = versions.iter().find(|version| version.child("storage").and_then(Value::as_bool) == Some(true));
     let Some(name) = storage.and_then(|version| version.child("name")).cloned() else { return };

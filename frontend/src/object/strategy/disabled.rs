@@ -8,11 +8,17 @@ use crate::api::schema::{Object, Struct, Value};
 
 /// Struct and field, as in the API; the package tells structs of one name apart.
 const FIELDS: &[(&str, &str, &str)] = &[
+    ("api.apps.v1", "RollingUpdateStatefulSetStrategy", "maxUnavailable"),
+    ("api.coordination.v1", "LeaseSpec", "preferredHolder"),
+    ("api.coordination.v1", "LeaseSpec", "strategy"),
+    ("api.core.v1", "ContainerStatus", "allocatedResourcesStatus"),
     ("api.core.v1", "Lifecycle", "stopSignal"),
     ("api.core.v1", "NodeSpec", "configSource"),
     ("api.core.v1", "NodeStatus", "config"),
     ("api.core.v1", "PodSpec", "workloadRef"),
+    ("api.core.v1", "PodStatus", "allocatedResources"),
     ("api.core.v1", "PodStatus", "extendedResourceClaimStatus"),
+    ("api.core.v1", "PodStatus", "resources"),
     ("api.core.v1", "VolumeProjection", "clusterTrustBundle"),
     ("api.core.v1", "VolumeProjection", "podCertificate"),
     ("api.resource.v1", "Device", "allNodes"),
@@ -24,6 +30,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ("api.resource.v1", "Device", "nodeName"),
     ("api.resource.v1", "Device", "nodeSelector"),
     ("api.resource.v1", "Device", "taints"),
+    ("api.resource.v1", "DeviceCapacity", "requestPolicy"),
     ("api.resource.v1", "DeviceConstraint", "distinctAttribute"),
     ("api.resource.v1", "DeviceSubRequest", "capacity"),
     ("api.resource.v1", "DeviceSubRequest", "tolerations"),

@@ -1,13 +1,22 @@
 //! EndpointSlices: the topology of older versions is not written through this one.
 
-use super::same;
+use super::writer::Writer;
 use crate::api::schema::{Object, Value};
+use crate::object::equality::same;
 
 const HOST_NAME: &str = "kubernetes.io/hostname";
 
+pub(super) fn created(slice: &mut Object, _: &Writer) {
+    drop_topology(slice, None);
+}
+
+pub(super) fn changed(slice: &mut Object, old: &Object, _: &Writer) {
+    drop_topology(slice, Some(old));
+}
+
 /// Drops the old topology of endpoints that are written. A host name that the object had there already stays known as
 /// the name of the node.
-pub(super) fn drop_topology(slice: &mut Object, old: Option<&Object>) {
+fn drop_topology(slice: &mut Object, old: Option<&Object>) {
     const PATH: &[&str] = &["endpoints"];
     if old.is_some_and(|old| same(slice.get(PATH), old.get(PATH))) {
         return;

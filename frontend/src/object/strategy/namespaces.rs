@@ -1,10 +1,11 @@
 //! Namespaces: their finalizer and phase.
 
+use super::writer::Writer;
 use crate::api::schema::{Object, Value};
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-pub(super) fn prepare_create(object: &mut Object) {
+pub(super) fn created(object: &mut Object, _: &Writer) {
     object.set(&["status", "phase"], "Active");
     let mut finalizers = object.get_list(&["spec", "finalizers"]).unwrap_or_default().to_vec();
     if !finalizers.iter().any(|f| f.as_str() == Some("kubernetes")) {
@@ -14,13 +15,13 @@ pub(super) fn prepare_create(object: &mut Object) {
     label_with_name(object);
 }
 
-pub(super) fn prepare_update(object: &mut Object, old: &Object) {
+pub(super) fn changed(object: &mut Object, old: &Object, _: &Writer) {
     object.copy_from(old, &["spec", "finalizers"]);
     label_with_name(object);
 }
 
 /// The finalize endpoint changes finalizers alone.
-pub(super) fn prepare_finalize(object: &mut Object, old: &Object) {
+pub(super) fn finalized(object: &mut Object, old: &Object, _: &Writer) {
     object.copy_from(old, &["status"]);
 }
 

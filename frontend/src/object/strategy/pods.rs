@@ -1,14 +1,68 @@
 //! Pods: the status they start with, and what an update leaves alone.
 
-use crate::api::schema::{Object, Value, codec};
+use super::writer::Writer;
+use crate::api::schema::{MapValue, Object, Struct, Value, codec};
+use crate::object::qos::quality_of_service;
 
-pub(super) fn prepare_create(object: &mut Object, now: &str) {
+/// What the status endpoint leaves, and what the other parts of a pod leave too.
+const METADATA: [&str; 6] =
+    ["deletionTimestamp", "generation", "labels", "annotations", "finalizers", "ownerReferences"];
+
+pub(super) fn created(object: &mut Object, writer: &Writer) {
     object.set(&["status", "phase"], "Pending");
     let class = quality_of_service(object);
     object.set(&["status", "qosClass"], class);
     if !object.get_list(&["spec", "schedulingGates"]).unwrap_or_default().is_empty() {
-        tell_of_gates(object, now);
+        tell_of_gates(object, &writer.now);
     }
+    let labels = object.get_map(&["metadata", "labels"]).cloned().unwrap_or_default();
+    merge_label_keys(object, &labels);
+}
+
+/// Selectors that name keys of labels alone get the pod's values for them.
+fn merge_label_keys(object: &mut Object, labels: &MapValue) {
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let path = ["spec", "affinity", kind, "requiredDuringSchedulingIgnoredDuringExecution"];
+        each_struct(object.get_mut(&path), |term| merge_keys(term, labels));
+        let path = ["spec", "affinity", kind, "preferredDuringSchedulingIgnoredDuringExecution"];
+        each_struct(object.get_mut(&path), |weighted| {
+            if let Some(term) = weighted.get_mut("podAffinityTerm").and_then(Value::as_struct_mut) {
+                merge_keys(term, labels);
+            }
+        });
+    }
+    each_struct(object.get_mut(&["spec", "topologySpreadConstraints"]), |constraint| merge_keys(constraint, labels));
+}
+
+fn each_struct(list: Option<&mut Value>, work: impl FnMut(&mut Struct)) {
+    let items = list.and_then(Value::as_list_mut).into_iter().flatten();
+    items.filter_map(Value::as_struct_mut).for_each(work);
+}
+
+fn merge_keys(term: &mut Struct, labels: &MapValue) {
+    let keys = |term: &Struct, field: &str| -> Vec<String> {
+        let list = term.get(field).and_then(Value::as_list).unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let wanted = keys(term, "matchLabelKeys").into_iter().map(|key| (key, "In"));
+    let unwanted = keys(term, "mismatchLabelKeys").into_iter().map(|key| (key, "NotIn"));
+    let all: Vec<(String, &str)> = wanted.chain(unwanted).filter(|(key, _)| labels.contains_key(key)).collect();
+    let Some(selector) = term.get_mut("labelSelector").and_then(Value::as_struct_mut).filter(|_| !all.is_empty())
+    else {
+        return;
+    };
+    let def = selector.def().field("matchExpressions").and_then(|field| field.struct_ref()).cloned();
+    let Some(def) = def else { return };
+    let mut expressions = selector.get("matchExpressions").and_then(Value::as_list).unwrap_or_default().to_vec();
+    for (key, operator) in all {
+        let mut expression = Struct::new(&def);
+        let value = labels.get(&key).cloned().unwrap_or_else(|| Value::from(""));
+        expression.set("key", key);
+        expression.set("operator", operator);
+        expression.set("values", Value::List(vec![value]));
+        expressions.push(Value::Struct(expression));
+    }
+    selector.set("matchExpressions", expressions);
 }
 
 /// A pod that waits behind gates says so.
@@ -24,23 +78,45 @@ fn tell_of_gates(object: &mut Object, now: &str) {
     object.copy_from(&made.object, &["status", "conditions"]);
 }
 
-pub(super) fn prepare_update(object: &mut Object, old: &Object) {
-    object.copy_from(old, &["spec", "ephemeralContainers"]);
+/// The deletion of a pod is not the status endpoint's to announce; what a client does not know of is kept.
+pub(super) fn status_changed(object: &mut Object, old: &Object, _: &Writer) {
+    object.set_deletion_timestamp(None);
+    if object.get_str(&["status", "qosClass"]).unwrap_or_default().is_empty() {
+        object.copy_from(old, &["status", "qosClass"]);
+    }
+    const OBSERVED: &str = "observedGeneration";
+    if object.get_i64(&["status", OBSERVED]).unwrap_or(0) == 0 {
+        object.copy_from(old, &["status", OBSERVED]);
+    }
+    let kind = |condition: &Value| condition.child("type").cloned();
+    let before = old.get_list(&["status", "conditions"]).unwrap_or_default();
+    let mut known: Vec<(Option<Value>, Option<Value>)> =
+        before.iter().map(|condition| (kind(condition), condition.child(OBSERVED).cloned())).collect();
+    let Some(Value::List(conditions)) = object.get_mut(&["status", "conditions"]) else { return };
+    for condition in conditions {
+        let Some(at) = known.iter().position(|(known, _)| *known == kind(condition)) else { continue };
+        let (_, observed) = known.remove(at);
+        let unknown = condition.child(OBSERVED).is_none_or(Value::is_zero);
+        if let (Some(fields), Some(observed), true) = (condition.as_struct_mut(), observed, unknown) {
+            fields.set(OBSERVED, observed);
+        }
+    }
 }
 
 /// The ephemeralcontainers endpoint changes them alone.
-pub(super) fn only_ephemeral_containers(object: &mut Object, old: &Object) {
+pub(super) fn only_ephemeral_containers(object: &mut Object, old: &Object, _: &Writer) {
     let containers = object.get(&["spec", "ephemeralContainers"]).cloned();
     object.copy_from(old, &["spec"]);
     object.copy_from(old, &["status"]);
-    if let Some(containers) = containers {
-        object.set(&["spec", "ephemeralContainers"], containers);
+    METADATA.iter().for_each(|field| object.copy_from(old, &["metadata", field]));
+    match containers {
+        Some(containers) => drop(object.set(&["spec", "ephemeralContainers"], containers)),
+        None => drop(object.remove(&["spec", "ephemeralContainers"])),
     }
-    object.set_generation(old.generation() + 1);
 }
 
 /// The resize endpoint changes resources alone. Containers that are not those of before are left to be refused.
-pub(super) fn only_resources(object: &mut Object, old: &Object) {
+pub(super) fn only_resources(object: &mut Object, old: &Object, _: &Writer) {
     let names = |object: &Object, list: &str| -> Vec<String> {
         let items = object.get_list(&["spec", list]).unwrap_or_default();
         items.iter().map(|c| c.child("name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
@@ -68,34 +144,5 @@ pub(super) fn only_resources(object: &mut Object, old: &Object) {
     }
     object.copy_from(&merged, &["spec"]);
     object.copy_from(old, &["status"]);
-}
-
-/// Guaranteed: every container limits cpu and memory and requests as much; BestEffort: none asks for anything.
-pub fn quality_of_service(object: &Object) -> &'static str {
-    let lists = ["initContainers", "containers"];
-    let containers: Vec<&Value> =
-        lists.iter().flat_map(|l| object.get_list(&["spec", l]).unwrap_or_default()).collect();
-    let amount = |container: &Value, part: &str, resource: &str| -> Option<String> {
-        let text = container.at(&["resources", part, resource])?.as_str()?;
-        (text != "0").then(|| text.to_owned())
-    };
-    let whole = object.get(&["spec"]).filter(|spec| {
-        let any = |part: &str| spec.at(&["resources", part]).and_then(Value::as_map).is_some_and(|m| !m.is_empty());
-        any("requests") || any("limits")
-    });
-    let containers = whole.map_or(containers, |spec| vec![spec]);
-    let mut asks = false;
-    let mut guaranteed = !containers.is_empty();
-    for container in containers {
-        for resource in ["cpu", "memory"] {
-            let (request, limit) = (amount(container, "requests", resource), amount(container, "limits", resource));
-            asks |= request.is_some() || limit.is_some();
-            guaranteed &= limit.is_some() && request == limit;
-        }
-    }
-    match (asks, guaranteed) {
-        (false, _) => "BestEffort",
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
-    }
+    METADATA.iter().for_each(|field| object.copy_from(old, &["metadata", field]));
 }

@@ -14,8 +14,12 @@ pub(super) enum Check {
     /// Must not be empty.
     Required,
     RequiredBecause(&'static str),
+    /// A pointer that must point to something, an empty struct included.
+    Present,
     /// One of these, if given at all. A pointer to an empty text counts as given.
     OneOf(&'static [&'static str]),
+    /// One of these, if given at all; an empty text that is given is an error of its own.
+    GivenOneOf(&'static [&'static str]),
     /// One of these; nothing is an error of its own.
     NeedsOneOf(&'static [&'static str]),
     /// One of these; nothing is none of them.
@@ -48,6 +52,8 @@ impl Check {
         let value = place.get(field);
         match self {
             Check::Required => self.require(value, place, field, judge, ""),
+            Check::Present if value.is_none() => judge.required(place, field, ""),
+            Check::Present => {}
             Check::RequiredBecause(detail) | Check::NotEmpty(detail) => {
                 self.require(value, place, field, judge, detail)
             }
@@ -56,7 +62,8 @@ impl Check {
                     judge.unsupported(place, field, text, words);
                 }
             }
-            Check::NeedsOneOf(words) => match place.text(field) {
+            Check::GivenOneOf(_) if value.is_none() => {}
+            Check::GivenOneOf(words) | Check::NeedsOneOf(words) => match place.text(field) {
                 "" => judge.required(place, field, ""),
                 text if !words.contains(&text) => judge.unsupported(place, field, text, words),
                 _ => {}

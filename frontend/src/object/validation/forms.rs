@@ -171,7 +171,7 @@ pub(super) fn search_domain(text: &str) -> Vec<String> {
     }
     if !text.split('.').all(label) {
         const LABEL: &str = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
-        let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, an underscore ('_'), '-' or '.', and must start and end with an alphanumeric character";
+        let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
         complaints.push(regex_error(message, &format!("{LABEL}(\\.{LABEL})*"), &["example.com"]));
     }
     complaints
@@ -190,6 +190,29 @@ pub(super) fn sysctl(text: &str) -> Vec<String> {
     }
     const SEGMENT: &str = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
     vec![format!("must have at most 253 characters and match regex ^({SEGMENT}[\\./])*{SEGMENT}$")]
+}
+
+/// A name as in C.
+pub(super) fn c_identifier(text: &str) -> Vec<String> {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if text.bytes().all(word) && text.bytes().next().is_some_and(|b| !b.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let message = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
+    vec![regex_error(message, "[A-Za-z_][A-Za-z0-9_]*", &["my_name", "MY_NAME", "MyName"])]
+}
+
+/// An address with the length of its network's prefix, as Go prints it.
+pub(super) fn interface_address(text: &str) -> Vec<String> {
+    let Some((address, length)) = parse_cidr(text) else {
+        return vec!["must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)".to_owned()];
+    };
+    let mapped = address.is_ipv4() && length > 32;
+    let canonical = format!("{address}/{}", if mapped { length - 96 } else { length });
+    if canonical == text {
+        return Vec::new();
+    }
+    vec![format!("must be in canonical form ({})", crate::request::status::go_quote(&canonical))]
 }
 
 /// The name of a storage driver, whose case does not matter.

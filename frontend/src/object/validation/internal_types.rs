@@ -242,3 +242,6 @@ pub(super) const NAMES: &[(&str, &str, &str)] = &[
 /// Fields of a pod's spec that its security context holds.
 pub(super) const IN_SECURITY_CONTEXT: &[&str] =
     &["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers"];
+
+/// Pointers to numbers that are plain numbers there: struct and field.
+pub(super) const ZEROS: &[(&str, &str)] = &[("RollingUpdateStatefulSetStrategy", "partition")];

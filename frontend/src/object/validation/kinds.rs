@@ -1,29 +1,72 @@
-//! The rules of single kinds, chosen by the row of their resource.
+//! How the metadata of a new object is judged, by the row of its resource, and what its client is warned of.
 
-use super::{names, names::NameRule, updates::IMMUTABLE};
-use crate::{
-    api::schema::{Object, Value},
-    object::strategy::same,
-    request::status::FieldError,
-};
+use super::{names, names::NameRule};
+use crate::{api::schema::Object, request::status::FieldError};
 
-const DATA_BYTES_MAX: usize = 1024 * 1024;
-
-/// The form of names.
-pub(super) fn name_rule(row: (&str, &str)) -> NameRule {
-    match row {
-        ("", "namespaces") | ("apps", "statefulsets") => names::label_name,
-        ("", "services") => names::label_1035_name,
-        ("networking.k8s.io", "ipaddresses") => super::rules::address_name,
-        ("rbac.authorization.k8s.io", _) | ("apiregistration.k8s.io", _) => names::path_segment_name,
-        ("certificates.k8s.io", _) | ("", "events") | ("events.k8s.io", _) => names::any_name,
-        _ => names::subdomain_name,
-    }
+/// Whose rules judge the metadata of a kind, beside the generic ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metadata {
+    Unjudged,
+    /// The API machinery's.
+    ByMachinery,
+    /// Those, and the names of finalizers.
+    WithFinalizers,
 }
 
-/// Events are judged by rules of their own alone.
-pub(super) fn replaces_metadata_check(row: (&str, &str)) -> bool {
-    matches!(row, ("", "events") | ("events.k8s.io", "events"))
+pub(super) struct Kind {
+    group: &'static str,
+    /// "" stands for all of the group.
+    plural: &'static str,
+    /// The form of names.
+    pub(super) name: NameRule,
+    pub(super) metadata: Metadata,
+    /// Whether the form of a generateName is judged too.
+    pub(super) judges_prefix: bool,
+}
+
+const PLAIN: Kind = Kind {
+    group: "",
+    plural: "",
+    name: names::subdomain_name,
+    metadata: Metadata::WithFinalizers,
+    judges_prefix: true,
+};
+
+static ANY: Kind = PLAIN;
+
+const fn named(group: &'static str, plural: &'static str, name: NameRule) -> Kind {
+    Kind { group, plural, name, ..PLAIN }
+}
+
+const fn judged(group: &'static str, plural: &'static str, metadata: Metadata) -> Kind {
+    Kind { group, plural, metadata, ..PLAIN }
+}
+
+/// The rows that differ from most.
+static KINDS: &[Kind] = &[
+    judged("", "events", Metadata::Unjudged),
+    named("", "namespaces", names::label_name),
+    Kind { judges_prefix: false, ..named("", "replicationcontrollers", names::subdomain_name) },
+    named("", "services", names::label_1035_name),
+    judged("admissionregistration.k8s.io", "", Metadata::ByMachinery),
+    Kind { metadata: Metadata::ByMachinery, ..named("apiregistration.k8s.io", "", names::path_segment_name) },
+    judged("apiextensions.k8s.io", "", Metadata::ByMachinery),
+    named("apps", "statefulsets", names::label_name),
+    named("certificates.k8s.io", "certificatesigningrequests", names::any_name),
+    judged("coordination.k8s.io", "", Metadata::ByMachinery),
+    named("networking.k8s.io", "ipaddresses", super::rules::address_name),
+    judged("policy", "poddisruptionbudgets", Metadata::Unjudged),
+    named("rbac.authorization.k8s.io", "", names::path_segment_name),
+    Kind { judges_prefix: false, ..named("resource.k8s.io", "deviceclasses", names::subdomain_name) },
+];
+
+pub(super) fn find((group, plural): (&str, &str)) -> &'static Kind {
+    KINDS
+        .iter()
+        .find(|kind| {
+            kind.group == group && matches!(kind.plural, p if p == plural || (p.is_empty() && !group.is_empty()))
+        })
+        .unwrap_or(&ANY)
 }
 
 /// Finalizers of built-in kinds must be qualified, or one of the few that are old.
@@ -35,140 +78,6 @@ pub(super) fn finalizers(object: &Object) -> Vec<FieldError> {
         FieldError::invalid(format!("metadata.finalizers[{at}]"), finalizer, detail)
     })
     .collect()
-}
-
-pub(super) fn validate(row: (&str, &str), object: &Object) -> Vec<FieldError> {
-    match row {
-        ("", "configmaps") => config_map(object),
-        ("", "secrets") => secret(object),
-        ("", "events") => event(object),
-        _ => Vec::new(),
-    }
-}
-
-pub(super) fn validate_update(row: (&str, &str), object: &Object, old: &Object) -> Vec<FieldError> {
-    match row {
-        ("", "configmaps") => frozen(object, old, &["data", "binaryData"]),
-        ("", "secrets") => {
-            let mut errors = frozen(object, old, &["data"]);
-            if !same(object.get(&["type"]), old.get(&["type"])) {
-                let kind = object.get_str(&["type"]).unwrap_or_default();
-                errors.push(FieldError::invalid("type", kind, IMMUTABLE));
-            }
-            errors
-        }
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => role_change(object, old),
-        _ => Vec::new(),
-    }
-}
-
-/// Objects that were declared immutable, for good.
-fn frozen(object: &Object, old: &Object, fields: &[&str]) -> Vec<FieldError> {
-    const SET: &str = "field is immutable when `immutable` is set";
-    if old.get_bool(&["immutable"]) != Some(true) {
-        return Vec::new();
-    }
-    let mut errors = Vec::new();
-    if object.get_bool(&["immutable"]) != Some(true) {
-        errors.push(FieldError::forbidden("immutable", SET));
-    }
-    for field in fields {
-        if !same(object.get(&[field]), old.get(&[field])) {
-            errors.push(FieldError::forbidden(*field, SET));
-        }
-    }
-    errors
-}
-
-fn size_of(value: &Value) -> usize {
-    match value {
-        Value::Str(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        _ => 0,
-    }
-}
-
-/// The keys and the size of a map of data; `other` is where no key may stand too.
-fn data(object: &Object, field: &str, other: Option<&str>) -> (Vec<FieldError>, usize) {
-    let mut errors = Vec::new();
-    let mut size = 0;
-    let Some(map) = object.get_map(&[field]) else { return (errors, 0) };
-    for (key, value) in map.iter() {
-        let path = format!("{field}[{key}]");
-        errors.extend(names::config_key(key).into_iter().map(|c| FieldError::invalid(path.as_str(), key, c)));
-        let twice = other.is_some_and(|other| object.get(&[other, key]).is_some());
-        if twice {
-            let detail = format!("duplicate of key present in {}", other.unwrap_or_default());
-            errors.push(FieldError::invalid(path.as_str(), key, detail));
-        }
-        size += size_of(value);
-    }
-    (errors, size)
-}
-
-fn config_map(object: &Object) -> Vec<FieldError> {
-    let (mut errors, texts) = data(object, "data", Some("binaryData"));
-    let (more, bytes) = data(object, "binaryData", None);
-    errors.extend(more);
-    if texts + bytes > DATA_BYTES_MAX {
-        errors.push(FieldError::too_long("", DATA_BYTES_MAX));
-    }
-    errors
-}
-
-fn secret(object: &Object) -> Vec<FieldError> {
-    let (mut errors, size) = data(object, "data", None);
-    if size > DATA_BYTES_MAX {
-        errors.push(FieldError::too_long("data", DATA_BYTES_MAX));
-    }
-    let has = |key: &str| object.get(&["data", key]).is_some_and(|v| size_of(v) > 0);
-    let present = |key: &str| object.get(&["data", key]).is_some();
-    match object.get_str(&["type"]).unwrap_or_default() {
-        "kubernetes.io/service-account-token" => {
-            let name = "kubernetes.io/service-account.name";
-            if object.annotation(name).unwrap_or_default().is_empty() {
-                errors.push(FieldError::required(format!("metadata.annotations[{name}]"), ""));
-            }
-        }
-        "kubernetes.io/dockercfg" if !present(".dockercfg") => {
-            errors.push(FieldError::required("data[.dockercfg]", ""));
-        }
-        "kubernetes.io/dockerconfigjson" if !present(".dockerconfigjson") => {
-            errors.push(FieldError::required("data[.dockerconfigjson]", ""));
-        }
-        "kubernetes.io/basic-auth" if !present("username") && !present("password") => {
-            errors.push(FieldError::required("data[username]", ""));
-            errors.push(FieldError::required("data[password]", ""));
-        }
-        "kubernetes.io/ssh-auth" if !has("ssh-privatekey") => {
-            errors.push(FieldError::required("data[ssh-privatekey]", ""));
-        }
-        "kubernetes.io/tls" => {
-            for key in ["tls.crt", "tls.key"].into_iter().filter(|key| !present(key)) {
-                errors.push(FieldError::required(format!("data[{key}]"), ""));
-            }
-        }
-        _ => {}
-    }
-    errors
-}
-
-fn event(object: &Object) -> Vec<FieldError> {
-    let about = object.get_str(&["involvedObject", "namespace"]).unwrap_or_default();
-    let own = object.namespace();
-    let fits = own == about || (about.is_empty() && matches!(own, "" | "default" | "kube-system"));
-    let detail = "does not match event.namespace";
-    (!fits).then(|| FieldError::invalid("involvedObject.namespace", about, detail)).into_iter().collect()
-}
-
-/// The value is printed with Go's names of its fields.
-fn role_change(object: &Object, old: &Object) -> Vec<FieldError> {
-    if same(object.get(&["roleRef"]), old.get(&["roleRef"])) {
-        return Vec::new();
-    }
-    let text = |field| crate::request::status::go_quote(object.get_str(&["roleRef", field]).unwrap_or_default());
-    let printed = format!("{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}", text("apiGroup"), text("kind"), text("name"));
-    vec![FieldError::invalid_value("roleRef", printed, "cannot change roleRef")]
 }
 
 pub(super) fn warnings(row: (&str, &str), _object: &Object) -> Vec<String> {

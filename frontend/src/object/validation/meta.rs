@@ -13,12 +13,22 @@ const IMMUTABLE: &str = "field is immutable";
 
 /// Judges metadata as a whole.
 pub(super) fn validate(object: &Object, namespaced: bool, name_rule: NameRule) -> Vec<FieldError> {
+    let mut errors = prefix(object, name_rule);
+    errors.extend(validate_named(object, namespaced, name_rule));
+    errors
+}
+
+/// The form of what a name is generated from.
+pub(super) fn prefix(object: &Object, name_rule: NameRule) -> Vec<FieldError> {
+    let prefix = object.generate_name();
+    let complaints = if prefix.is_empty() { Vec::new() } else { name_rule(prefix, true) };
+    complaints.into_iter().map(|c| FieldError::invalid("metadata.generateName", prefix, c)).collect()
+}
+
+/// All but what the name is generated from.
+pub(super) fn validate_named(object: &Object, namespaced: bool, name_rule: NameRule) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let (name, generate_name) = (object.name(), object.generate_name());
-    if !generate_name.is_empty() {
-        let complaints = name_rule(generate_name, true).into_iter();
-        errors.extend(complaints.map(|c| FieldError::invalid("metadata.generateName", generate_name, c)));
-    }
+    let name = object.name();
     if name.is_empty() {
         errors.push(FieldError::required("metadata.name", "name or generateName is required"));
     } else {

@@ -23,25 +23,37 @@ pub use meta::field_manager;
 
 use self::{
     judge::Judge,
-    place::Place,
+    kinds::Metadata,
+    updates::Changes,
     walk::{Part, judge_object},
 };
-use crate::{api::schema::Object, request::status::FieldError};
+use crate::{
+    api::schema::{MapValue, Object, Value},
+    request::status::FieldError,
+};
 
 /// Judges a new object. `row` is the group and plural of its resource.
 pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object, options: Options) -> Vec<FieldError> {
-    let mut errors = kinds::replaces_metadata_check(row)
-        .then(Vec::new)
-        .unwrap_or_else(|| meta::validate(object, namespaced, kinds::name_rule(row)));
-    if !custom(object) {
-        errors.extend(kinds::finalizers(object));
-    }
-    errors.extend(kinds::validate(row, object));
+    let mut errors = new_metadata(row, namespaced, object);
     let mut judge = Judge::new(options, None);
     judge_object(object, Part::Main, &mut judge);
     errors.append(&mut judge.errors);
     if errors.is_empty() {
         errors = meta::validate(object, namespaced, names::path_segment_name);
+    }
+    errors
+}
+
+/// The metadata of a new object by the rules of its kind.
+fn new_metadata(row: (&str, &str), namespaced: bool, object: &Object) -> Vec<FieldError> {
+    let kind = kinds::find(row);
+    if kind.metadata == Metadata::Unjudged {
+        return Vec::new();
+    }
+    let mut errors = if kind.judges_prefix { meta::prefix(object, kind.name) } else { Vec::new() };
+    errors.extend(meta::validate_named(object, namespaced, kind.name));
+    if kind.metadata == Metadata::WithFinalizers && object.ty().custom.is_none() {
+        errors.extend(kinds::finalizers(object));
     }
     errors
 }
@@ -55,48 +67,49 @@ pub fn validate_update(
     old: &Object,
     options: Options,
 ) -> Vec<FieldError> {
+    // First what is asked of every kind, then what the kind itself asks, which is partly the same: causes show it.
     let mut errors = meta::validate(object, namespaced, names::path_segment_name);
-    // Twice: the real server asks both its generic and its specific rules, and causes show it.
     errors.extend(meta::validate_update(object, old));
-    errors.extend(meta::validate_update(object, old));
-    if subresource.is_empty() {
-        let rules = updates::find(row);
-        let mut judge = Judge::new(options, Some(old));
-        errors.extend(kinds::validate_update(row, object, old));
-        for _ in 0..rules.rejudged {
-            errors.extend(kinds::validate(row, object));
-            judge_object(object, Part::Main, &mut judge);
-        }
-        updates::judge_change(rules, object, old, &mut judge);
-        errors.append(&mut judge.errors);
-        return errors;
+    let rules = updates::find(row, subresource);
+    if rules.changes != Changes::Unjudged {
+        errors.extend(meta::validate_update(object, old));
+    }
+    if rules.changes == Changes::WithFinalizers && object.ty().custom.is_none() {
+        errors.extend(kinds::finalizers(object));
+    }
+    for _ in 0..rules.metadata_again {
+        errors.extend(new_metadata(row, namespaced, object));
     }
     let mut judge = Judge::new(options, Some(old));
-    let place = Place::root(object.root());
-    match subresource {
-        "status" => judge_object(object, Part::Status, &mut judge),
-        "ephemeralcontainers" => {
-            judge_object(object, Part::Main, &mut judge);
-            updates::subresources::ephemeral_containers(&place, old, &mut judge);
-        }
-        "resize" => {
-            judge_object(object, Part::Main, &mut judge);
-            updates::subresources::resize(&place, object, old, &mut judge);
-        }
-        "finalize" => rules::finalizers(&place, &mut judge),
-        _ => {}
+    for part in rules.judged {
+        judge_object(object, *part, &mut judge);
     }
+    updates::judge_change(rules, object, old, &mut judge);
     errors.append(&mut judge.errors);
     errors
+}
+
+/// What is wrong with the addresses and families of a Service, which the rest of it depends on.
+pub fn service_addresses(service: &Object, old: Option<&Object>) -> Vec<FieldError> {
+    let mut judge = Judge::new(Options::default(), old);
+    rules::service_addresses(&place::Place::root(service.root()), &mut judge);
+    judge.errors
+}
+
+/// An address as Kubernetes has always read it: with leading zeros, and mapped into IPv6.
+pub fn parse_address(text: &str) -> Option<std::net::IpAddr> {
+    forms::parse_ip(text)
+}
+
+/// Whether a label selector of an object selects these labels. None, and one that cannot be read, selects nothing.
+pub fn selects(selector: Option<&Value>, labels: &MapValue) -> bool {
+    let parsed = selector.and_then(Value::as_struct).map(selecting::parse);
+    matches!(parsed, Some(Ok(selector)) if selector.matches(Some(labels)))
 }
 
 /// What the client is warned of.
 pub fn warnings(row: (&str, &str), object: &Object) -> Vec<String> {
     kinds::warnings(row, object)
-}
-
-fn custom(object: &Object) -> bool {
-    object.ty().custom.is_some()
 }
 
 #[cfg(test)]

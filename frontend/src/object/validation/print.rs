@@ -1,7 +1,7 @@
 //! Values as field errors print them: JSON of the real server's internal types, which name their fields as Go does and
 //! leave nothing out. Types of the API machinery print as in the API.
 
-use super::internal_types::{IN_SECURITY_CONTEXT, NAMES, ORDERS};
+use super::internal_types::{IN_SECURITY_CONTEXT, NAMES, ORDERS, ZEROS};
 use crate::api::schema::{Field, Kind, Presence, Shape, Struct, Value, codec};
 
 /// Words that Go's names write in capitals where they begin a name.
@@ -20,6 +20,13 @@ pub(super) fn printed(value: Option<&Value>) -> String {
 pub(super) fn printed_struct(fields: &Struct) -> String {
     let mut out = String::new();
     write_struct(&mut out, fields, None);
+    out
+}
+
+/// JSON of what a field holds; Go's zero when that is nothing and the field is plain.
+pub(super) fn printed_field(field: &Field, value: Option<&Value>) -> String {
+    let mut out = String::new();
+    write_field(&mut out, field, value, None);
     out
 }
 
@@ -92,15 +99,50 @@ fn write_struct(out: &mut String, fields: &Struct, level: Option<usize>) {
     if fields.def().package.starts_with("apimachinery") {
         return write_as_in_api(out, fields, level);
     }
-    let slots = slots(fields);
-    let each = slots.into_iter().map(|(name, field, value)| {
+    let each = entries(fields).into_iter().map(|entry| {
         move |out: &mut String, level: Option<usize>| {
-            out.push_str(&quoted(&name));
+            let (Entry::Field((name, ..)) | Entry::Text(name, _)) = &entry;
+            out.push_str(&quoted(name));
             out.push_str(if level.is_some() { ": " } else { ":" });
-            write_field(out, field, value, level);
+            match &entry {
+                Entry::Field((_, field, value)) if &*field.name == "securityContext" && is_pod_spec(fields) => {
+                    write_security_context(out, fields, value.and_then(Value::as_struct), level);
+                }
+                Entry::Field((_, field, value)) => write_field(out, field, *value, level),
+                Entry::Text(_, value) => write_json(out, value, level),
+            }
         }
     });
     write_all(out, ('{', '}'), each, level);
+}
+
+/// One line of a printed struct.
+enum Entry<'t> {
+    Field(Slot<'t>),
+    /// Of an embedded struct, which prints as in the API.
+    Text(String, serde_json::Value),
+}
+
+/// What stands between the braces of a struct. Go embeds metadata: its fields print as if they were the struct's own.
+fn entries(fields: &Struct) -> Vec<Entry<'_>> {
+    let mut entries = Vec::new();
+    for (name, field, value) in slots(fields) {
+        let zero = ZEROS.iter().any(|(owner, zero)| *owner == fields.def().name && *zero == field.name);
+        if zero && value.is_none() {
+            entries.push(Entry::Text(name, 0.into()));
+            continue;
+        }
+        if &*field.name != "metadata" {
+            entries.push(Entry::Field((name, field, value)));
+            continue;
+        }
+        let Some(metadata) = value.and_then(Value::as_struct) else { continue };
+        let mut json = Vec::new();
+        codec::encode_struct_json(metadata, &mut json);
+        let parsed: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(&json).ok();
+        entries.extend(parsed.into_iter().flatten().map(|(name, value)| Entry::Text(name, value)));
+    }
+    entries
 }
 
 type Slot<'t> = (String, &'t Field, Option<&'t Value>);
@@ -121,6 +163,10 @@ fn slots(fields: &Struct) -> Vec<Slot<'_>> {
 fn write_field(out: &mut String, field: &Field, value: Option<&Value>, level: Option<usize>) {
     let pointer = matches!(field.presence, Presence::Pointer | Presence::Nullable);
     match (&field.kind, value) {
+        (Kind::Raw, Some(Value::Bytes(json))) => match serde_json::from_slice(json) {
+            Ok(parsed) => write_json(out, &parsed, level),
+            Err(_) => out.push_str("null"),
+        },
         (_, Some(value)) => write(out, Some(value), level),
         _ if pointer || field.shape != Shape::One => out.push_str("null"),
         (Kind::Struct(def), None) => write_struct(out, &Struct::new(def), level),
@@ -132,24 +178,13 @@ fn write_field(out: &mut String, field: &Field, value: Option<&Value>, level: Op
     }
 }
 
-/// The spec of a pod, whose security context holds more than the API's.
-pub(super) fn indented_pod_spec(spec: &Struct) -> String {
-    let mut out = String::new();
-    let each = slots(spec).into_iter().map(|(name, field, value)| {
-        move |out: &mut String, level: Option<usize>| {
-            out.push_str(&quoted(&name));
-            out.push_str(": ");
-            match value.and_then(Value::as_struct).filter(|_| name == "SecurityContext") {
-                Some(context) => write_security_context(out, spec, context, level),
-                None => write_field(out, field, value, level),
-            }
-        }
-    });
-    write_all(&mut out, ('{', '}'), each, Some(0));
-    out
+/// A pod's spec prints with a security context that holds more than the API's.
+fn is_pod_spec(fields: &Struct) -> bool {
+    &*fields.def().name == "PodSpec" && &*fields.def().package == "api.core.v1"
 }
 
-fn write_security_context(out: &mut String, spec: &Struct, context: &Struct, level: Option<usize>) {
+fn write_security_context(out: &mut String, spec: &Struct, context: Option<&Struct>, level: Option<usize>) {
+    let Some(context) = context else { return out.push_str("null") };
     let moved = IN_SECURITY_CONTEXT.iter().filter_map(|name| {
         let at = spec.def().slot_of(name)?;
         Some((go_name("", name), &spec.def().fields[at], spec.slot(at)))
@@ -157,7 +192,7 @@ fn write_security_context(out: &mut String, spec: &Struct, context: &Struct, lev
     let each = moved.chain(slots(context)).map(|(name, field, value)| {
         move |out: &mut String, level: Option<usize>| {
             out.push_str(&quoted(&name));
-            out.push_str(": ");
+            out.push_str(if level.is_some() { ": " } else { ":" });
             write_field(out, field, value, level);
         }
     });
@@ -196,7 +231,8 @@ fn write_json(out: &mut String, value: &serde_json::Value, level: Option<usize>)
         serde_json::Value::Object(map) => {
             let each = map.iter().map(|(key, item)| {
                 move |out: &mut String, level: Option<usize>| {
-                    out.push_str(&format!("{}: ", quoted(key)));
+                    out.push_str(&quoted(key));
+                    out.push_str(if level.is_some() { ": " } else { ":" });
                     write_json(out, item, level);
                 }
             });
@@ -206,6 +242,7 @@ fn write_json(out: &mut String, value: &serde_json::Value, level: Option<usize>)
             let each = items.iter().map(|item| move |out: &mut String, level| write_json(out, item, level));
             write_all(out, ('[', ']'), each, level);
         }
+        serde_json::Value::String(text) => out.push_str(&quoted(text)),
         other => out.push_str(&other.to_string()),
     }
 }

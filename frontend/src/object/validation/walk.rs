@@ -50,6 +50,8 @@ static PLANS: LazyLock<Plans<Work>> = LazyLock::new(|| {
 pub(super) enum Part {
     /// All but metadata and status.
     Main,
+    /// The same without the rules of the object itself.
+    Fields,
     /// Status alone.
     Status,
 }
@@ -65,7 +67,7 @@ pub(super) fn judge_object<'t>(object: &'t Object, part: Part, judge: &mut Judge
     for slot in &plan.visit {
         let name = &*root.fields.def().fields[*slot].name;
         let judged = match part {
-            Part::Main => !matches!(name, "metadata" | "status") && !settled.contains(&name),
+            Part::Main | Part::Fields => !matches!(name, "metadata" | "status") && !settled.contains(&name),
             Part::Status => name == "status",
         };
         if judged {

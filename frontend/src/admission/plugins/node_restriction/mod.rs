@@ -21,7 +21,7 @@ use crate::{
     admission::{Attributes, Operation, Parts, Plugin, table::Made},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
-    object::strategy::same,
+    object::equality::same,
     request::{
         User,
         status::{ApiError, GroupResource},

@@ -11,7 +11,7 @@ use crate::{
     },
     api::schema::{Object, Value, scalar::quantity::Quantity},
     cluster::objects::text,
-    object::strategy::{quality_of_service, same},
+    object::{equality::same, qos::quality_of_service},
 };
 
 /// How the objects of a resource are counted.

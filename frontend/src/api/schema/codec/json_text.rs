@@ -295,6 +295,22 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Why a text is not one JSON object or null, as Go says it when it reads a map.
+pub fn object_fault(json: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::new(json);
+    let read = cursor.skip(0).and_then(|_| cursor.end()).and_then(|()| Cursor::new(json).token());
+    let found = match read {
+        Err(DecodeError::Syntax(why)) => return Some(why),
+        Err(other) => return Some(other.to_string()),
+        Ok(Token::Object | Token::Null) => return None,
+        Ok(Token::Array) => "array",
+        Ok(Token::Str) => "string",
+        Ok(Token::Number) => "number",
+        Ok(Token::Bool) => "bool",
+    };
+    Some(format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"))
+}
+
 /// Where the string that begins at `at` ends (behind its quote).
 pub(super) fn string_end(json: &[u8], at: usize) -> usize {
     let mut end = at + 1;

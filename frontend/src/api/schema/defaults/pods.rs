@@ -105,6 +105,11 @@ fn set_source(volume: &mut Struct, name: &str) {
 }
 
 pub(super) fn pod(pod: &mut Struct) {
+    drop_old_annotations(pod);
+    let grace = pod.get_mut("spec").and_then(|spec| spec.child_mut("terminationGracePeriodSeconds"));
+    if let Some(seconds) = grace.filter(|seconds| seconds.as_i64().is_some_and(|seconds| seconds < 0)) {
+        *seconds = Value::from(1i64);
+    }
     for list in ["containers", "initContainers"] {
         each(pod, &["spec", list]).for_each(requests_from_limits);
     }
@@ -116,6 +121,20 @@ pub(super) fn pod(pod: &mut Struct) {
         for list in ["containers", "initContainers"] {
             each(pod, &["spec", list]).for_each(host_ports);
         }
+    }
+}
+
+/// What init containers were before they were fields is not passed on.
+fn drop_old_annotations(pod: &mut Struct) {
+    const OLD: [&str; 4] = [
+        "pod.beta.kubernetes.io/init-containers",
+        "pod.alpha.kubernetes.io/init-containers",
+        "pod.beta.kubernetes.io/init-container-statuses",
+        "pod.alpha.kubernetes.io/init-container-statuses",
+    ];
+    let annotations = pod.get_mut("metadata").and_then(|metadata| metadata.child_mut("annotations"));
+    if let Some(annotations) = annotations.and_then(Value::as_map_mut) {
+        OLD.iter().for_each(|key| drop(annotations.remove(key)));
     }
 }
 

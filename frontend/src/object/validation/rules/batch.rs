@@ -58,20 +58,6 @@ fn job<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let spec = place.below("spec", Nth::Only, spec);
     let name = place.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
     generated_selector(place, &spec, name, judge);
-    if !spec.has("selector") {
-        judge.required(&spec, "selector", "");
-    }
-    let parsed = spec.child("selector").map(selecting::parse);
-    let labels = spec.at(&["template", "metadata", "labels"]);
-    let fits = match parsed {
-        None => false,
-        Some(Err(())) => true,
-        Some(Ok(selector)) => selector.matches(labels.and_then(Value::as_map)),
-    };
-    if !fits {
-        let detail = "`selector` does not match template `labels`";
-        judge.invalid_value(&spec, "template.metadata.labels", labels, detail);
-    }
     let completions = spec.number("completions").filter(|count| *count > 0);
     if let Some(count) = completions.filter(|_| spec.text("completionMode") == "Indexed") {
         let host = format!("{name}-{}", count - 1);
@@ -115,7 +101,28 @@ fn generated_selector<'t>(job: &Place<'_, 't>, spec: &Place<'_, 't>, name: &str,
     }
 }
 
+/// The pods that are made are those that are looked for.
+fn selected<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    if !spec.has("selector") {
+        judge.required(spec, "selector", "");
+    }
+    let labels = spec.at(&["template", "metadata", "labels"]);
+    let fits = match spec.child("selector").map(selecting::parse) {
+        None => false,
+        Some(Err(())) => true,
+        Some(Ok(selector)) => selector.matches(labels.and_then(Value::as_map)),
+    };
+    if !fits {
+        let detail = "`selector` does not match template `labels`";
+        judge.invalid_value(spec, "template.metadata.labels", labels, detail);
+    }
+}
+
 fn job_spec<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    // What makes jobs leaves their selectors open.
+    if place.up.is_some_and(|up| up.name() == "Job") {
+        selected(place, judge);
+    }
     managed_by(place, judge);
     if place.has("maxFailedIndexes") && !place.has("backoffLimitPerIndex") {
         judge.required(place, "backoffLimitPerIndex", "when maxFailedIndexes is specified");

@@ -1,6 +1,248 @@
-//! Signers of certificates.
+//! Requests for certificates, and the names of signers.
 
-use super::super::{judge::Judge, names, place::Place};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use x509_parser::{certification_request::X509CertificationRequest, pem::Pem, prelude::FromDer};
+
+use super::super::{
+    judge::Judge,
+    names,
+    place::Place,
+    updates::diff,
+    walk::{Rule, with},
+};
+use super::resources::text;
+use crate::api::schema::{Object, Struct, Value};
+
+pub(super) static RULES: &[Rule] = &[with("certificates.v1.CertificateSigningRequest", request, &[])];
+
+const USAGES: [&str; 23] = [
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
+const EXPIRATION_SECONDS_MIN: i64 = 600;
+/// Conditions that are true or not there.
+const ALWAYS_TRUE: [&str; 3] = ["Approved", "Denied", "Failed"];
+
+/// A whole request, whichever of its endpoints changes it. What was wrong before may stay so.
+fn request<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    let spec = place.child("spec");
+    let bytes = spec.and_then(|spec| spec.get("request")).and_then(Value::as_bytes).unwrap_or_default();
+    if let Err(why) = check_request(bytes) {
+        let shown = if bytes.is_empty() { "null".to_owned() } else { format!("\"{}\"", BASE64.encode(bytes)) };
+        judge.invalid_as(place, "spec.request", shown, why);
+    }
+    let words = |list: Option<&'t Value>| -> Vec<&'t str> {
+        list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str).collect()
+    };
+    let usages = words(spec.and_then(|spec| spec.get("usages")));
+    let before = words(judge.old.and_then(|old| old.get(&["spec", "usages"])));
+    if usages.is_empty() {
+        judge.required(place, "spec.usages", "");
+    }
+    let odd = |usage: &&str| !USAGES.contains(usage);
+    for (at, usage) in usages.iter().enumerate().filter(|(_, usage)| odd(usage) && !before.iter().any(odd)) {
+        judge.unsupported(place, &format!("spec.usages[{at}]"), usage, &USAGES);
+    }
+    if !repeats(&before) {
+        for (at, usage) in usages.iter().enumerate().filter(|(at, usage)| usages[..*at].contains(usage)) {
+            judge.duplicate(place, &format!("spec.usages[{at}]"), usage);
+        }
+    }
+    signer(place, judge);
+    let seconds = spec.and_then(|spec| spec.get("expirationSeconds")).and_then(Value::as_i64);
+    if let Some(seconds) = seconds.filter(|seconds| *seconds < EXPIRATION_SECONDS_MIN) {
+        let detail = "may not specify a duration less than 600 seconds (10 minutes)";
+        judge.invalid_as(place, "spec.expirationSeconds", seconds, detail);
+    }
+    conditions(place, judge);
+    certificate(place, judge);
+}
+
+fn repeats(words: &[&str]) -> bool {
+    words.iter().enumerate().any(|(at, word)| words[..at].contains(word))
+}
+
+fn check_request(pem: &[u8]) -> Result<(), String> {
+    const TYPE: &str = "PEM block type must be CERTIFICATE REQUEST";
+    let block = Pem::iter_from_buffer(pem).find_map(Result::ok).filter(|block| block.label == "CERTIFICATE REQUEST");
+    let block = block.ok_or_else(|| TYPE.to_owned())?;
+    let (_, request) = X509CertificationRequest::from_der(&block.contents)
+        .map_err(|_| "asn1: structure error: tags don't match".to_owned())?;
+    request.verify_signature().map_err(|_| "x509: signature verification failure".to_owned())
+}
+
+fn signer<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    const LEGACY: &str = "kubernetes.io/legacy-unknown";
+    let name = place.at(&["spec", "signerName"]).and_then(Value::as_str).unwrap_or_default();
+    let known = judge.old.is_some_and(|old| old.get_str(&["spec", "signerName"]) == Some(LEGACY));
+    if name == LEGACY && !known {
+        let detail = "the legacy signerName is not allowed via this API version";
+        judge.invalid(place, "spec.signerName", name, detail);
+    } else {
+        signer_name(place, "spec.signerName", name, judge);
+    }
+}
+
+fn all_conditions(status: Option<&Value>) -> Vec<&Struct> {
+    let list = status.and_then(|status| status.child("conditions")).and_then(Value::as_list).unwrap_or_default();
+    list.iter().filter_map(Value::as_struct).collect()
+}
+
+fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    const EXCLUSIVE: &str = "Approved and Denied conditions are mutually exclusive";
+    let conditions = all_conditions(place.get("status"));
+    let before: Vec<&str> = judge
+        .old
+        .map(|old| all_conditions(old.get(&["status"])).iter().map(|condition| text(condition, "type")).collect())
+        .unwrap_or_default();
+    let decided = |kinds: &[&str]| kinds.contains(&"Approved") && kinds.contains(&"Denied");
+    let mut seen: Vec<&str> = Vec::new();
+    for (at, condition) in conditions.iter().enumerate() {
+        let (kind, status) = (text(condition, "type"), text(condition, "status"));
+        let field = format!("status.conditions[{at}]");
+        if kind.is_empty() && !before.contains(&"") {
+            judge.required(place, &format!("{field}.type"), "");
+        }
+        let supported: &[&str] = if ALWAYS_TRUE.contains(&kind) { &["True"] } else { &["False", "True", "Unknown"] };
+        match status {
+            "" => judge.required(place, &format!("{field}.status"), ""),
+            status if !supported.contains(&status) => {
+                judge.unsupported(place, &format!("{field}.status"), status, supported);
+            }
+            _ => {}
+        }
+        let twice = seen.contains(&kind);
+        seen.push(kind);
+        if matches!(kind, "Approved" | "Denied") && decided(&seen) && !decided(&before) {
+            judge.invalid(place, "status.conditions", kind, EXCLUSIVE);
+        }
+        if twice && !repeats(&before) {
+            judge.duplicate(place, &format!("{field}.type"), kind);
+        }
+    }
+}
+
+/// A certificate that is new must be one.
+fn certificate<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    let bytes = |value: Option<&'t Value>| value.and_then(Value::as_bytes).unwrap_or_default();
+    let new = bytes(place.at(&["status", "certificate"]));
+    let old = judge.old.map(|old| bytes(old.get(&["status", "certificate"])));
+    if old.is_some_and(|old| old == new || check_certificates(old).is_err()) {
+        return;
+    }
+    if let Err(why) = check_certificates(new) {
+        judge.invalid(place, "status.certificate", "<certificate data>", why);
+    }
+}
+
+fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    if pem.is_empty() {
+        return Ok(());
+    }
+    let mut blocks = 0;
+    for block in Pem::iter_from_buffer(pem).map_while(Result::ok) {
+        if block.label != "CERTIFICATE" {
+            let found = crate::request::status::go_quote(&block.label);
+            return Err(format!("only CERTIFICATE PEM blocks are allowed, found {found}"));
+        }
+        x509_parser::parse_x509_certificate(&block.contents).map_err(|_| "x509: malformed certificate".to_owned())?;
+        blocks += 1;
+    }
+    if blocks == 0 {
+        return Err("must contain at least one CERTIFICATE PEM block".to_owned());
+    }
+    Ok(())
+}
+
+/// Which endpoint a change comes through, and what it may therefore change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Through {
+    Main,
+    Status,
+    Approval,
+}
+
+pub(in crate::object::validation) fn changed<'t>(
+    place: &Place<'_, 't>,
+    _new: &'t Object,
+    old: &'t Object,
+    judge: &mut Judge<'t>,
+) {
+    change(place, old, Through::Main, judge);
+}
+
+pub(in crate::object::validation) fn status_changed<'t>(
+    place: &Place<'_, 't>,
+    _new: &'t Object,
+    old: &'t Object,
+    judge: &mut Judge<'t>,
+) {
+    change(place, old, Through::Status, judge);
+}
+
+pub(in crate::object::validation) fn approval_changed<'t>(
+    place: &Place<'_, 't>,
+    _new: &'t Object,
+    old: &'t Object,
+    judge: &mut Judge<'t>,
+) {
+    change(place, old, Through::Approval, judge);
+}
+
+fn change<'t>(place: &Place<'_, 't>, old: &'t Object, through: Through, judge: &mut Judge<'t>) {
+    const CONDITIONS: &str = "status.conditions";
+    let of = |conditions: Vec<&'t Struct>, kind: &str| -> Vec<Value> {
+        let mut kept: Vec<&Struct> = conditions;
+        kept.retain(|condition| text(condition, "type") == kind);
+        kept.into_iter().cloned().map(Value::Struct).collect()
+    };
+    for kind in ALWAYS_TRUE {
+        let new = of(all_conditions(place.get("status")), kind);
+        let before = of(all_conditions(old.get(&["status"])), kind);
+        if new.len() < before.len() {
+            judge.forbidden(place, CONDITIONS, format!("updates may not remove a condition of type \"{kind}\""));
+        }
+        if through == Through::Approval || kind == "Failed" {
+            continue;
+        }
+        if new.len() > before.len() {
+            judge.forbidden(place, CONDITIONS, format!("updates may not add a condition of type \"{kind}\""));
+        } else if new.len() == before.len() && new != before {
+            let diff = diff::of(Some(&Value::List(before)), Some(&Value::List(new)));
+            let detail = format!("updates may not modify a condition of type \"{kind}\"\n{diff}");
+            judge.forbidden(place, CONDITIONS, detail);
+        }
+    }
+    let bytes = |value: Option<&'t Value>| value.and_then(Value::as_bytes).unwrap_or_default();
+    let new = bytes(place.at(&["status", "certificate"]));
+    let before = bytes(old.get(&["status", "certificate"]));
+    if new != before && through != Through::Status {
+        judge.forbidden(place, "status.certificate", "updates may not set certificate content");
+    } else if new != before && !before.is_empty() {
+        judge.forbidden(place, "status.certificate", "updates may not modify existing certificate content");
+    }
+}
 
 const DOMAIN_MAX: usize = 253;
 const PATH_MAX: usize = 253 + 63 + 1;

@@ -423,7 +423,6 @@ fn ephemeral<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     for field in NOT_ALLOWED {
         let given = place.get(field).is_some_and(|value| match value {
             Value::Struct(fields) if field == "resources" => !fields.is_empty(),
-            Value::List(items) => !items.is_empty(),
             _ => true,
         });
         if given {

@@ -2,7 +2,7 @@
 
 use super::super::{
     check::{
-        Check::{AlwaysForm, AtLeast, Labels, OneOf},
+        Check::{AlwaysForm, AtLeast, GivenOneOf, Labels, OneOf},
         NOT_NEGATIVE, POSITIVE,
     },
     forms,
@@ -35,7 +35,7 @@ pub(super) static RULES: &[Rule] = &[
     with(
         "scheduling.v1.PriorityClass",
         priority_class,
-        &[("preemptionPolicy", OneOf(&["PreemptLowerPriority", "Never"]))],
+        &[("preemptionPolicy", GivenOneOf(&["PreemptLowerPriority", "Never"]))],
     ),
     with("apps.v1.ControllerRevision", revision, &[]),
     with("coordination.v1.LeaseSpec", lease, &[]),

@@ -2,10 +2,16 @@
 //! domain. In: places. Out: complaints. Not here: the walk, metadata, what an update may not change (`updates`).
 
 mod access;
+mod aggregation;
 mod autoscaling;
 mod batch;
-mod certificates;
+pub(super) mod certificates;
 mod containers;
+pub(super) mod data;
+mod device_slices;
+mod devices;
+pub(super) mod events;
+pub(super) mod job_status;
 mod limits;
 mod networking;
 mod pods;
@@ -22,6 +28,7 @@ mod workloads;
 
 pub(super) use limits::finalizers;
 pub(super) use networking::address_name;
+pub(super) use services::service_addresses;
 
 use super::walk::Rule;
 
@@ -34,9 +41,16 @@ pub(super) fn volume_sources() -> Vec<&'static str> {
 pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
     let files = [
         access::RULES,
+        aggregation::RULES,
         autoscaling::RULES,
         batch::RULES,
+        certificates::RULES,
         containers::RULES,
+        data::RULES,
+        device_slices::RULES,
+        devices::RULES,
+        events::RULES,
+        job_status::RULES,
         limits::RULES,
         networking::RULES,
         pods::RULES,

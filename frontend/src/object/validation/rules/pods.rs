@@ -1,7 +1,7 @@
 //! Pods and their templates as a whole.
 
 use super::super::{
-    check::Check::{AlwaysForm, EachForm, Form, Labels, NeedsOneOf, OneOf, Within},
+    check::Check::{AlwaysForm, EachForm, Form, GivenOneOf, Labels, NeedsOneOf, Within},
     forms,
     judge::Judge,
     meta, names,
@@ -25,11 +25,9 @@ pub(super) static RULES: &[Rule] = &[
             ("serviceAccountName", Form(names::dns_1123_subdomain)),
             ("nodeName", Form(names::dns_1123_subdomain)),
             ("activeDeadlineSeconds", Within(1, i32::MAX as i64, "must be between 1 and 2147483647, inclusive")),
-            ("hostname", Form(names::dns_1123_label)),
-            ("subdomain", Form(names::dns_1123_label)),
             ("priorityClassName", Form(names::dns_1123_subdomain)),
             ("runtimeClassName", Form(names::dns_1123_subdomain)),
-            ("preemptionPolicy", OneOf(&["PreemptLowerPriority", "Never"])),
+            ("preemptionPolicy", GivenOneOf(&["PreemptLowerPriority", "Never"])),
             ("hostnameOverride", Form(names::dns_1123_subdomain)),
         ],
     ),
@@ -145,6 +143,11 @@ fn is_cost(text: &str) -> bool {
 fn spec<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     if !place.has("terminationGracePeriodSeconds") {
         judge.required(place, "terminationGracePeriodSeconds", "");
+    }
+    // The controller of stateful sets names its pods itself.
+    if place.above("StatefulSet").is_none() {
+        Form(names::dns_1123_label).apply(place, "hostname", judge);
+        Form(names::dns_1123_label).apply(place, "subdomain", judge);
     }
     volumes(place, judge);
     claims(place, judge);

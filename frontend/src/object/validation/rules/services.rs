@@ -24,7 +24,6 @@ pub(super) static RULES: &[Rule] = &[
         &[
             ("selector", Labels),
             ("sessionAffinity", NeedsOneOf(&["ClientIP", "None"])),
-            ("ipFamilyPolicy", OneOf(&["PreferDualStack", "RequireDualStack", "SingleStack"])),
             ("type", NeedsOneOf(&["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"])),
             ("internalTrafficPolicy", OneOf(&["Cluster", "Local"])),
             ("trafficDistribution", OneOf(&["PreferClose", "PreferSameZone", "PreferSameNode"])),
@@ -219,6 +218,13 @@ fn affinity<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
 }
 
+/// Addresses and families alone, of a whole Service.
+pub(in crate::object::validation) fn service_addresses<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    if let Some(spec) = place.child("spec") {
+        addresses(&place.below("spec", Nth::Only, spec), judge);
+    }
+}
+
 /// Addresses and their families.
 fn addresses<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     if place.text("type") == "ExternalName" {
@@ -243,6 +249,7 @@ fn addresses<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             judge.duplicate(place, &field, family);
         }
     }
+    OneOf(&["PreferDualStack", "RequireDualStack", "SingleStack"]).apply(place, "ipFamilyPolicy", judge);
     if bad_addresses(place, &all, &shown, judge) {
         return;
     }
@@ -367,7 +374,7 @@ fn slice<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         }
     }
     let same =
-        judge.old.is_some_and(|old| crate::object::strategy::same(old.get(&["endpoints"]), place.get("endpoints")));
+        judge.old.is_some_and(|old| crate::object::equality::same(old.get(&["endpoints"]), place.get("endpoints")));
     if same {
         judge.settle("endpoints");
     }

@@ -52,7 +52,6 @@ pub(super) static RULES: &[Rule] = &[
             ("expectedPods", AtLeast(0, NOT_NEGATIVE)),
         ],
     ),
-    with("core.v1.ServiceStatus", conditions, &[]),
     with("core.v1.LoadBalancerStatus", balancer, &[]),
     with("core.v1.PodStatus", pod, &[]),
     with("core.v1.NodeStatus", node, &[]),
@@ -77,7 +76,7 @@ const COUNTS: &[(&str, Check)] = &[
 fn replica_counts<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let number = |field: &str| place.number(field).unwrap_or(0);
     for field in ["fullyLabeledReplicas", "updatedReplicas", "currentReplicas", "readyReplicas", "availableReplicas"] {
-        if number(field) > number("replicas") {
+        if place.fields.def().field(field).is_some() && number(field) > number("replicas") {
             judge.invalid_as(place, field, number(field), "cannot be greater than status.replicas");
         }
     }
@@ -95,7 +94,7 @@ fn replica_counts<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// Conditions of the common form.
-fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     const STATUSES: [&str; 3] = ["False", "True", "Unknown"];
     let mut seen: Vec<&str> = Vec::new();
     for (at, item) in place.structs("conditions").enumerate() {
@@ -220,10 +219,7 @@ fn addresses<'t>(place: &Place<'_, 't>, list: &str, judge: &mut Judge<'t>) {
     }
     let parsed: Vec<_> = ips.iter().map(|ip| forms::parse_ip(ip)).collect();
     if let Some(at) = parsed.iter().position(Option::is_none) {
-        let detail = format!(
-            "failed to check for dual stack with error:invalid IP[{at}]: <nil> (invalid IP address: {})",
-            ips[at]
-        );
+        let detail = format!("failed to check for dual stack with error:invalid IP[{at}]: {}", ips[at]);
         judge.push(crate::request::status::FieldError::internal(place.path(list), detail));
     }
     let has = |four: bool| parsed.iter().flatten().any(|ip| ip.is_ipv4() == four);

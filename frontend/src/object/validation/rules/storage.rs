@@ -19,6 +19,7 @@ pub(super) static RULES: &[Rule] = &[
     with("core.v1.PersistentVolumeSpec", volume, &[]),
     rule("core.v1.VolumeNodeAffinity", &[("required", RequiredBecause("must specify required node constraints"))]),
     with("core.v1.CSIPersistentVolumeSource", secret_references, &[]),
+    with("core.v1.PersistentVolumeClaimStatus", claim_status, &[]),
     with(
         "core.v1.PersistentVolumeClaimSpec",
         claim,
@@ -204,6 +205,55 @@ fn secret_references<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         Check::NeedsForm(names::dns_1123_subdomain).apply(&here, "name", judge);
         Check::NeedsForm(names::dns_1123_label).apply(&here, "namespace", judge);
     }
+}
+
+/// What is granted to a claim, and what is being done about it.
+fn claim_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    const STATES: [&str; 5] = [
+        "ControllerResizeInfeasible",
+        "ControllerResizeInProgress",
+        "NodeResizeInfeasible",
+        "NodeResizeInProgress",
+        "NodeResizePending",
+    ];
+    // A template of a claim may say what it likes of a status.
+    if place.up.is_some_and(|claim| claim.up.is_some()) {
+        return;
+    }
+    let negative = |value: &Value| resources::parsed(value).filter(|amount| amount.is_negative());
+    for (name, value) in place.map("capacity").into_iter().flat_map(MapValue::iter) {
+        if let Some(amount) = negative(value) {
+            judge.invalid_as(place, &format!("capacity[{name}]"), amount.units(), "must be a valid resource quantity");
+        }
+    }
+    for (name, state) in place.pairs("allocatedResourceStatuses") {
+        claim_resource(place, "allocatedResourceStatuses", name, judge);
+        if !STATES.contains(&state) {
+            judge.unsupported(place, "allocatedResourceStatuses", name, &STATES);
+        }
+    }
+    for (name, value) in place.map("allocatedResources").into_iter().flat_map(MapValue::iter) {
+        let field = format!("allocatedResources[{name}]");
+        if !claim_resource(place, "allocatedResources", name, judge) {
+            continue;
+        }
+        match negative(value) {
+            Some(amount) => judge.invalid_as(place, &field, amount.units(), "must be a valid resource quantity"),
+            None => resources::amount("storage", value, place, &field, judge),
+        }
+    }
+}
+
+/// Whether a claim may have this resource: storage, or one of somebody else's.
+fn claim_resource<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) -> bool {
+    let complaints = names::label_key(name);
+    let native = resources::is_native(name) && name != "storage";
+    if native && complaints.is_empty() {
+        judge.unsupported(place, field, name, &["storage"]);
+    }
+    let good = !native && complaints.is_empty();
+    judge.complain(place, field, name, complaints);
+    good
 }
 
 /// Errors of the size name a field that there is not.

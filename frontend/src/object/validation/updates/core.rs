@@ -1,14 +1,14 @@
 //! Pods, nodes, volumes, claims, quotas, stateful sets.
 
-use super::IMMUTABLE;
+use super::{IMMUTABLE, texts};
 use crate::{
     api::schema::{Object, Struct, Value, scalar::quantity::Quantity},
     object::{
-        strategy::same,
+        equality::same,
         validation::{
             judge::Judge,
             place::Place,
-            print::{indented_pod_spec, indented_source, printed},
+            print::{indented_source, printed},
         },
     },
 };
@@ -16,7 +16,7 @@ use crate::{
 const POD_MAY_CHANGE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 /// Of a running pod little may change.
-pub(super) fn pod<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn pod<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
         return;
     };
@@ -41,7 +41,7 @@ pub(super) fn pod<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<
         gated(place, &mut judged, before, judge);
     }
     if !same(Some(&Value::Struct(judged.clone())), old.get(&["spec"])) {
-        let diff = super::diff::of_texts(&indented_pod_spec(before), &indented_pod_spec(&judged));
+        let diff = super::diff::of(old.get(&["spec"]), Some(&Value::Struct(judged)));
         judge.forbidden(place, "spec", format!("{POD_MAY_CHANGE}\n{diff}"));
     }
 }
@@ -151,7 +151,7 @@ fn allow(judged: &mut Struct, before: &Struct) {
             put(item, "image", image);
         }
     }
-    for field in ["activeDeadlineSeconds", "schedulingGates", "tolerations", "ephemeralContainers"] {
+    for field in ["activeDeadlineSeconds", "schedulingGates", "tolerations"] {
         put(judged, field, before.get(field).cloned());
     }
     let grace = |fields: &Struct| fields.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
@@ -226,7 +226,7 @@ fn node_affinity<'t>(place: &Place<'_, 't>, new: Option<&Value>, old: Option<&Va
 }
 
 /// The source of a volume stays; a secret for growing it may be added.
-pub(super) fn volume<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn volume<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const KEPT_APART: [&str; 9] = [
         "capacity",
         "accessModes",
@@ -266,7 +266,7 @@ pub(super) fn volume<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Jud
 }
 
 /// A bound claim may grow and change its class of attributes; nothing else changes.
-pub(super) fn claim<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn claim<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const CLASS: &str = "volumeAttributesClassName";
     let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
         return;
@@ -313,7 +313,7 @@ pub(super) fn claim<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judg
 }
 
 /// The scopes of a quota stay.
-pub(super) fn quota<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn quota<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     let set = |list: Option<&Value>| {
         let items = list.and_then(Value::as_list).unwrap_or_default();
         let mut texts: Vec<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -328,7 +328,7 @@ pub(super) fn quota<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judg
 }
 
 /// Most of a StatefulSet is fixed.
-pub(super) fn stateful_set<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn stateful_set<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const MAY_CHANGE: [&str; 7] = [
         "replicas",
         "ordinals",
@@ -352,7 +352,7 @@ pub(super) fn stateful_set<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &m
 }
 
 /// A node keeps its ranges and where it came from.
-pub(super) fn node<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn node<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     let was: Vec<&str> = texts(old.get(&["spec", "podCIDRs"]));
     let is: Vec<&str> = texts(place.at(&["spec", "podCIDRs"]));
     let changes = match was.len() == is.len() {
@@ -374,12 +374,8 @@ pub(super) fn node<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge
     }
 }
 
-fn texts(list: Option<&Value>) -> Vec<&str> {
-    list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str).collect()
-}
-
 /// What a driver says of a node stays, but for how many volumes it takes.
-pub(super) fn csi_node<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn csi_node<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     let drivers = |list: Option<&'t Value>| list.and_then(Value::as_list).unwrap_or_default();
     let without_count = |driver: &Value| {
         let mut copy = driver.clone();

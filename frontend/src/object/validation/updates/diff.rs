@@ -6,7 +6,7 @@ use crate::{api::schema::Value, object::validation::print::indented};
 const CONTEXT: usize = 3;
 
 /// The difference between two values, as `diff -u` without its header.
-pub(super) fn of(old: Option<&Value>, new: Option<&Value>) -> String {
+pub(in crate::object::validation) fn of(old: Option<&Value>, new: Option<&Value>) -> String {
     of_texts(&indented(old), &indented(new))
 }
 

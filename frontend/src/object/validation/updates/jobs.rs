@@ -4,12 +4,12 @@ use super::IMMUTABLE;
 use crate::{
     api::schema::{Object, Struct, Value},
     object::{
-        strategy::same,
+        equality::same,
         validation::{judge::Judge, place::Place, print::printed},
     },
 };
 
-pub(super) fn job<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn job<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     completions(place, old, judge);
     template(place, old, judge);
 }

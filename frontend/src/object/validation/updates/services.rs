@@ -2,10 +2,10 @@
 
 use crate::{
     api::schema::{Object, Value},
-    object::validation::{judge::Judge, place::Place, print::printed},
+    object::validation::{judge::Judge, names, place::Place, print::printed},
 };
 
-pub(super) fn service<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn service<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     let kind = |spec: Option<&'t Value>| spec.and_then(|s| s.child("type")).and_then(Value::as_str).unwrap_or_default();
     let (new, before) = (place.get("spec"), old.get(&["spec"]));
     let (kind_new, kind_old) = (kind(new), kind(before));
@@ -16,6 +16,14 @@ pub(super) fn service<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Ju
     let class = |spec: Option<&'t Value>| spec.and_then(|s| s.child("loadBalancerClass"));
     if kind_new == "LoadBalancer" && kind_old == "LoadBalancer" && class(new) != class(before) {
         judge.invalid_value(place, "spec.loadBalancerClass", class(new), CHANGED);
+    }
+    // The form of the class is asked twice.
+    match class(new).and_then(Value::as_str) {
+        Some(text) if kind_new == "LoadBalancer" => {
+            judge.complain(place, "spec.loadBalancerClass", text, names::label_key(text));
+        }
+        Some(_) => judge.forbidden(place, "spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"),
+        None => {}
     }
     let checked = |spec: Option<&'t Value>| {
         let local = spec.and_then(|s| s.child("externalTrafficPolicy")).and_then(Value::as_str) == Some("Local");
@@ -96,7 +104,7 @@ fn families<'t>(place: &Place<'_, 't>, new: Option<&'t Value>, before: Option<&'
 }
 
 /// Ranges of services stay; a second one may be added.
-pub(super) fn ranges<'t>(place: &Place<'_, 't>, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn ranges<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const FIELD: &str = "spec.cidrs";
     let immutable = super::IMMUTABLE;
     let (now, was) = (texts(place.get("spec"), "cidrs"), texts(old.get(&["spec"]), "cidrs"));

@@ -3,8 +3,9 @@
 use crate::{
     api::schema::{MapValue, Object, Struct, Value},
     object::{
-        strategy::{quality_of_service, same},
-        validation::{judge::Judge, place::Place},
+        equality::same,
+        qos::quality_of_service,
+        validation::{judge::Judge, place::Place, rules},
     },
 };
 
@@ -16,9 +17,15 @@ fn name_of(item: &Value) -> &str {
     item.child("name").and_then(Value::as_str).unwrap_or_default()
 }
 
+/// Finalizers of a namespace are judged as those of a new one.
+pub(super) fn finalize<'t>(place: &Place<'_, 't>, _new: &'t Object, _old: &'t Object, judge: &mut Judge<'t>) {
+    rules::finalizers(place, judge);
+}
+
 /// Ephemeral containers are added, and never removed or changed.
-pub(in crate::object::validation) fn ephemeral_containers<'t>(
+pub(super) fn ephemeral_containers<'t>(
     place: &Place<'_, 't>,
+    _new: &'t Object,
     old: &'t Object,
     judge: &mut Judge<'t>,
 ) {
@@ -42,12 +49,7 @@ pub(in crate::object::validation) fn ephemeral_containers<'t>(
 }
 
 /// Of a running pod's resources only cpu and memory change, and the class of its service stays.
-pub(in crate::object::validation) fn resize<'t>(
-    place: &Place<'_, 't>,
-    object: &'t Object,
-    old: &'t Object,
-    judge: &mut Judge<'t>,
-) {
+pub(super) fn resize<'t>(place: &Place<'_, 't>, object: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const ONLY: &str = "only cpu and memory resources are mutable";
     let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
         return;
