@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{
     custom::Definitions,
@@ -39,21 +40,31 @@ impl Api {
 
 /// The current snapshot, and the one place that replaces it.
 #[derive(Debug)]
-pub struct ApiHandle(ArcSwap<Api>);
+pub struct ApiHandle {
+    current: ArcSwap<Api>,
+    /// Counts the replacements.
+    changes: watch::Sender<u64>,
+}
 
 impl ApiHandle {
     pub fn new(api: Api) -> ApiHandle {
-        ApiHandle(ArcSwap::from_pointee(api))
+        ApiHandle { current: ArcSwap::from_pointee(api), changes: watch::Sender::new(0) }
     }
 
     /// For the length of one request: everything in it sees one snapshot.
     pub fn load(&self) -> Arc<Api> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Replaces the snapshot by what `change` makes of it; `change` may run again when another change came between.
     pub fn update(&self, change: impl Fn(&Api) -> Api) {
-        self.0.rcu(|api| change(api));
+        self.current.rcu(|api| change(api));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of every replacement from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

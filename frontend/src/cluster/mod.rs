@@ -1,7 +1,6 @@
 //! The cluster as this server sees it: the API's snapshot, the store, the clock, and the objects behind a request.
 //! Built once, by the wiring. Not here: who may do what, and what a verb does.
 
-pub mod definitions;
 mod informer;
 pub mod objects;
 mod target;

@@ -95,6 +95,11 @@ impl Target {
         self.api.definitions.get(&self.resource.group, &self.resource.plural)
     }
 
+    /// A custom resource whose definition is being deleted.
+    pub fn is_ending(&self) -> bool {
+        self.resource.custom && self.subresource.is_none() && !self.resource.has_verb(RowVerb::Create)
+    }
+
     fn check_verb(&self, info: &RequestInfo) -> Result<(), ApiError> {
         let verb = match info.verb {
             Verb::Get => RowVerb::Get,
@@ -130,6 +135,14 @@ impl Target {
         let named_create = verb == RowVerb::Create && self.subresource.is_none() && !self.name.is_empty();
         // The verb of an old watch path stands in the path, whatever the method.
         let head = info.method == http::Method::HEAD || (info.verb_via_path && info.method != http::Method::GET);
+        if self.resource.custom && everywhere && !matches!(verb, RowVerb::List | RowVerb::Watch) {
+            return Err(ApiError::page_not_found());
+        }
+        // What ends refuses new objects later, by name.
+        let allowed = allowed || self.is_ending() && matches!(verb, RowVerb::Create | RowVerb::Update | RowVerb::Patch);
+        if !allowed && self.resource.custom && !head {
+            return Err(ApiError::method_not_supported(&self.group_resource(), verb.as_str()));
+        }
         if !allowed || nowhere || named_create || unnamed || head {
             Err(ApiError::method_not_allowed())
         } else {

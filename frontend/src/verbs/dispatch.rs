@@ -28,6 +28,10 @@ use crate::{
 pub async fn dispatch(ctx: Arc<Context>, authorized: Authorized) -> Result<Response<Body>, ApiError> {
     let (request, user) = authorized.into_parts();
     let target = Target::resolve(&ctx.cluster, &request.info)?;
+    let version = target.definition().and_then(|definition| definition.version(&target.resource.version));
+    if let Some(warning) = version.and_then(|version| version.warning.as_ref()) {
+        request.warnings.add(warning.clone());
+    }
     match request.info.verb {
         Verb::Get | Verb::List | Verb::Watch => read(ctx, target, request).await,
         _ => change(&ctx, target, request, user).await,

@@ -8,7 +8,11 @@ use bytes::Bytes;
 use super::options::FieldValidation;
 use crate::{
     api::schema::{DecodeError, Object, Schema, StrictError, Type, Value, apply_defaults, codec},
-    request::{Warnings, negotiate::MediaType, status::ApiError},
+    request::{
+        Warnings,
+        negotiate::MediaType,
+        status::{ApiError, FieldError},
+    },
 };
 
 /// Decodes a body that should be of `kind` (any version of the group that the endpoint accepts is that one here).
@@ -20,6 +24,9 @@ pub(super) fn decode(
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Object, ApiError> {
+    if kind.custom.is_some() {
+        check_custom(kind, media, body)?;
+    }
     let decoded = match media {
         MediaType::Json => codec::decode_json(schema, body, Some(&kind.gvk)),
         MediaType::Yaml => codec::decode_yaml(schema, body, Some(&kind.gvk)),
@@ -31,6 +38,55 @@ pub(super) fn decode(
     heed_strict_errors(&decoded.warnings, kind, validation, warnings)?;
     apply_defaults(&mut object);
     Ok(object)
+}
+
+/// A custom resource may say that it is of any kind, and is refused with an object that cannot be; its version counts first.
+fn check_custom(kind: &Type, media: MediaType, body: &Bytes) -> Result<(), ApiError> {
+    let refuse = |error: DecodeError| ApiError::bad_request(error.refusal(&kind.gvk.kind, body));
+    let json = match media {
+        MediaType::Yaml => Bytes::from(codec::yaml_to_json(body).map_err(refuse)?.json),
+        _ => body.clone(),
+    };
+    let (api_version, found) = codec::find_kind(&json, codec::Until::End).map_err(refuse)?;
+    if found.is_empty() {
+        return Err(refuse(DecodeError::MissingKind(String::from_utf8_lossy(&json).into_owned())));
+    }
+    let wanted = kind.gvk.api_version();
+    if api_version != wanted {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({wanted})"
+        )));
+    }
+    if found != kind.gvk.kind {
+        let object = codec::decode_json_as(kind, &json).map_err(refuse)?.object;
+        return Err(other_type(kind, &api_version, &found, object.name()));
+    }
+    Ok(())
+}
+
+/// The refusal of a custom resource that says it is of another kind or version.
+fn other_type(kind: &Type, api_version: &str, found: &str, name: &str) -> ApiError {
+    let mut errors = Vec::new();
+    if found != kind.gvk.kind {
+        errors.push(FieldError::invalid("kind", found, format!("must be {}", kind.gvk.kind)));
+    }
+    let wanted = kind.gvk.api_version();
+    if api_version != wanted {
+        errors.push(FieldError::invalid("apiVersion", api_version, format!("must be {wanted}")));
+    }
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    ApiError::invalid(group, found, name, errors)
+}
+
+/// What a patch has made of a custom resource must be of its kind still.
+pub(super) fn check_patched(kind: &Type, json: &str) -> Result<(), ApiError> {
+    let refuse = |error: DecodeError| ApiError::bad_request(error.to_string());
+    let (api_version, found) = codec::find_kind(json.as_bytes(), codec::Until::End).map_err(refuse)?;
+    if found == kind.gvk.kind && api_version == kind.gvk.api_version() {
+        return Ok(());
+    }
+    let object = codec::decode_json_as(kind, json.as_bytes()).map_err(refuse)?.object;
+    Err(other_type(kind, &api_version, &found, object.name()))
 }
 
 /// Strict errors refuse the request, become warnings, or nothing.

@@ -155,13 +155,20 @@ fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Call
         let name = generate_name(object.generate_name());
         object.set_name(&name);
     }
+    if target.is_ending() {
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(ApiError::forbidden(&target.group_resource(), object.name(), why));
+    }
     defaults::settle_namespace(target, object)?;
     strategy::begin(&ctx.cluster, target, object, None)?;
     let writer = Writer { user: caller.user, now: defaults::now(ctx) };
     strategy::prepare_create(target, object, &writer);
-    let errors = validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx));
+    let errors = match custom_rules(target) {
+        Some(rules) => told(validation::custom::validate_create(object, rules), caller.warnings),
+        None => validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx)),
+    };
     refuse_invalid(target, object, errors)?;
-    for warning in validation::warnings(target.row(), object) {
+    for warning in validation::warnings(target.row(), object, None) {
         caller.warnings.add(warning);
     }
     Ok(())
@@ -206,10 +213,15 @@ fn prepare_update(
         object.set_deletion_grace_period_seconds(old.deletion_grace_period_seconds());
     }
     let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
-    let errors =
-        validation::validate_update(target.row(), subresource, target.resource.namespaced, object, old, options(ctx));
+    let namespaced = target.resource.namespaced;
+    let errors = match custom_rules(target) {
+        Some(rules) => told(validation::custom::validate_update(object, old, subresource, rules), caller.warnings),
+        None => validation::validate_update(target.row(), subresource, namespaced, object, old, options(ctx)),
+    };
     refuse_invalid(target, object, errors)?;
-    for warning in validation::warnings(target.row(), object) {
+    let warned =
+        if subresource.is_empty() { validation::warnings(target.row(), object, Some(old)) } else { Vec::new() };
+    for warning in warned {
         caller.warnings.add(warning);
     }
     Ok(())
@@ -224,4 +236,18 @@ fn removes_itself(object: &Object, old: &Object) -> bool {
 
 fn options(ctx: &Context) -> validation::Options {
     validation::Options { allow_privileged: ctx.cluster.settings.allow_privileged }
+}
+
+/// What a custom resource's definition says of its objects.
+fn custom_rules(target: &Target) -> Option<validation::custom::Rules<'_>> {
+    let version = target.definition()?.version(&target.resource.version)?;
+    let namespaced = target.resource.namespaced;
+    let (scale, rules) = (version.scale.as_ref(), version.rules());
+    Some(validation::custom::Rules { namespaced, schema: &version.schema, scale, rules })
+}
+
+/// The errors; the client hears the rest.
+fn told(verdict: validation::custom::Verdict, warnings: &Warnings) -> Vec<FieldError> {
+    verdict.warnings.into_iter().for_each(|warning| warnings.add(warning));
+    verdict.errors
 }

@@ -227,6 +227,9 @@ impl Patch {
     }
 
     fn decode(&self, target: &Target, kind: &Type, document: &Document, patched: String) -> Result<Object, ApiError> {
+        if kind.custom.is_some() {
+            input::check_patched(kind, &patched)?;
+        }
         let decoded = codec::decode_json(&target.api.schema, patched.as_bytes(), Some(&kind.gvk));
         self.judged(kind, document, decoded, || patched)
     }

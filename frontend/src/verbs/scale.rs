@@ -25,7 +25,7 @@ use crate::{
         Request, User,
         info::Verb,
         negotiate::{self, Offer, PatchType},
-        status::{ApiError, FieldError},
+        status::{ApiError, FieldError, go_quote},
     },
     verbs::Context,
 };
@@ -36,8 +36,40 @@ fn kind(target: &Target) -> Result<Type, ApiError> {
 
 pub(super) async fn get(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
     let object = get::read(ctx, target, request).await?;
+    let figures = Figures::of(target);
+    if target.resource.custom && object.get(&figures.spec).is_none() {
+        let missing = format!("the spec replicas field {} does not exist", go_quote(&figures.spec_text()));
+        return Err(ApiError::internal(missing));
+    }
     Ok(Answer::object(200, of_object(target, &object)?))
 }
+
+/// Where a workload keeps its figures. A custom resource's definition says it.
+struct Figures<'t> {
+    spec: Vec<&'t str>,
+    status: Vec<&'t str>,
+    /// A selector in the syntax of queries; none: the selector of a workload.
+    selector: Option<Vec<&'t str>>,
+}
+
+impl<'t> Figures<'t> {
+    fn of(target: &'t Target) -> Figures<'t> {
+        let version = target.definition().and_then(|definition| definition.version(&target.resource.version));
+        let Some(scale) = version.and_then(|version| version.scale.as_ref()) else {
+            return Figures { spec: vec!["spec", "replicas"], status: vec!["status", "replicas"], selector: None };
+        };
+        let path = |text: &'t str| text.trim_start_matches('.').split('.').collect();
+        let selector = scale.label_selector.as_deref().map(path).unwrap_or_default();
+        Figures { spec: path(&scale.spec_replicas), status: path(&scale.status_replicas), selector: Some(selector) }
+    }
+
+    fn spec_text(&self) -> String {
+        format!(".{}", self.spec.join("."))
+    }
+}
+
+/// What stands for replicas that were never set, so that a patch that leaves them so is noticed.
+const UNSET: i64 = i32::MIN as i64;
 
 /// The scale of a workload.
 fn of_object(target: &Target, object: &Object) -> Result<Object, ApiError> {
@@ -45,9 +77,14 @@ fn of_object(target: &Target, object: &Object) -> Result<Object, ApiError> {
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         scale.copy_from(object, &["metadata", field]);
     }
-    scale.set(&["spec", "replicas"], object.get_i64(&["spec", "replicas"]).unwrap_or(0));
-    scale.set(&["status", "replicas"], object.get_i64(&["status", "replicas"]).unwrap_or(0));
-    let selector = selector_text(object);
+    let figures = Figures::of(target);
+    scale.set(&["spec", "replicas"], object.get_i64(&figures.spec).unwrap_or(0));
+    scale.set(&["status", "replicas"], object.get_i64(&figures.status).unwrap_or(0));
+    let selector = match &figures.selector {
+        Some(path) if path.is_empty() => String::new(),
+        Some(path) => object.get_str(path).unwrap_or_default().to_owned(),
+        None => selector_text(object),
+    };
     if !selector.is_empty() {
         scale.set(&["status", "selector"], selector);
     }
@@ -143,13 +180,18 @@ impl Rewrite for Rescale<'_> {
         let old = of_object(self.target, &current.object)?;
         self.caller.admit(self.ctx, self.endpoint, &mut scale, Some(&old)).await?;
         let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
-        if replicas < 0 {
+        let figures = Figures::of(self.endpoint);
+        if self.endpoint.resource.custom && replicas == UNSET {
+            let path = go_quote(&figures.spec_text());
+            return Err(ApiError::bad_request(format!("the spec replicas field {path} cannot be empty")));
+        }
+        if replicas < 0 && !self.endpoint.resource.custom {
             let detail = "must be greater than or equal to 0";
             let error = FieldError::invalid_value("spec.replicas", replicas, detail);
             return Err(ApiError::invalid("autoscaling", "Scale", scale.name(), vec![error]));
         }
         let mut object = current.object.clone();
-        object.set(&["spec", "replicas"], replicas);
+        object.set(&figures.spec, replicas);
         if !scale.resource_version().is_empty() {
             object.set_resource_version(scale.resource_version());
         }
@@ -157,7 +199,7 @@ impl Rewrite for Rescale<'_> {
             entries(&current.object),
             entries(&scale),
             &current.object.gvk().api_version(),
-            &|version| self.replicas_in(&current.object, version),
+            &|version| self.replicas_in(&current.object, &figures.spec, version),
             metadata(&object)?,
         );
         set_entries(&mut object, entries.map_err(ApiError::unknown)?);
@@ -172,8 +214,12 @@ impl Rescale<'_> {
     /// The scale as it shall be, with its owners.
     fn new_scale(&self, workload: &Object) -> Result<Object, ApiError> {
         let mut old = of_object(self.target, workload)?;
-        let owners =
-            entries_of_scale(entries(workload), &|version| self.replicas_in(workload, version), metadata(workload)?);
+        if self.endpoint.resource.custom && workload.get(&Figures::of(self.endpoint).spec).is_none() {
+            old.set(&["spec", "replicas"], UNSET);
+        }
+        let figures = Figures::of(self.endpoint);
+        let replicas = |version: &str| self.replicas_in(workload, &figures.spec, version);
+        let owners = entries_of_scale(entries(workload), &replicas, metadata(workload)?);
         set_entries(&mut old, owners.map_err(ApiError::unknown)?);
         let ownership = Ownership::new(self.ctx, self.endpoint, self.caller);
         let proposal = match &self.source {
@@ -193,9 +239,9 @@ impl Rescale<'_> {
         })
     }
 
-    fn replicas_in(&self, workload: &Object, api_version: &str) -> ReplicasPath<'static> {
+    fn replicas_in<'p>(&self, workload: &Object, path: &'p [&'p str], api_version: &str) -> ReplicasPath<'p> {
         match Served(&self.target.api).serves(workload, api_version) {
-            true => ReplicasPath::At(&["spec", "replicas"]),
+            true => ReplicasPath::At(path),
             false => ReplicasPath::Unknown,
         }
     }

@@ -15,14 +15,14 @@ pub(super) fn is_part(name: &str) -> bool {
 pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
     match target.subresource.as_ref().map(|s| s.name.as_ref()) {
         Some(name) if is_part(name) => super::get::get(ctx, target, request).await,
-        Some("scale") if !target.resource.custom => scale::get(ctx, target, request).await,
+        Some("scale") => scale::get(ctx, target, request).await,
         _ => Err(not_built(target)),
     }
 }
 
 pub(super) async fn change(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     match target.subresource.as_ref().map(|s| s.name.as_ref()) {
-        Some("scale") if !target.resource.custom => scale::change(ctx, target, request, user).await,
+        Some("scale") => scale::change(ctx, target, request, user).await,
         Some("binding") => binding::create(ctx, target, request, user).await,
         Some("eviction") => eviction::evict(ctx, target, request, user).await,
         Some("token") => token::create(ctx, target, request, user).await,

@@ -3,6 +3,7 @@
 
 mod access;
 mod bootstrap;
+mod definitions;
 mod error;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -13,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
-    cluster::{Cluster, Settings, SystemClock, definitions::DefinitionsKeeper},
+    cluster::{Cluster, Settings, SystemClock},
     config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
     server::{
         audit::{Audit, LogFile, Mode, Policy, Rotation},
@@ -28,7 +29,8 @@ use crate::{
 
 pub use error::StartError;
 
-use bootstrap::{EndpointsKeeper, SelfClient, ServerLeases};
+use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
+use definitions::DefinitionsKeeper;
 
 /// What must have happened before `/readyz` says ok.
 struct Readiness {
@@ -138,6 +140,8 @@ impl Startup {
         self.services.spawn(identity.run(stop.clone()));
         let headers = self.config.authentication.request_header.clone();
         self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop));
+        let services = LocalServices::new(self.client.clone());
+        self.services.spawn(services.run(self.context.cluster.shutdown.clone()));
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;
         }

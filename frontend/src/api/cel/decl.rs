@@ -241,6 +241,14 @@ impl DeclType {
         }
     }
 
+    /// What is in a list or map.
+    pub fn element(&self) -> Option<&Arc<DeclType>> {
+        match &self.kind {
+            DeclKind::List(of, _) | DeclKind::Map(of) => Some(of),
+            _ => None,
+        }
+    }
+
     /// The field of a name as expressions write it; reserved words need no escape there.
     pub fn field(&self, name: &str) -> Option<&Field> {
         let DeclKind::Object(object) = &self.kind else { return None };

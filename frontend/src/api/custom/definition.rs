@@ -3,17 +3,24 @@
 //! In: the definition as an object of apiextensions.k8s.io/v1. Out: rows for the registry, kinds for the schema, and for each
 //! version what a request must know besides. Not here: whether the definition is good (validation), and its status.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::api::{
     registry::{
         Encoding, LabelRefusal, Name, Resource, SelectableField, Storage, Subresource, Unset, Updates, Verb,
         is_newer_version,
     },
-    schema::{Gvk, Object, Type, Value, structural::Node},
+    schema::{
+        Gvk, Object, Type, Value, codec,
+        structural::{Node, Published},
+    },
 };
 
-use super::{json_path::JsonPath, tables};
+use super::{
+    json_path::JsonPath,
+    rules::{RuleTree, Whole},
+    tables,
+};
 
 /// In the order in which the original tells them.
 const VERBS: [Verb; 8] =
@@ -59,6 +66,8 @@ pub struct Version {
     /// What clients of this version are told.
     pub warning: Option<String>,
     selectable: Vec<String>,
+    /// Compiled when first asked for.
+    rules: OnceLock<Option<RuleTree>>,
     kinds: [Type; 2],
 }
 
@@ -108,8 +117,9 @@ impl Definition {
         let names = status.child("acceptedNames")?;
         let (group, kind, list_kind) = (text(spec, &["group"]), text(names, &["kind"]), text(names, &["listKind"]));
         let given = spec.child("versions").and_then(Value::as_list)?;
-        let mut versions: Vec<Version> =
-            given.iter().map(|version| Version::read(version, &group, &kind, &list_kind)).collect();
+        let plural = text(names, &["plural"]);
+        let read = |version| Version::read(version, &group, &plural, [&kind, &list_kind]);
+        let mut versions: Vec<Version> = given.iter().map(read).collect();
         let served: Vec<String> =
             given.iter().filter(|v| is(v, "served") && !is(v, "deprecated")).map(|v| text(v, &["name"])).collect();
         for (version, given) in versions.iter_mut().zip(given).filter(|(_, given)| is(given, "deprecated")) {
@@ -117,7 +127,6 @@ impl Definition {
             version.warning = Some(own.unwrap_or_else(|| deprecation(&group, &kind, &version.name, &served)));
         }
         let storage_version = given.iter().find(|version| is(version, "storage")).map(|v| text(v, &["name"]))?;
-        let plural = text(names, &["plural"]);
         (!plural.is_empty() && !kind.is_empty()).then(|| Definition {
             namespaced: text(spec, &["scope"]) == "Namespaced",
             terminating: is_true(object, "Terminating"),
@@ -236,11 +245,18 @@ impl Conversion {
 }
 
 impl Version {
-    fn read(version: &Value, group: &str, kind: &str, list_kind: &str) -> Version {
+    /// The expressions of the schema; none where there are none.
+    pub fn rules(&self) -> Option<&RuleTree> {
+        self.rules.get_or_init(|| RuleTree::of(&self.schema, Whole::Object)).as_ref()
+    }
+
+    fn read(version: &Value, group: &str, plural: &str, [kind, list_kind]: [&str; 2]) -> Version {
         let name = text(version, &["name"]);
         let schema = version.at(&["schema", "openAPIV3Schema"]);
         let anything = || Node { preserve_unknown: true, ..Node::default() };
-        let schema = Arc::new(schema.map_or_else(anything, Node::read));
+        let mut node = schema.map_or_else(anything, Node::read);
+        node.published = Some(Box::new(published(schema, plural)));
+        let schema = Arc::new(node);
         let list = |name: &str| version.child(name).and_then(Value::as_list).unwrap_or_default();
         Version {
             kinds: tables::kinds(&Gvk::new(group, name.clone(), kind), list_kind, &schema),
@@ -249,11 +265,21 @@ impl Version {
             scale: version.at(&["subresources", "scale"]).map(Scale::read),
             status: version.at(&["subresources", "status"]).is_some(),
             warning: None,
+            rules: OnceLock::new(),
             selectable: list("selectableFields").iter().map(|field| text(field, &["jsonPath"])).collect(),
             schema,
             name,
         }
     }
+}
+
+fn published(schema: Option<&Value>, plural: &str) -> Published {
+    let mut json = Vec::new();
+    match schema.and_then(Value::as_struct) {
+        Some(schema) => codec::encode_struct_json(schema, &mut json),
+        None => json.extend(br#"{"type":"object","x-kubernetes-preserve-unknown-fields":true}"#),
+    }
+    Published { schema: String::from_utf8_lossy(&json).into(), plural: plural.into() }
 }
 
 impl Column {

@@ -2,29 +2,38 @@
 //!
 //! In: CustomResourceDefinitions. Out: the snapshot of the API with their resources and kinds in it, and beside it what
 //! only custom resources have: columns, scale paths, conversion. Not here: a definition's status and its end
-//! (`cluster::definitions`), validation.
+//! (`wiring::definitions`), validation.
 
 mod definition;
 mod json_path;
+mod known;
+mod rules;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 pub use definition::{Column, Conversion, Definition, Scale, Version, is_true};
 pub use json_path::{JsonPath, printed};
+pub use known::Definitions;
+pub use rules::{CompiledRule, RuleTree, Whole};
 
-use super::{Api, registry::Registry, schema::Schema};
+use super::{
+    Api,
+    registry::Registry,
+    schema::{
+        Schema, Value,
+        fit::{Fitting, fit_field},
+        structural::Node,
+    },
+};
 
-/// The definitions that are served, by group and plural.
-#[derive(Clone, Debug, Default)]
-pub struct Definitions(HashMap<(String, String), Arc<Definition>>);
-
-impl Definitions {
-    pub fn get(&self, group: &str, plural: &str) -> Option<&Arc<Definition>> {
-        self.0.get(&(group.to_owned(), plural.to_owned()))
-    }
+/// How many members of a value a schema has no place for.
+pub fn unknown_members(schema: &Arc<Node>, value: Value) -> usize {
+    let mut fitting = Fitting::default();
+    fit_field(value, &tables::field("", schema), &mut fitting);
+    fitting.unknown.len()
 }
 
 /// A snapshot of the built-in API and these definitions. Built-in resources are never replaced.
@@ -36,6 +45,5 @@ pub fn api_with(definitions: impl IntoIterator<Item = Arc<Definition>>) -> Api {
     });
     let registry = builtin.with(served.iter().flat_map(|definition| definition.rows()));
     let schema = Schema::builtin().with_kinds(served.iter().flat_map(|definition| definition.kinds().cloned()));
-    let by_name = served.into_iter().map(|each| ((each.group.clone(), each.plural.clone()), each)).collect();
-    Api::new(registry, Arc::new(schema)).with_definitions(Definitions(by_name))
+    Api::new(registry, Arc::new(schema)).with_definitions(served.into_iter().collect())
 }

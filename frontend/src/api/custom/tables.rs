@@ -9,14 +9,21 @@ use std::{
 };
 
 use crate::api::schema::{
-    Field, Gvk, Kind, Merge, Nested, Presence, Schema, Shape, StructDef, StructRef, Type,
+    Field, Gvk, Kind, Merge, Nested, Presence, Schema, Shape, StructDef, StructRef, Type, codec,
     structural::{Additional, Node, NodeType},
     tables::KindDef,
 };
 
 /// ObjectMeta and ListMeta, printed with sorted keys as everything in a custom resource.
 static OBJECT_META: LazyLock<Option<StructRef>> = LazyLock::new(|| sorted_metadata("PartialObjectMetadata"));
-static LIST_META: LazyLock<Option<StructRef>> = LazyLock::new(|| sorted_metadata("PartialObjectMetadataList"));
+static LIST_META: LazyLock<Option<StructRef>> = LazyLock::new(|| {
+    let mut def = StructDef::clone(&*sorted_metadata("PartialObjectMetadataList")?);
+    let mut fields = def.fields.to_vec();
+    // Lists of custom resources always say whether they go on.
+    fields.iter_mut().filter(|field| field.name == "continue").for_each(|field| field.presence = Presence::Always);
+    def.fields = fields.into();
+    Some(StructRef::Shared(Arc::new(def)))
+});
 
 fn sorted_metadata(of_kind: &str) -> Option<StructRef> {
     let kind = Schema::builtin().kind("meta.k8s.io", "v1", of_kind)?;
@@ -82,11 +89,12 @@ fn struct_of(name: &str, node: &Node, whole: Whole) -> StructRef {
         fields.extend(OBJECT_META.clone().map(|def| implicit("metadata", Kind::Struct(def))));
     }
     fields.sort_by(|a, b| a.name.cmp(&b.name));
-    let open = node.preserve_unknown || matches!(node.additional, Additional::Allowed);
+    let open = node.preserve_unknown;
     if open {
         fields.push(Field { shape: Shape::Map, ..implicit("", Kind::Any) });
     }
-    StructRef::Shared(Arc::new(struct_def(name, fields, open)))
+    let atomic = node.merge.map_type == "atomic";
+    StructRef::Shared(Arc::new(StructDef { atomic, ..struct_def(name, fields, open) }))
 }
 
 fn struct_def(name: &str, fields: Vec<Field>, open: bool) -> StructDef {
@@ -94,8 +102,8 @@ fn struct_def(name: &str, fields: Vec<Field>, open: bool) -> StructDef {
         name: Cow::Owned(name.to_owned()),
         package: Cow::Borrowed(""),
         doc: Cow::Borrowed(""),
-        fields: fields.into(),
         atomic: false,
+        fields: fields.into(),
         wire: Cow::Borrowed(&[]),
         open,
     }
@@ -122,9 +130,16 @@ fn text(name: &str) -> Field {
     implicit(name, Kind::Str)
 }
 
-fn field(name: &str, node: &Arc<Node>) -> Field {
+/// A field that this schema describes.
+pub(super) fn field(name: &str, node: &Arc<Node>) -> Field {
     let (kind, shape) = shape_of(name, node);
-    Field { shape, merge: node.merge.clone(), node: Some(Arc::clone(node)), ..implicit(name, kind) }
+    let default = node.default.as_ref().map(|value| {
+        let mut json = Vec::new();
+        codec::encode_free(value, &mut json);
+        Cow::Owned(String::from_utf8_lossy(&json).into_owned())
+    });
+    let default = default.unwrap_or_default();
+    Field { shape, default, merge: node.merge.clone(), node: Some(Arc::clone(node)), ..implicit(name, kind) }
 }
 
 /// What a value is by its schema: the structure alone, whatever else is demanded of it.
@@ -140,6 +155,10 @@ fn shape_of(name: &str, node: &Node) -> (Kind, Shape) {
         NodeType::Array => (node.items.as_ref().map_or(Kind::Any, |items| item(name, items, node)), Shape::List),
         NodeType::Object | NodeType::None => match &node.additional {
             Additional::Each(each) => (item(name, each, node), Shape::Map),
+            // Any member, but nothing in it.
+            Additional::Allowed | Additional::Forbidden if node.properties.is_empty() && !node.preserve_unknown => {
+                (Kind::Str, Shape::Map)
+            }
             _ if node.properties.is_empty() && node.preserve_unknown && !node.embedded => (Kind::Any, Shape::One),
             _ => (Kind::Struct(struct_of(name, node, Whole::Part)), Shape::One),
         },

@@ -85,7 +85,9 @@ pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<By
             ("APIGroup", write(&legacy::group_page(group)))
         }
         Page::Resources { group, version } => {
-            let found = api.registry.group_version(group, version).ok_or_else(ApiError::resource_not_found)?;
+            let custom = api.registry.group(group).is_some_and(|group| group.is_custom());
+            let missing = if custom { ApiError::page_not_found } else { ApiError::resource_not_found };
+            let found = api.registry.group_version(group, version).ok_or_else(missing)?;
             ("APIResourceList", write(&legacy::resources(group, found)))
         }
     };

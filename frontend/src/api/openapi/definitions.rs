@@ -4,25 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::{facts, special};
-use crate::api::schema::{Field, Gvk, Kind, Presence, Schema, Shape, StructDef, StructRef};
-
-/// Which dialect a document is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    V2,
-    V3,
-}
-
-impl Dialect {
-    /// The reference to a definition.
-    pub(super) fn reference(self, name: &str) -> String {
-        match self {
-            Dialect::V2 => format!("#/definitions/{name}"),
-            Dialect::V3 => format!("#/components/schemas/{name}"),
-        }
-    }
-}
+use super::{custom, dialect::Dialect, facts, special};
+use crate::api::schema::{Field, Gvk, Kind, Presence, Schema, Shape, StructDef, StructRef, Type};
 
 /// Gathers the definitions of one document.
 pub(super) struct Definitions<'a> {
@@ -53,7 +36,33 @@ impl<'a> Definitions<'a> {
     /// The name of a kind's definition, which is made with all that it needs. None for a kind without schema.
     pub(super) fn kind(&mut self, group: &str, version: &str, kind: &str) -> Option<String> {
         let found = self.schema.kind(group, version, kind)?;
-        Some(self.named_struct(&found.root))
+        self.custom(&found).or_else(|| Some(self.named_struct(&found.root)))
+    }
+
+    /// A kind that a definition defines, or a list of it.
+    fn custom(&mut self, found: &Type) -> Option<String> {
+        if !found.root.package.is_empty() {
+            return None;
+        }
+        let gvk = &found.gvk;
+        let name = custom::name_of(gvk);
+        let metadata = found.root.field("metadata")?.struct_ref()?;
+        let definition = match &found.custom {
+            Some(node) => {
+                let metadata = self.named_struct(metadata);
+                custom::object(node.published.as_deref()?, gvk, &metadata, self.dialect)
+            }
+            None => {
+                let item = &found.root.field("items")?.struct_ref()?.name;
+                let item = self.schema.kind(&gvk.group, &gvk.version, item)?;
+                let below = self.custom(&item)?;
+                let published = item.custom.as_ref()?.published.as_deref()?;
+                let metadata = self.named_struct(metadata);
+                custom::list(published, gvk, (&below, &item.gvk), &metadata, self.dialect)
+            }
+        };
+        self.made.insert(name.clone(), definition);
+        Some(name)
     }
 
     /// A type of meta/v1.

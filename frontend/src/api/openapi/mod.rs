@@ -4,7 +4,9 @@
 //! that names each with a hash of its content's sources; version 2 is one document. Documents are made when first asked for and
 //! kept compressed. Not here: authorization, other methods than GET.
 
+mod custom;
 mod definitions;
+mod dialect;
 mod facts;
 mod operations;
 mod proto_v2;

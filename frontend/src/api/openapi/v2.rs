@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::API_VERSION;
-use super::definitions::{Definitions, Dialect};
+use super::definitions::Definitions;
+use super::dialect::Dialect;
 use super::operations::{self, Body, Content, In, Operation, Parameter};
 use super::v3::shared_parameters;
 use super::{routes, special};

@@ -23,6 +23,8 @@ pub struct Fitting {
 
 enum Step {
     Name(Text),
+    /// A key of a map, which paths of metadata write in brackets.
+    Key(Text),
     Index(usize),
 }
 
@@ -79,7 +81,7 @@ pub fn fit_field(value: Value, field: &Field, cx: &mut Fitting) -> Value {
             });
             let mut entries = Vec::new();
             for (name, item) in members(value) {
-                let item = cx.within(Step::Name(name.clone()), |cx| fit_one(item, &field.kind, cx));
+                let item = cx.within(Step::Key(name.clone()), |cx| fit_one(item, &field.kind, cx));
                 if item != Value::Null || each.is_none() || keeps_null(each) {
                     entries.push((name, item));
                 }
@@ -112,7 +114,7 @@ fn fit_metadata(value: Value, field: &Field, cx: &mut Fitting) -> Value {
             codec::encode_free(&other, &mut json);
             match codec::decode_struct_json(def, &json) {
                 Ok((metadata, strict)) => {
-                    let path = cx.path_of("");
+                    let path = cx.bracketed();
                     cx.unknown_metadata.extend(strict.iter().filter_map(|error| match error {
                         codec::StrictError::UnknownField(name) => Some(format!("{path}.{name}")),
                         codec::StrictError::DuplicateField(_) | codec::StrictError::RepeatedKeys(_) => None,
@@ -181,11 +183,24 @@ impl Fitting {
         self.unknown.push(path);
     }
 
-    fn path_of(&self, last: &str) -> String {
+    /// Where the walk is, with keys of maps in brackets.
+    fn bracketed(&self) -> String {
         let mut path = String::new();
         for step in &self.path {
             match step {
                 Step::Name(name) => push_name(&mut path, name),
+                Step::Key(key) => path.push_str(&format!("[{key}]")),
+                Step::Index(at) => path.push_str(&format!("[{at}]")),
+            }
+        }
+        path
+    }
+
+    fn path_of(&self, last: &str) -> String {
+        let mut path = String::new();
+        for step in &self.path {
+            match step {
+                Step::Name(name) | Step::Key(name) => push_name(&mut path, name),
                 Step::Index(at) => path.push_str(&format!("[{at}]")),
             }
         }

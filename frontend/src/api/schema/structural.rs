@@ -88,6 +88,16 @@ pub struct Node {
     pub merge: Merge,
     pub limits: Option<Box<Limits>>,
     pub rules: Box<[Rule]>,
+    /// At the root of a schema alone.
+    pub published: Option<Box<Published>>,
+}
+
+/// What documents say of a kind.
+#[derive(Debug)]
+pub struct Published {
+    /// In JSON.
+    pub schema: Box<str>,
+    pub plural: Box<str>,
 }
 
 /// What a schema demands of a value beyond its structure.
@@ -156,6 +166,7 @@ impl Node {
             merge: merge(schema),
             limits: (!limits.is_empty()).then(|| Box::new(limits)),
             rules: rules(schema),
+            published: None,
         }
     }
 

@@ -2,29 +2,18 @@
 
 use super::column::{self, CellValue};
 use super::row::{Row, parse_time};
-use super::{Header, Item};
 use crate::api::custom::{Column, printed};
 use crate::api::schema::Value;
 
-/// The name, and what the definition wants to be seen. A path that is none ends the columns.
-pub(super) fn headers<'a>(item: &'a Item, name: Header<'a>) -> Vec<Header<'a>> {
-    let columns = usable(&item.columns).map(|column| Header {
-        name: &column.name,
-        kind: &column.kind,
-        format: &column.format,
-        description: &column.description,
-        priority: column.priority,
-    });
-    std::iter::once(name).chain(columns).collect()
-}
-
-fn usable(columns: &[Column]) -> impl Iterator<Item = &Column> {
+/// A path that is none ends the columns.
+pub(super) fn usable(columns: &[Column]) -> impl Iterator<Item = &Column> {
     columns.iter().take_while(|column| column.path.is_some())
 }
 
-pub(super) fn cells(item: &Item, row: &Row<'_>) -> Vec<CellValue> {
+/// The name, and what the definition wants to be seen.
+pub(super) fn cells(columns: &[Column], row: &Row<'_>) -> Vec<CellValue> {
     let name = row.cell(column::Cell::Name);
-    let cells = usable(&item.columns).map(|column| cell(column, row).unwrap_or(CellValue::Null));
+    let cells = usable(columns).map(|column| cell(column, row).unwrap_or(CellValue::Null));
     std::iter::once(name).chain(cells).collect()
 }
 
@@ -36,7 +25,10 @@ fn cell(column: &Column, row: &Row<'_>) -> Option<CellValue> {
         ("string", value) => Some(printed(value).into()),
         ("integer", Value::Int(number)) => Some((*number).into()),
         ("integer", Value::Float(number)) => Some((*number as i64).into()),
-        ("number", Value::Int(number)) => Some(CellValue::Float(*number as f64)),
+        ("number", Value::Int(number)) => Some((*number).into()),
+        ("number", Value::Float(number)) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            Some((*number as i64).into())
+        }
         ("number", Value::Float(number)) => Some(CellValue::Float(*number)),
         ("boolean", Value::Bool(truth)) => Some((*truth).into()),
         ("date", Value::Str(text)) if text.is_empty() => Some("<unknown>".into()),

@@ -127,7 +127,14 @@ pub fn table<'a>(
         let kind = described.or_else(|| printed.clone()).or_else(|| schema.of(&item.gvk));
         let mut headers = headers(printer, kind.as_ref());
         if !item.columns.is_empty() {
-            headers = custom::headers(item, headers.swap_remove(0));
+            headers.truncate(1);
+            headers.extend(custom::usable(&item.columns).map(|column| Header {
+                name: &column.name,
+                kind: &column.kind,
+                format: &column.format,
+                description: &column.description,
+                priority: column.priority,
+            }));
         }
         write_json(&mut out, &headers)?;
     } else {
@@ -192,7 +199,7 @@ fn write_rows<'a>(
 fn write_row(out: &mut Vec<u8>, item: &Item, printer: &Printer, row: &Row<'_>) -> Result<(), ApiError> {
     let cells: Vec<CellValue> = match item.columns.as_slice() {
         [] => printer.columns.iter().map(|column| column.cell).chain(printer.stray).map(|c| row.cell(c)).collect(),
-        _ => custom::cells(item, row),
+        columns => custom::cells(columns, row),
     };
     out.extend_from_slice(b"{\"cells\":");
     write_json(out, &cells)?;

@@ -4,6 +4,7 @@
 
 mod check;
 mod cron;
+pub mod custom;
 pub mod definitions;
 mod forms;
 mod internal_types;
@@ -32,8 +33,13 @@ use crate::{
     request::status::FieldError,
 };
 
+const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+
 /// Judges a new object. `row` is the group and plural of its resource.
 pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object, options: Options) -> Vec<FieldError> {
+    if row == DEFINITIONS {
+        return definitions::validate_create(object);
+    }
     let mut errors = new_metadata(row, namespaced, object);
     let mut judge = Judge::new(options, None);
     judge_object(object, Part::Main, &mut judge);
@@ -67,6 +73,11 @@ pub fn validate_update(
     old: &Object,
     options: Options,
 ) -> Vec<FieldError> {
+    match (row, subresource) {
+        (DEFINITIONS, "") => return definitions::validate_update(object, old),
+        (DEFINITIONS, _) => return definitions::validate_status_update(object, old),
+        _ => {}
+    }
     // First what is asked of every kind, then what the kind itself asks, which is partly the same: causes show it.
     let mut errors = meta::validate(object, namespaced, names::path_segment_name);
     errors.extend(meta::validate_update(object, old));
@@ -108,8 +119,16 @@ pub fn selects(selector: Option<&Value>, labels: &MapValue) -> bool {
 }
 
 /// What the client is warned of.
-pub fn warnings(row: (&str, &str), object: &Object) -> Vec<String> {
-    kinds::warnings(row, object)
+pub fn warnings(row: (&str, &str), object: &Object, old: Option<&Object>) -> Vec<String> {
+    match row {
+        DEFINITIONS => definitions::warnings(object, old),
+        _ if is_custom(object) => custom::warnings(object, old),
+        row => kinds::warnings(row, object),
+    }
+}
+
+fn is_custom(object: &Object) -> bool {
+    object.ty().custom.is_some()
 }
 
 #[cfg(test)]

@@ -103,7 +103,9 @@ impl Offer {
     pub const JSON: Offer = Offer { media: &[MediaType::Json], ..Offer::DOCUMENTS };
 
     fn names(&self) -> Vec<&'static str> {
-        self.media.iter().map(|m| m.name()).collect()
+        // Custom resources name protobuf among what they accept, and accept it for nothing.
+        let unkept = (!self.routed).then_some(PROTOBUF);
+        self.media.iter().map(|m| m.name()).chain(unkept).collect()
     }
 
     /// The forms of a watch.

@@ -7,6 +7,7 @@ pub(crate) mod authentication;
 mod endpoints;
 pub(crate) mod fairness;
 mod identity;
+mod local_services;
 pub(crate) mod roles;
 mod server_leases;
 
@@ -17,6 +18,7 @@ pub(crate) use endpoints::EndpointsKeeper;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 pub(crate) use identity::Identity;
+pub(crate) use local_services::LocalServices;
 use serde_json::{Value, json};
 pub(crate) use server_leases::ServerLeases;
 

@@ -1,7 +1,7 @@
 //! Custom resources from JSON: read as a free tree, which no type can refuse, and fitted to the tables. Metadata alone is
 //! read as the type that it is.
 
-use super::json_decode::Decoder;
+use super::json_decode::{Decoder, KnownKeys};
 use super::json_text::Token;
 use super::{DecodeError, Decoded, StrictError};
 use crate::api::schema::fit::{Fitting, fit_struct};
@@ -14,12 +14,13 @@ type Result<T> = std::result::Result<T, DecodeError>;
 /// Reads an object of a custom kind, whatever kind it says it is.
 pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
     let mut decoder = Decoder::new(bytes);
-    let (mut members, mut metadata) = (Vec::new(), None);
+    let (mut members, mut metadata, mut known) = (Vec::new(), None, KnownKeys::default());
     match decoder.cursor.token()? {
         Token::Object => {
             let mut more = decoder.cursor.open(b'}');
             while more {
                 let name = Text::from(&*decoder.cursor.key()?);
+                decoder.note_duplicate(&mut known, &members, &name);
                 decoder.path.push(super::json_decode::Step::Key(name.to_string().into()));
                 decoder.cursor.skip_space();
                 let start = decoder.cursor.at;
@@ -35,7 +36,6 @@ pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
         _ => drop(decoder.any()?),
     }
     decoder.cursor.end()?;
-    decoder.note_duplicates(&members);
     let mut strict = std::mem::take(&mut decoder.strict);
     if let Some(json) = metadata {
         read_metadata(kind, json, &mut members, &mut strict)?;

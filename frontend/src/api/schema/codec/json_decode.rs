@@ -1,7 +1,7 @@
 //! JSON to objects in one pass guided by the schema, with Go's leniency, strictness and error texts: a type error does
 //! not stop the pass (a later syntax error outranks it), unknown and duplicate fields are noted.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::go_types::{element_type, field_type, struct_type};
 use super::json_kind::{Until, describe, find_kind};
@@ -70,6 +70,22 @@ pub(super) enum Step<'a> {
     Field(&'a Field),
     Index(usize),
     Key(Cow<'a, str>),
+}
+
+/// The keys of an object that is being read. While they come sorted, the last one tells enough.
+#[derive(Default)]
+pub(super) struct KnownKeys(HashSet<Text>);
+
+impl KnownKeys {
+    fn has(&mut self, entries: &[(Text, Value)], key: &Text) -> bool {
+        if self.0.is_empty() {
+            if entries.last().is_none_or(|(last, _)| last < key) {
+                return false;
+            }
+            self.0.extend(entries.iter().map(|(key, _)| key.clone()));
+        }
+        !self.0.insert(key.clone())
+    }
 }
 
 pub(super) struct Decoder<'a> {
@@ -211,15 +227,22 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn note_duplicates(&mut self, entries: &[(Text, Value)]) {
+    fn note_duplicates(&mut self, entries: &[(Text, Value)]) {
         if entries.is_sorted_by(|a, b| a.0 < b.0) {
             return;
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (key, _) in entries {
             if !seen.insert(key) {
                 self.note(StrictError::DuplicateField(self.strict_path(key)));
             }
+        }
+    }
+
+    /// Called before a value is read, so that what is wrong is told in the order of the text.
+    pub(super) fn note_duplicate(&mut self, known: &mut KnownKeys, entries: &[(Text, Value)], key: &Text) {
+        if known.has(entries, key) {
+            self.note(StrictError::DuplicateField(self.strict_path(key)));
         }
     }
 
@@ -314,18 +337,18 @@ impl<'a> Decoder<'a> {
                 Value::List(items)
             }
             Token::Object => {
-                let mut entries: Vec<(Text, Value)> = Vec::new();
+                let (mut entries, mut known): (Vec<(Text, Value)>, _) = (Vec::new(), KnownKeys::default());
                 let mut more = self.cursor.open(b'}');
                 while more {
                     let key = self.cursor.key()?;
                     let text = Text::from(&*key);
+                    self.note_duplicate(&mut known, &entries, &text);
                     self.path.push(Step::Key(key));
                     let value = self.any()?;
                     self.path.pop();
                     entries.push((text, value));
                     more = self.cursor.more(b'}')?;
                 }
-                self.note_duplicates(&entries);
                 Value::Map(MapValue::from_entries(entries))
             }
         })

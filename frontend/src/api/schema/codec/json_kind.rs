@@ -7,7 +7,7 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// How far a text is read for its kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
+pub enum Until {
     /// As soon as both names are there: all others are the same in what clients send.
     Both,
     /// Of names that come twice the last ones count.
@@ -15,7 +15,7 @@ pub(super) enum Until {
 }
 
 /// apiVersion and kind, which may stand anywhere.
-pub(super) fn find_kind(bytes: &[u8], until: Until) -> Result<(String, String)> {
+pub fn find_kind(bytes: &[u8], until: Until) -> Result<(String, String)> {
     let mut cursor = Cursor::new(bytes);
     let (mut api_version, mut kind) = (None, None);
     let token = cursor.token()?;

@@ -22,6 +22,7 @@ pub use from_free::object_of_free;
 pub use json_custom::decode_struct_json;
 pub use json_decode::{decode_free, decode_free_strict, decode_json, decode_json_as};
 pub use json_encode::{encode_free, encode_json, encode_struct_json, indent};
+pub use json_kind::{Until, find_kind};
 pub use json_text::object_fault;
 pub use proto_decode::{decode_message, decode_protobuf};
 pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};

@@ -14,6 +14,31 @@ pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&ascii_classes(pattern)).size_limit(COMPILED_BYTES_MAX).build()
 }
 
+/// Why a pattern does not compile, as Go says it.
+pub fn go_complaint(pattern: &str, error: &regex::Error) -> String {
+    let regex::Error::Syntax(text) = error else { return "error parsing regexp: expression too large".to_owned() };
+    let from = |what: &str| pattern.find(what).map_or(pattern, |at| &pattern[at..]);
+    let why = if text.contains("unclosed group") {
+        format!("missing closing ): `{pattern}`")
+    } else if text.contains("unclosed character class") {
+        format!("missing closing ]: `{}`", from("["))
+    } else if text.contains("unopened group") {
+        format!("unexpected ): `{pattern}`")
+    } else if text.contains("repetition operator missing expression") {
+        let operator = pattern.chars().find(|c| matches!(c, '*' | '+' | '?')).unwrap_or('*');
+        format!("missing argument to repetition operator: `{operator}`")
+    } else if text.contains("look-around") {
+        format!("invalid or unsupported Perl syntax: `{}`", from("(?").chars().take(3).collect::<String>())
+    } else if text.contains("escape") || text.contains("backreference") {
+        format!("invalid escape sequence: `{}`", from("\\").chars().take(2).collect::<String>())
+    } else if text.contains("character class range") {
+        format!("invalid character class range: `{pattern}`")
+    } else {
+        format!("invalid repeat count: `{pattern}`")
+    };
+    format!("error parsing regexp: {why}")
+}
+
 /// Go's `\d`, `\w`, `\s` and `\b` know ASCII alone.
 fn ascii_classes(pattern: &str) -> Cow<'_, str> {
     if !pattern.contains('\\') && !pattern.contains('[') {

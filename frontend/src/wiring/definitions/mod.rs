@@ -7,6 +7,7 @@
 
 mod cleanup;
 mod status;
+mod step;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,13 +16,10 @@ use crate::{
         custom::{self, Definition},
         schema::Object,
     },
-    cluster::{Cluster, Target},
-    object::strategy::definitions::Condition,
-    request::status::ApiError,
-    store::{Entry, Scope, Snapshot, StoreError, Subscription, UpdateOutcome},
+    cluster::Cluster,
+    store::{Entry, Scope, Snapshot, StoreError, Subscription},
 };
-
-pub(crate) const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+use step::{DEFINITIONS, Work};
 
 /// Events taken at once.
 const BATCH: usize = 1024;
@@ -29,7 +27,7 @@ const BATCH: usize = 1024;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Follows the definitions of one store.
-pub struct DefinitionsKeeper {
+pub(crate) struct DefinitionsKeeper {
     cluster: Arc<Cluster>,
     /// What was made of each definition, by key, at a revision of it.
     read: HashMap<String, (i64, Seen)>,
@@ -43,19 +41,19 @@ struct Seen {
 }
 
 impl DefinitionsKeeper {
-    pub fn new(cluster: Arc<Cluster>) -> DefinitionsKeeper {
+    pub(crate) fn new(cluster: Arc<Cluster>) -> DefinitionsKeeper {
         DefinitionsKeeper { cluster, read: HashMap::new(), published: Vec::new() }
     }
 
     /// Publishes what is defined now. For the start of a server, before it says that it is ready.
-    pub fn publish_now(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn publish_now(&mut self) -> Result<(), StoreError> {
         let snapshot = self.cluster.store.cache().snapshot(&self.scope())?;
         self.publish(&snapshot);
         Ok(())
     }
 
     /// Runs until the server goes down.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let shutdown = self.cluster.shutdown.clone();
         shutdown.run_until_cancelled(self.follow()).await;
     }
@@ -118,8 +116,8 @@ impl DefinitionsKeeper {
     }
 
     fn read_entry(&self, entry: &Entry) -> Option<Seen> {
-        let decoded =
-            self.target(entry.name()).and_then(|target| target.decode_bytes(entry.value(), entry.mod_revision()));
+        let decoded = step::target(&self.cluster, entry.name())
+            .and_then(|target| target.decode_bytes(entry.value(), entry.mod_revision()));
         match decoded {
             Ok(object) => {
                 let definition = Definition::read(&object).map(Arc::new);
@@ -130,10 +128,6 @@ impl DefinitionsKeeper {
                 None
             }
         }
-    }
-
-    fn target(&self, name: &str) -> Result<Target, ApiError> {
-        Target::of(&self.cluster, DEFINITIONS, "", name)
     }
 
     /// Brings the status of every definition to what it should be, one step each.
@@ -153,8 +147,8 @@ impl DefinitionsKeeper {
         for (key, each) in &seen {
             let now = self.cluster.now_text();
             let step = match status::next(&each.object, &mut names, &now) {
-                Some(changed) => self.write(key, &each.object, &changed).await,
-                None if cleanup::is_due(&each.object) => self.clean_up(key, &each.object).await,
+                Some(changed) => step::write(&self.cluster, key, &each.object, &changed).await,
+                None if cleanup::is_due(&each.object) => cleanup::clean_up(&self.cluster, key, &each.object).await,
                 None => Ok(Work::Done),
             };
             match step {
@@ -168,31 +162,4 @@ impl DefinitionsKeeper {
         }
         work
     }
-
-    /// Writes a definition that was computed from this one. Another's change in between makes it moot.
-    async fn write(&self, key: &str, old: &Object, changed: &Object) -> Result<Work, ApiError> {
-        let bytes = self.target(old.name())?.encode(changed)?;
-        let revision = old.resource_version().parse().unwrap_or(0);
-        match self.cluster.store.update(key, revision, bytes, None).await {
-            Ok(UpdateOutcome::Updated { .. } | UpdateOutcome::Changed(_)) => Ok(Work::Done),
-            Err(error) => Err(unsettled(&error)),
-        }
-    }
-}
-
-/// Whether something is to be tried again later.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Work {
-    Done,
-    Left,
-}
-
-fn unsettled(error: &StoreError) -> ApiError {
-    ApiError::internal("a definition could not be written").with_internal(error)
-}
-
-fn set(object: &Object, condition: &Condition, now: &str) -> Object {
-    let mut changed = object.clone();
-    condition.set_in(&mut changed, now);
-    changed
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::set;
+use super::step::set;
 use crate::{
     api::{
         custom::is_true,

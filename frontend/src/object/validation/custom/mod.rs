@@ -1,0 +1,159 @@
+//! Custom resources judged by their schemas, with the complaints of the original.
+//!
+//! In: an object of a custom kind, and what it replaces. Out: field errors. What an update leaves as it was is not held
+//! against it (ratcheting). Not here: the schemas themselves (`definitions`).
+
+mod embedded;
+pub(super) mod formats;
+mod limits;
+mod lists;
+mod rules;
+mod scale;
+mod schema;
+
+use super::{meta, names};
+use crate::{
+    api::{
+        custom::{RuleTree, Scale},
+        schema::{Object, Value, structural::Node},
+    },
+    request::status::{FieldError, FieldErrorKind},
+};
+
+/// What a version of a definition says about its objects.
+#[derive(Clone, Copy)]
+pub struct Rules<'r> {
+    pub namespaced: bool,
+    pub schema: &'r Node,
+    pub scale: Option<&'r Scale>,
+    /// Expressions; none where there are none.
+    pub rules: Option<&'r RuleTree>,
+}
+
+/// What is wrong with an object, and what an update left wrong.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub errors: Vec<FieldError>,
+    pub warnings: Vec<String>,
+}
+
+/// Judges a new object.
+pub fn validate_create(object: &Object, rules: Rules<'_>) -> Verdict {
+    let mut errors = meta::validate(object, rules.namespaced, names::subdomain_name);
+    errors.extend(schema::judge(object.value(), rules.schema, "", None));
+    errors.extend(scale::spec(object, rules.scale));
+    errors.extend(scale::status(object, rules.scale));
+    errors.extend(embedded::judge(object.value(), rules.schema));
+    errors.extend(lists::judge(object.value(), rules.schema));
+    ask(object, None, rules, errors)
+}
+
+/// Judges a changed object, or its status alone.
+pub fn validate_update(object: &Object, old: &Object, subresource: &str, rules: Rules<'_>) -> Verdict {
+    let mut errors = meta::validate_update(object, old);
+    let known_lists = lists::judge(old.value(), rules.schema).is_empty();
+    if subresource == "status" {
+        let node = rules.schema.property("status");
+        if let (Some(status), Some(node)) = (object.get(&["status"]), node) {
+            let before = old.get(&["status"]).map(|old| schema::Before { value: old, node });
+            errors.extend(schema::judge(status, node, "status", before));
+        }
+        errors.extend(scale::status(object, rules.scale));
+    } else {
+        let before = schema::Before { value: old.value(), node: rules.schema };
+        errors.extend(schema::judge(object.value(), rules.schema, "", Some(before)));
+        errors.extend(scale::spec(object, rules.scale));
+        errors.extend(scale::status(object, rules.scale));
+        errors.extend(embedded::judge(object.value(), rules.schema));
+    }
+    if known_lists {
+        errors.extend(lists::judge(object.value(), rules.schema));
+    }
+    ask(object, Some(old), rules, errors)
+}
+
+/// Asks the expressions, unless they could not rely on the types of what they look at.
+fn ask(object: &Object, old: Option<&Object>, rules: Rules<'_>, mut errors: Vec<FieldError>) -> Verdict {
+    let Some(tree) = rules.rules else { return Verdict { errors, warnings: Vec::new() } };
+    if blocks_rules(&errors) {
+        let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+        errors.push(FieldError::invalid_value("<nil>", "null", detail));
+        return Verdict { errors, warnings: Vec::new() };
+    }
+    let mut verdict = rules::judge(object.value(), tree, old.map(Object::value));
+    errors.append(&mut verdict.errors);
+    Verdict { errors, ..verdict }
+}
+
+/// Judges a default, which stands at a path of a definition.
+pub(super) fn judge_default(value: &Value, schema: &Node, at: &str) -> Vec<FieldError> {
+    let mut errors = embedded::judge(value, schema);
+    for error in &mut errors {
+        error.field = format!("{at}.{}", error.field.trim_start_matches('.'));
+    }
+    if errors.is_empty() {
+        errors = schema::judge(value, schema, at, None);
+    }
+    errors
+}
+
+/// Errors that keep rules from being asked.
+fn blocks_rules(errors: &[FieldError]) -> bool {
+    errors.iter().any(|error| {
+        matches!(
+            error.kind,
+            FieldErrorKind::NotSupported
+                | FieldErrorKind::Required
+                | FieldErrorKind::TooLong
+                | FieldErrorKind::TooMany
+                | FieldErrorKind::TypeInvalid
+        )
+    })
+}
+
+/// What clients are told of finalizers that they add.
+pub fn warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
+    const PATH: &str = "metadata.finalizers";
+    let had = |name: &str| old.is_some_and(|old| old.finalizers().any(|own| own == name));
+    let mut added: Vec<&str> = object.finalizers().filter(|finalizer| !had(finalizer)).collect();
+    added.sort_unstable();
+    added.dedup();
+    let mut warnings = Vec::new();
+    for finalizer in added {
+        let shown = crate::request::status::go_quote(finalizer);
+        warnings.extend(names::label_key(finalizer).into_iter().map(|why| format!("{PATH}: {shown}: {why}")));
+        if finalizer.contains('/') || matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes") {
+            continue;
+        }
+        let how = if finalizer.contains('.') { " including a path (/)" } else { "" };
+        warnings.push(format!(
+            "{PATH}: {shown}: prefer a domain-qualified finalizer name{how} to avoid accidental conflicts with other finalizer writers"
+        ));
+    }
+    warnings
+}
+
+/// A value as field errors print it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Str(text) => crate::request::status::go_quote(text),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => crate::request::status::go_float(*number),
+        Value::Bool(truth) => truth.to_string(),
+        other => {
+            let free = crate::api::schema::fit::free(other.clone());
+            let mut json = Vec::new();
+            crate::api::schema::codec::encode_free(&free, &mut json);
+            String::from_utf8_lossy(&json).into_owned()
+        }
+    }
+}
+
+/// The members of an object, whichever way it is held.
+fn members(value: &Value) -> Option<Vec<(&str, &Value)>> {
+    match value {
+        Value::Struct(fields) => Some(fields.members().collect()),
+        Value::Map(map) => Some(map.iter().collect()),
+        _ => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! How objects get from one version to another: by a webhook that can be reached and understands reviews.
+
+use super::Leniency;
+use crate::{
+    api::schema::{Object, Value},
+    object::validation::names::label_1035_name,
+    request::status::{FieldError, go_quote},
+};
+
+const STRATEGY: &str = "spec.conversion.strategy";
+const CONFIG: &str = "spec.conversion.webhookClientConfig";
+const VERSIONS: &str = "spec.conversion.conversionReviewVersions";
+const KNOWN: [&str; 2] = ["v1", "v1beta1"];
+
+pub(super) fn review_versions(definition: &Object) -> Vec<String> {
+    let versions = definition.get_list(&["spec", "conversion", "conversionReviewVersions"]).unwrap_or_default();
+    versions.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+pub(super) fn has_known(versions: &[String]) -> bool {
+    versions.iter().any(|version| KNOWN.contains(&version.as_str()))
+}
+
+pub(super) fn judge(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let Some(conversion) = definition.get(&["spec", "conversion"]) else { return errors };
+    let strategy = conversion.child("strategy").and_then(Value::as_str).unwrap_or_default();
+    match strategy {
+        "" => errors.push(FieldError::required(STRATEGY, "")),
+        "None" | "Webhook" => {}
+        other => errors.push(FieldError::not_supported(STRATEGY, other, &["None", "Webhook"])),
+    }
+    let config = conversion.child("webhookClientConfig");
+    let versions = review_versions(definition);
+    if strategy != "Webhook" {
+        let detail = "should not be set when strategy is not set to Webhook";
+        errors.extend(config.map(|_| FieldError::forbidden(CONFIG, detail)));
+        if !versions.is_empty() {
+            errors.push(FieldError::forbidden(VERSIONS, detail));
+        }
+        return errors;
+    }
+    match config {
+        Some(config) => errors.extend(client(config)),
+        None => errors.push(FieldError::required(CONFIG, "required when strategy is set to Webhook")),
+    }
+    errors.extend(reviews(&versions, lenient));
+    errors
+}
+
+fn reviews(versions: &[String], lenient: Leniency<'_>) -> Vec<FieldError> {
+    if versions.is_empty() {
+        return vec![FieldError::required(VERSIONS, "")];
+    }
+    let mut errors = Vec::new();
+    for (at, version) in versions.iter().enumerate() {
+        let path = format!("{VERSIONS}[{at}]");
+        if versions[..at].contains(version) {
+            errors.push(FieldError::invalid(path, version, "duplicate version"));
+            continue;
+        }
+        let complaints = label_1035_name(version, false).into_iter();
+        errors.extend(complaints.map(|complaint| FieldError::invalid(path.as_str(), version, complaint)));
+    }
+    if !lenient.review_versions_may_be_unknown && !has_known(versions) {
+        let shown: Vec<String> = versions.iter().map(|version| go_quote(version)).collect();
+        let detail = format!("must include at least one of {}", KNOWN.join(", "));
+        errors.push(FieldError::invalid_value(VERSIONS, format!("[{}]", shown.join(",")), detail));
+    }
+    errors
+}
+
+fn client(config: &Value) -> Vec<FieldError> {
+    let (url, service) = (config.child("url").and_then(Value::as_str), config.child("service"));
+    match (url, service) {
+        (Some(url), None) => webhook_url(url),
+        (None, Some(service)) => webhook_service(service),
+        _ => vec![FieldError::required(CONFIG, "exactly one of url or service is required")],
+    }
+}
+
+fn webhook_url(url: &str) -> Vec<FieldError> {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let path = format!("{CONFIG}.url");
+    let mut errors = Vec::new();
+    let mut refuse = |shown: &str, detail: &str| errors.push(FieldError::invalid(path.as_str(), shown, detail));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    if scheme != "https" {
+        refuse(scheme, &format!("'https' is the only allowed URL scheme{FORM}"));
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    };
+    if host.is_empty() || scheme.is_empty() {
+        refuse("", &format!("host must be specified{FORM}"));
+    }
+    if let Some(user) = user {
+        refuse(user, "user information is not permitted in the URL");
+    }
+    if let Some((_, fragment)) = url.split_once('#').filter(|(_, fragment)| !fragment.is_empty()) {
+        refuse(fragment, "fragments are not permitted in the URL");
+    }
+    if let Some((_, query)) = url.split('#').next().and_then(|url| url.split_once('?')) {
+        refuse(query, "query parameters are not permitted in the URL");
+    }
+    errors
+}
+
+fn webhook_service(service: &Value) -> Vec<FieldError> {
+    let path = format!("{CONFIG}.service");
+    let text = |field: &str| service.child(field).and_then(Value::as_str).unwrap_or_default();
+    let mut errors = Vec::new();
+    for field in ["name", "namespace"] {
+        if text(field).is_empty() {
+            errors.push(FieldError::required(format!("{path}.{field}"), format!("service {field} is required")));
+        }
+    }
+    if let Some(port) = service.child("port").and_then(Value::as_i64).filter(|port| !(1..=65535).contains(port)) {
+        let detail = "port is not valid: must be between 1 and 65535, inclusive";
+        errors.push(FieldError::invalid_value(format!("{path}.port"), port, detail));
+    }
+    let url = text("path");
+    if !url.is_empty() {
+        errors.extend(url_path(url, &format!("{path}.path")));
+    }
+    errors
+}
+
+fn url_path(url: &str, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if url == "/" {
+        return errors;
+    }
+    if !url.starts_with('/') {
+        errors.push(FieldError::invalid(path, url, "must start with a '/'"));
+    }
+    let trimmed = url.trim_start_matches('/');
+    for (at, step) in trimmed.trim_end_matches('/').split('/').enumerate() {
+        if step.is_empty() {
+            errors.push(FieldError::invalid(path, url, format!("segment[{at}] may not be empty")));
+            continue;
+        }
+        let complaints = super::forms::subdomain_name(step, false).into_iter();
+        errors.extend(complaints.map(|why| FieldError::invalid(path, url, format!("segment[{at}]: {why}"))));
+    }
+    errors
+}

@@ -1,0 +1,57 @@
+//! Defaults must be good values: without unknown members, and valid by the schema that they stand in.
+
+use std::sync::Arc;
+
+use super::{super::custom, Leniency};
+use crate::{
+    api::{
+        custom::unknown_members,
+        schema::{Value, fit, structural},
+    },
+    request::status::FieldError,
+};
+
+pub(super) fn judge(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    visit(schema, path, lenient, &mut errors);
+    errors
+}
+
+fn visit(schema: &Value, path: &str, lenient: Leniency<'_>, errors: &mut Vec<FieldError>) {
+    let default = schema.child("default").and_then(structural::free).filter(|value| *value != Value::Null);
+    if let Some(default) = default {
+        let at = format!("{path}.default");
+        let node = Arc::new(structural::Node::read(schema));
+        if !lenient.defaults_may_be_unpruned && is_pruned(&node, &default) {
+            errors.push(FieldError::invalid_value(
+                at.as_str(),
+                custom::shown(&default),
+                "must not have unknown fields",
+            ));
+        }
+        errors.extend(custom::judge_default(&default, &node, &at));
+    }
+    if let Some(items) = schema.child("items").filter(|items| items.as_struct().is_some()) {
+        visit(items, &format!("{path}.items"), lenient, errors);
+    }
+    if let Some(properties) = schema.child("properties").and_then(Value::as_map) {
+        for (name, inner) in properties.iter() {
+            visit(inner, &format!("{path}.properties[{name}]"), lenient, errors);
+        }
+    }
+}
+
+/// Whether a value loses members by its schema.
+fn is_pruned(node: &Arc<structural::Node>, value: &Value) -> bool {
+    unknown_members(node, value.clone()) > 0
+}
+
+pub(super) fn has_unpruned(schema: &Value) -> bool {
+    let mut found = false;
+    super::schemas::each(schema, &mut |schema| {
+        if let Some(default) = schema.child("default").and_then(structural::free) {
+            found |= is_pruned(&Arc::new(structural::Node::read(schema)), &fit::free(default));
+        }
+    });
+    found
+}

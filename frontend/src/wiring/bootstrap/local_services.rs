@@ -1,0 +1,265 @@
+//! The APIServices of what this server serves itself: made at start, kept for custom groups as long as they are defined.
+//!
+//! In: the groups and versions of the API's snapshot. Out: objects in the store, available at once. Every server does the
+//! same: what another was faster with is left as it is. Not here: the APIServices of other servers.
+
+use std::{collections::HashSet, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::SelfClient;
+use crate::{
+    api::registry::Group,
+    cluster::Cluster,
+    request::status::ApiError,
+    store::{Scope, StoreError},
+};
+
+const SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
+const GROUP: &str = "apiregistration.k8s.io";
+const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
+
+const BATCH: usize = 1024;
+/// After a failure, it is tried again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The group's priority, and that of its versions, as kube-apiserver gives them.
+const PRIORITIES: &[(&str, &str, u32, u32)] = &[
+    ("", "v1", 18000, 1),
+    ("admissionregistration.k8s.io", "v1", 16700, 15),
+    ("admissionregistration.k8s.io", "v1beta1", 16700, 12),
+    ("admissionregistration.k8s.io", "v1alpha1", 16700, 9),
+    ("apiextensions.k8s.io", "v1", 16700, 15),
+    ("apps", "v1", 17800, 15),
+    ("authentication.k8s.io", "v1", 17700, 15),
+    ("authentication.k8s.io", "v1alpha1", 17700, 1),
+    ("authorization.k8s.io", "v1", 17600, 15),
+    ("autoscaling", "v1", 17500, 15),
+    ("autoscaling", "v2", 17500, 30),
+    ("batch", "v1", 17400, 15),
+    ("certificates.k8s.io", "v1", 17300, 15),
+    ("coordination.k8s.io", "v1", 16500, 15),
+    ("discovery.k8s.io", "v1", 16200, 15),
+    ("events.k8s.io", "v1", 17750, 15),
+    ("flowcontrol.apiserver.k8s.io", "v1", 16100, 21),
+    ("networking.k8s.io", "v1", 17200, 15),
+    ("node.k8s.io", "v1", 16300, 15),
+    ("policy", "v1", 17100, 15),
+    ("rbac.authorization.k8s.io", "v1", 17000, 15),
+    ("resource.k8s.io", "v1", 16200, 21),
+    ("scheduling.k8s.io", "v1", 16600, 15),
+    ("storage.k8s.io", "v1", 16800, 15),
+];
+
+/// What is wanted for one version of a group.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    name: String,
+    group: String,
+    version: String,
+    group_priority: u32,
+    version_priority: u32,
+    /// `onstart`: made once, and gone when somebody deletes it; `true`: kept.
+    managed: &'static str,
+}
+
+fn wanted(groups: &[Group]) -> Vec<Wanted> {
+    let mut all = Vec::new();
+    for group in groups.iter().filter(|group| &*group.name != GROUP) {
+        let custom = group.is_custom();
+        for version in &group.versions {
+            let (name, version) = (group.name.to_string(), version.version.to_string());
+            let known = PRIORITIES.iter().find(|(g, v, _, _)| (*g, *v) == (name.as_str(), version.as_str()));
+            let (group_priority, version_priority) = match known {
+                Some((_, _, group, version)) if !custom => (*group, *version),
+                _ => (1000, 100),
+            };
+            let managed = if custom { "true" } else { "onstart" };
+            let object = format!("{version}.{name}");
+            all.push(Wanted { name: object, group: name, version, group_priority, version_priority, managed });
+        }
+    }
+    all
+}
+
+impl Wanted {
+    fn object(&self) -> Value {
+        let mut spec = json!({
+            "version": self.version,
+            "groupPriorityMinimum": self.group_priority,
+            "versionPriority": self.version_priority,
+        });
+        if !self.group.is_empty() {
+            spec["group"] = json!(self.group);
+        }
+        json!({
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": self.name, "labels": {LABEL: self.managed}},
+            "spec": spec,
+        })
+    }
+
+    /// The object with what was changed put right; none when nothing was.
+    fn corrected(&self, found: &Value) -> Option<Value> {
+        let object = self.object();
+        let same = found["spec"] == object["spec"] && found["metadata"]["labels"][LABEL] == self.managed;
+        (!same).then(|| {
+            let mut corrected = found.clone();
+            corrected["spec"] = object["spec"].clone();
+            corrected["metadata"]["labels"][LABEL] = json!(self.managed);
+            corrected
+        })
+    }
+}
+
+/// The object with its condition; none when it has it already.
+fn available(found: &Value, now: &str) -> Option<Value> {
+    let is_it = |condition: &Value| condition["type"] == "Available";
+    let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let stands = |condition: &Value| condition["status"] == "True" && condition["reason"] == "Local";
+    if conditions.iter().any(|condition| is_it(condition) && stands(condition)) {
+        return None;
+    }
+    let mut conditions: Vec<Value> = conditions.into_iter().filter(|condition| !is_it(condition)).collect();
+    conditions.push(json!({
+        "type": "Available",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "Local",
+        "message": "Local APIServices are always available",
+    }));
+    let mut changed = found.clone();
+    changed["status"] = json!({"conditions": conditions});
+    Some(changed)
+}
+
+/// Keeps the APIServices of this server's own groups.
+pub(crate) struct LocalServices {
+    client: SelfClient,
+    changes: watch::Receiver<u64>,
+    /// Those of built-in groups are looked at once only.
+    started: bool,
+}
+
+impl LocalServices {
+    pub(crate) fn new(client: SelfClient) -> LocalServices {
+        let changes = client.context.cluster.api.changes();
+        LocalServices { client, changes, started: false }
+    }
+
+    /// Until the server goes down.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.keep()).await;
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.client.context.cluster
+    }
+
+    async fn keep(&mut self) {
+        let folder = format!("{}/apiregistration.k8s.io/apiservices", self.cluster().store.prefix());
+        loop {
+            let followed = self.follow(&Scope::resource(&folder)).await;
+            if let Err(error) = followed {
+                tracing::warn!(%error, "cannot follow the APIServices");
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    /// Returns when the events have to be taken up anew.
+    async fn follow(&mut self, scope: &Scope) -> Result<(), StoreError> {
+        let (_, mut events) = self.cluster().store.cache().list_then_watch(scope)?;
+        loop {
+            self.changes.mark_unchanged();
+            if let Err(error) = self.reconcile().await {
+                tracing::warn!(%error, "cannot keep the APIServices of this server");
+                tokio::time::sleep(AGAIN_AFTER).await;
+                continue;
+            }
+            tokio::select! {
+                taken = events.next(BATCH) => if taken.is_err() { return Ok(()) },
+                changed = self.changes.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    }
+
+    async fn reconcile(&mut self) -> Result<(), ApiError> {
+        let wanted = wanted(self.cluster().api.load().registry.groups());
+        let found = self.client.get(SERVICES).await?.unwrap_or_default();
+        let found = found["items"].as_array().cloned().unwrap_or_default();
+        let now = self.cluster().now_text();
+        for each in &wanted {
+            let one = found.iter().find(|one| one["metadata"]["name"] == each.name.as_str());
+            let result = match one {
+                None if each.managed == "onstart" && self.started => Ok(()),
+                None => self.client.ensure(SERVICES, &each.object()).await,
+                Some(one) => self.correct(each, one, &now).await,
+            };
+            settled(result)?;
+        }
+        let names: HashSet<&str> = wanted.iter().map(|each| each.name.as_str()).collect();
+        for one in found.iter().filter(|one| one["metadata"]["labels"][LABEL] == "true") {
+            let name = one["metadata"]["name"].as_str().unwrap_or_default();
+            if !names.contains(name) {
+                settled(self.client.delete(&format!("{SERVICES}/{name}")).await)?;
+            }
+        }
+        self.started = true;
+        Ok(())
+    }
+
+    async fn correct(&self, wanted: &Wanted, found: &Value, now: &str) -> Result<(), ApiError> {
+        let path = format!("{SERVICES}/{}", wanted.name);
+        let corrected = if wanted.managed == "true" || !self.started { wanted.corrected(found) } else { None };
+        match corrected {
+            Some(corrected) => self.client.replace(&path, &corrected).await,
+            None => match available(found, now) {
+                Some(changed) if found["spec"]["service"].is_null() => {
+                    self.client.replace(&format!("{path}/status"), &changed).await
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+/// What another server did at the same time comes as an event.
+fn settled(result: Result<(), ApiError>) -> Result<(), ApiError> {
+    match result {
+        Err(error) if matches!(error.reason, "Conflict" | "NotFound" | "AlreadyExists") => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Api;
+
+    #[test]
+    fn every_version_of_every_group_but_the_aggregators_own_has_a_service_with_known_priorities() {
+        let api = Api::builtin();
+        let wanted = wanted(api.registry.groups());
+        assert!(wanted.iter().all(|each| each.managed == "onstart" && each.group != GROUP));
+        assert!(wanted.iter().all(|each| each.group_priority > 16000), "{wanted:?}");
+        let core = wanted.iter().find(|each| each.name == "v1.").unwrap();
+        assert_eq!((core.group_priority, core.version_priority), (18000, 1));
+        assert!(core.object()["spec"].get("group").is_none());
+    }
+
+    #[test]
+    fn a_service_is_put_right_and_marked_available_once() {
+        let api = Api::builtin();
+        let apps = wanted(api.registry.groups()).into_iter().find(|each| each.name == "v1.apps").unwrap();
+        let mut found = apps.object();
+        assert!(apps.corrected(&found).is_none());
+        found["spec"]["versionPriority"] = json!(7);
+        assert_eq!(apps.corrected(&found).unwrap()["spec"]["versionPriority"], 15);
+        let marked = available(&found, "2026-01-01T00:00:00Z").unwrap();
+        assert!(available(&marked, "2026-01-01T00:00:01Z").is_none());
+    }
+}
