@@ -80,44 +80,65 @@ pub struct Peer {
 
 /// Collects texts for `Warning` headers while a request is handled. The same text is kept once.
 #[derive(Clone, Debug, Default)]
-pub struct Warnings(std::sync::Arc<Mutex<Recorded>>);
+pub struct Warnings(std::sync::Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
-struct Recorded {
+struct Kept {
     texts: Vec<String>,
-    letters: usize,
-    /// There is more than fits: every text is cut.
-    cuts: bool,
+    /// Letters that will be sent.
+    written: usize,
+    /// There are too many to be sent whole: each is cut.
+    cutting: bool,
 }
 
-/// A client gets about this many letters of warnings, as the real server sends.
+/// Whole texts are sent up to this many letters; when there are more, each is cut, and none follows once so many are sent.
 const WARNING_LETTERS_MAX: usize = 4 * 1024;
-/// Where there are more, this much of each.
-const CUT_WARNING_LETTERS: usize = 256;
+const CUT_LETTERS: usize = 256;
 
 impl Warnings {
     pub fn add(&self, text: impl Into<String>) {
-        let (text, mut kept) = (text.into(), self.0.lock());
-        let full = kept.cuts && kept.letters >= WARNING_LETTERS_MAX;
+        let text = text.into();
+        let mut kept = self.0.lock();
+        let full = kept.cutting && kept.written >= WARNING_LETTERS_MAX;
         if text.is_empty() || full || kept.texts.contains(&text) || text.chars().any(char::is_control) {
             return;
         }
         let letters = text.chars().count();
         kept.texts.push(text);
-        if !kept.cuts && kept.letters + letters > WARNING_LETTERS_MAX {
-            kept.cuts = true;
-            kept.letters = kept.texts.iter().map(|text| text.chars().count().min(CUT_WARNING_LETTERS)).sum();
+        if kept.cutting {
+            kept.written += letters.min(CUT_LETTERS);
+        } else if kept.written + letters <= WARNING_LETTERS_MAX {
+            kept.written += letters;
         } else {
-            kept.letters += if kept.cuts { letters.min(CUT_WARNING_LETTERS) } else { letters };
+            kept.cutting = true;
+            kept.written = kept.texts.iter().map(|text| text.chars().count().min(CUT_LETTERS)).sum();
         }
     }
 
     pub fn take(&self) -> Vec<String> {
-        let Recorded { texts, cuts, .. } = std::mem::take(&mut *self.0.lock());
-        match cuts {
+        let Kept { texts, cutting, .. } = std::mem::take(&mut *self.0.lock());
+        match cutting {
+            true => texts.into_iter().map(|text| text.chars().take(CUT_LETTERS).collect()).collect(),
             false => texts,
-            true => texts.into_iter().map(|text| text.chars().take(CUT_WARNING_LETTERS).collect()).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_that_are_too_long_are_cut() {
+        let warnings = Warnings::default();
+        for text in ["a", "a", &"b".repeat(5000), "c"] {
+            warnings.add(text);
+        }
+        assert_eq!(warnings.take(), ["a".to_owned(), "b".repeat(256), "c".to_owned()]);
+        for at in 0..100 {
+            warnings.add(format!("{at} {}", "d".repeat(300)));
+        }
+        assert_eq!(warnings.take().len(), 16);
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
 
-use super::options::dry_run;
+use super::{list_options::integer, options::dry_run};
 use crate::{
     api::schema::{DecodeError, Gvk, Object, Schema, codec},
     cluster::known_kind,
@@ -109,17 +109,10 @@ impl DeleteOptions {
 }
 
 fn from_query(query: &Query) -> Result<Wire, ApiError> {
-    let seconds = match query.non_empty("gracePeriodSeconds") {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|_| {
-            let quoted = crate::request::status::go_quote(text);
-            ApiError::bad_request(format!("strconv.ParseInt: parsing {quoted}: invalid syntax"))
-        })?),
-    };
     let precondition = |name: &str| query.non_empty(name).map(str::to_owned);
     let preconditions = Preconditions { uid: precondition("uid"), resource_version: precondition("resourceVersion") };
     Ok(Wire {
-        grace_period_seconds: seconds,
+        grace_period_seconds: integer(query, "gracePeriodSeconds")?,
         preconditions: Some(preconditions),
         orphan_dependents: query.get("orphanDependents").map(|_| query.is_true("orphanDependents")),
         propagation_policy: query.get("propagationPolicy").map(str::to_owned),
@@ -157,6 +150,10 @@ fn from_json(body: &[u8]) -> Result<Wire, ApiError> {
     let object = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?.object;
     if object.gvk().kind != KIND.kind {
         let found = object.gvk();
+        // Only the kinds that every group shares are known where options are read.
+        if schema.kind("meta.k8s.io", "v1", &found.kind).is_none() {
+            return Err(ApiError::bad_request(DecodeError::UnknownKind(found.clone()).to_string()));
+        }
         let message =
             format!("converting ({}.{}) to (v1.DeleteOptions): unknown conversion", found.version, found.kind);
         return Err(ApiError::bad_request(message));

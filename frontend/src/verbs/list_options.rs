@@ -97,7 +97,7 @@ impl ListOptions {
     }
 }
 
-fn integer(query: &Query, name: &str) -> Result<Option<i64>, ApiError> {
+pub(super) fn integer(query: &Query, name: &str) -> Result<Option<i64>, ApiError> {
     let Some(text) = query.get(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
         let quoted = go_quote(text);

@@ -181,7 +181,8 @@ impl Patch {
     /// What a client applies: YAML, of which JSON is a part.
     fn read_configuration(&self) -> Result<Document, ApiError> {
         let refuse = |text: String| ApiError::bad_request(format!("error decoding YAML: {text}"));
-        let read = codec::yaml_to_json(&self.body).map_err(|error| refuse(error.to_string()))?;
+        let read = codec::yaml_to_json(&self.body)
+            .map_err(|error| refuse(format!("error converting YAML to JSON: {error}")))?;
         let config = match codec::decode_free(&read.json).map_err(|error| refuse(error.to_string()))? {
             Value::Null => Value::Map(MapValue::new()),
             Value::Map(map) => Value::Map(map),
@@ -196,7 +197,11 @@ impl Patch {
                 return Err(refuse(format!("error unmarshaling JSON: while decoding JSON: {what}")));
             }
         };
-        let strict = read.repeated.map_or_else(Vec::new, |repeated| repeated.warnings());
+        let strict = match (&read.repeated, self.validation) {
+            (None, _) => Vec::new(),
+            (Some(repeated), FieldValidation::Strict) => vec![format!("error converting YAML to JSON: {repeated}")],
+            (Some(repeated), _) => repeated.warnings(),
+        };
         Ok(Document { form: Form::Apply(config), strict })
     }
 

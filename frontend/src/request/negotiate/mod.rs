@@ -118,11 +118,17 @@ impl Offer {
 /// Agrees on the representation of an answer that is not a watch.
 pub fn output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Output, ApiError> {
     let header = joined(headers, header::ACCEPT);
-    if offer.routed && !accept::route_accepts(&header, &offer.names()) {
-        return Err(ApiError::not_acceptable_route(&offer.names()));
-    }
+    routed(headers, offer)?;
     let chosen = choose(&header, offer).ok_or_else(|| ApiError::not_acceptable(&offer.names()))?;
     Ok(Output { pretty: chosen.pretty || is_pretty(headers, query), ..chosen })
+}
+
+/// What the router in front says, which knows the names of media types and nothing of their parameters.
+pub fn routed(headers: &HeaderMap, offer: &Offer) -> Result<(), ApiError> {
+    match offer.routed && !accept::route_accepts(&joined(headers, header::ACCEPT), &offer.names()) {
+        true => Err(ApiError::not_acceptable_route(&offer.names())),
+        false => Ok(()),
+    }
 }
 
 /// Agrees on the representation of a watch: JSON or protobuf frames, never pretty.

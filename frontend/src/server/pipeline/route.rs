@@ -106,8 +106,8 @@ impl Server {
         }
         match info.path.as_str() {
             "/" | "/index.html" => Ok(respond::raw_json(&self.paths())),
-            "/version" | "/version/" if is_read(&info.method) => {
-                negotiate::output(&request.headers, &request.query, &Offer::JSON)?;
+            "/version" | "/version/" if info.method == http::Method::GET => {
+                negotiate::routed(&request.headers, &Offer::JSON)?;
                 Ok(respond::raw_json(&version()))
             }
             "/version" | "/version/" => Err(ApiError::method_not_allowed()),
@@ -145,14 +145,19 @@ impl Server {
         match answer {
             // Of two refusals the missing page comes first.
             Err(error) if error.code == 404 => Err(error),
-            _ if request.info.method != http::Method::GET => Err(ApiError::method_not_allowed()),
+            // The lists of groups are answered by a handler that looks at no method.
+            _ if request.info.method != http::Method::GET
+                && !matches!(page, discovery::Page::Groups | discovery::Page::Group(_)) =>
+            {
+                Err(ApiError::method_not_allowed())
+            }
             answer => answer.map(|response| response.map(body::full)),
         }
     }
 
     fn openapi(&self, page: openapi::Page<'_>, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
         let request = authorized.request();
-        if !is_read(&request.info.method) {
+        if !is_read(&request.info.method) && page != openapi::Page::Index {
             return Err(ApiError::method_not_allowed());
         }
         let now = self.context.cluster.clock.now();

@@ -24,9 +24,15 @@ pub fn decode_json(schema: &Schema, bytes: &[u8], default: Option<&Gvk>) -> Resu
         let gvk = super::effective_gvk(&api_version, &kind, default, bytes)?;
         schema.of(&gvk).ok_or(DecodeError::UnknownKind(gvk))
     };
-    let first = typed(Until::Both)?;
+    let first = match typed(Until::Both) {
+        Err(DecodeError::UnknownKind(_)) => typed(Until::End)?,
+        first => first?,
+    };
     let decoded = decode_json_as(&first, bytes)?;
-    let names_twice = |error: &StrictError| matches!(error, StrictError::DuplicateField(path) if matches!(path.as_str(), "kind" | "apiVersion"));
+    let names_twice = |error: &StrictError| match error {
+        StrictError::DuplicateField(path) => matches!(path.as_str(), "kind" | "apiVersion"),
+        _ => false,
+    };
     if !decoded.warnings.iter().any(names_twice) {
         return Ok(decoded);
     }

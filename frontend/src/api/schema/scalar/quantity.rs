@@ -19,8 +19,8 @@ enum Format {
 const NANO: i128 = 1_000_000_000;
 /// Larger values are cut to this; Kubernetes does so for binary suffixes.
 const BINARY_MAX: i128 = i64::MAX as i128 * NANO;
-/// Kubernetes has no limit here; ours is beyond 10^29 units.
-const DECIMAL_MAX: i128 = i128::MAX / 16;
+/// Kubernetes has no limit here; ours, for reckoning, is beyond 10^28 whole units. Texts have none.
+const DECIMAL_MAX: i128 = i128::MAX / 16 / NANO * NANO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
@@ -341,7 +341,7 @@ mod tests {
             ("0.5Ki", "512"),
             ("1023", "1023"),
             ("1e3", "1e3"),
-            ("1500e0", "1500"),
+            ("1500e0", "1500e0"),
             ("10e6", "10e6"),
             ("100e5", "10e6"),
             ("1E", "1E"),

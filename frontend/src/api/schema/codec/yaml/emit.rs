@@ -224,9 +224,11 @@ impl Emitter<'_> {
         self.need_space();
         self.indicator("\"");
         let mut spaces = false;
+        // The original looks for a byte order mark at the front of the text, whichever letter it has come to.
+        let all = text.starts_with('\u{feff}');
         let mut letters = text.char_indices().peekable();
         while let Some((at, letter)) = letters.next() {
-            if !is_printable(letter) || is_break(letter) || matches!(letter, '"' | '\\') {
+            if all || !is_printable(letter) || is_break(letter) || matches!(letter, '"' | '\\') {
                 escape(letter).chars().for_each(|letter| self.put(letter));
                 spaces = false;
             } else if letter == ' ' {

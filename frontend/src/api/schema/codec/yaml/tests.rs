@@ -23,7 +23,7 @@ fn texts_mean_what_they_mean_in_yaml_1_1() {
         ("a: |\n  x\n   y\n\n  z\n\nb: >-\n  x\n  y\n\n  z\n", r#"{"a":"x\n y\n\nz\n","b":"x y\nz"}"#),
         ("a: \"x\\\n    y\\u0041 \\\n  z\"", r#"{"a":"xyA z"}"#),
         ("a: 'it''s\n\n  so'", r#"{"a":"it's\nso"}"#),
-        ("a: plain\n  goes on # comment\nb:\n- x\n-\n- y", r#"{"a":"plain goes on","b":["x",null,"y"]}"#),
+        ("a: plain\n  goes on # comment\nb:\n- x\n-\n- z", r#"{"a":"plain goes on","b":["x",null,"z"]}"#),
         ("? long key\n: v\n? none", r#"{"long key":"v","none":null}"#),
         ("a: !!str 1\nb: !!float 1\nc: !!binary aGk=\nd: !own x", r#"{"a":"1","b":1,"c":"hi","d":"x"}"#),
         ("%YAML 1.1\n%TAG !e! tag:yaml.org,2002:\n---\na: !e!str 5", r#"{"a":"5"}"#),
@@ -92,13 +92,14 @@ fn texts_are_quoted_and_folded_as_by_go() {
         ),
         (
             r#"{"k":[[1,2],{"a":[]},{}],"n":1234567.5,"m":1e21}"#.to_owned(),
-            "k:\n- - 1\n  - 2\n- a: []\n- {}\nm: 1e+21\nn: 1.2345675e+06\n".to_owned(),
+            "k:\n- - 1\n  - 2\n- a: []\n- {}\nm: 1e+21\n\"n\": 1.2345675e+06\n".to_owned(),
         ),
         (
             r#"{"a":"l1\nl2\n","b":"l1\n\n","c":" l1\nl2","d":"l1 \nl2"}"#.to_owned(),
             "a: |\n  l1\n  l2\nb: |+\n  l1\n\nc: |2-\n   l1\n  l2\nd: \"l1 \\nl2\"\n".to_owned(),
         ),
-        ("{\"a\":\"\u{1f600}\t\"}".to_owned(), "a: \"\\U0001F600\\t\"\n".to_owned()),
+        ("{\"a\":\"\u{feff}x\"}".to_owned(), "a: \"\\uFEFF\\x78\"\n".to_owned()),
+        ("{\"a\":\"\u{1f600}\\t\"}".to_owned(), "a: \"\\U0001F600\\t\"\n".to_owned()),
         (r#"{"a10":1,"a9":2,"a09":3,"B":4}"#.to_owned(), "B: 4\na9: 2\na09: 3\na10: 1\n".to_owned()),
         (
             format!("{{\"a\":\"{long}\"}}"),
