@@ -1,5 +1,5 @@
-//! Compaction by itself (etcd's --auto-compaction-*): history older than asked for is given up. Several shims of one store may
-//! each do it: what one has compacted the other is refused, which is fine.
+//! Compaction by itself (etcd's --auto-compaction-*): history older than asked for is given up. Several shims of one
+//! store may each do it: what one has compacted the other is refused, which is fine.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What happened so far, as numbers. Whoever does something counts it here; how they are shown is not known (see `metrics`).
+//! What happened so far, as numbers. Whoever does something counts it here; how they are shown is not known (see
+//! `metrics`).
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The log of the program: where it goes, in which form, how much of it; the last may change while it runs. In goes the configuration, out
-//! comes a handle on the level.
+//! The log of the program: where it goes, in which form, how much of it; the last may change while it runs. In goes the
+//! configuration, out comes a handle on the level.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! Who else serves this store. In go beats to the log, out comes a list of the shims that are alive, for MemberList. A hint for clients: no
-//! decision of ours rests on it.
+//! Who else serves this store. In go beats to the log, out comes a list of the shims that are alive, for MemberList. A
+//! hint for clients: no decision of ours rests on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +36,8 @@ impl Members {
         self.0.alive.load_full()
     }
 
-    /// Every shim may write. But tools look for one leader, the same whomever they ask: a backup that only the leader takes, a restart that
-    /// leaves it for last. So the living one with the smallest id is called that.
+    /// Every shim may write. But tools look for one leader, the same whomever they ask: a backup that only the leader
+    /// takes, a restart that leaves it for last. So the living one with the smallest id is called that.
     pub fn leader(&self, own: u64) -> u64 {
         self.known().iter().map(|member| member.id).fold(own, u64::min)
     }

@@ -1,6 +1,7 @@
-//! Linearizable reads, as etcd's ReadIndex: a reader asks the log for its end, and reads once everything up to there is applied here. All readers
-//! that wait share the next question, and nobody joins one that was already sent, since its answer may be older than what the reader's client
-//! has seen. A server that only replays (a standby) is never believed.
+//! Linearizable reads, as etcd's ReadIndex: a reader asks the log for its end, and reads once everything up to there is
+//! applied here. All readers that wait share the next question, and nobody joins one that was already sent, since its
+//! answer may be older than what the reader's client has seen. A server that only replays (a standby) is never
+//! believed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use crate::state::State;
 
 /// Questions on their way at once.
 const IN_FLIGHT_MAX: usize = 4;
-/// The next question is sent so long after the last one, if that is still on its way. A database answers one after the other: several at
-/// once would only wait there, each for fewer readers. But where the database is far away, its answer is not awaited.
+/// The next question is sent so long after the last one, if that is still on its way. A database answers one after the
+/// other: several at once would only wait there, each for fewer readers. But where the database is far away, its answer
+/// is not awaited.
 const SPACING: Duration = Duration::from_millis(2);
 /// Readers that wait for a question to be sent; more are refused.
 const READERS_MAX: usize = 65_536;
@@ -90,7 +92,8 @@ impl ReadIndexQueue {
 }
 
 impl Confirmation {
-    /// Gives the readers a state that holds everything up to the end of the log as it is now; tries until it has one or nobody waits any more.
+    /// Gives the readers a state that holds everything up to the end of the log as it is now; tries until it has one or
+    /// nobody waits any more.
     async fn ask(mut self, mut readers: Vec<Reader>) {
         let mut pause = RETRY_MIN;
         loop {

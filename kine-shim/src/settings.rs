@@ -1,5 +1,5 @@
-//! How a shim works: sizes, times and bounds, with the clock and the seed that a test may choose. Where the values come from is not here (see
-//! `config`).
+//! How a shim works: sizes, times and bounds, with the clock and the seed that a test may choose. Where the values come
+//! from is not here (see `config`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub struct ShimConfig {
     pub wall_clock: WallClock,
     /// Appends on their way at once.
     pub pipeline_depth: usize,
-    /// Operations that must wait before they are sent ahead of an answer that is due: few are answered sooner, and cost less, as one
-    /// batch behind it (measured with 16 clients: 1.5 times the writes).
+    /// Operations that must wait before they are sent ahead of an answer that is due: few are answered sooner, and cost
+    /// less, as one batch behind it (measured with 16 clients: 1.5 times the writes).
     pub ahead_min: usize,
     /// How long the writers that a batch answered are awaited before the next goes without them.
     pub group_commit: Duration,
@@ -62,7 +62,8 @@ pub struct ShimConfig {
     pub poll: Duration,
     /// How long a caller waits before it is told that the outcome is unknown (a write) or that there is none (a read).
     pub patience: Duration,
-    /// Silence of the database after which a shim no longer says that it serves: three elections' time of a default etcd.
+    /// Silence of the database after which a shim no longer says that it serves: three elections' time of a default
+    /// etcd.
     pub silence_max: Duration,
     /// Of `progress_notify` watchers.
     pub progress_interval: Duration,

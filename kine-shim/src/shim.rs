@@ -1,5 +1,6 @@
-//! The shim as the wire sees it: a cheap handle on one state machine over one log. In go operations, out come answers that are durable
-//! and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`, `read_index`, `watch` and `leases`.
+//! The shim as the wire sees it: a cheap handle on one state machine over one log. In go operations, out come answers
+//! that are durable and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`,
+//! `read_index`, `watch` and `leases`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,8 +170,9 @@ impl Shim {
         self.write_as(op, Caller::Shim).await
     }
 
-    /// Evaluates an operation on the newest state, the caller's permissions with it, and makes it durable. Returns the header's revision
-    /// with the reply. Dropping the future leaves the outcome unknown: what was sent goes its way, what was not is dropped.
+    /// Evaluates an operation on the newest state, the caller's permissions with it, and makes it durable. Returns the
+    /// header's revision with the reply. Dropping the future leaves the outcome unknown: what was sent goes its way,
+    /// what was not is dropped.
     pub async fn write_as(&self, op: Op, caller: Caller) -> Result<(Revision, Reply), Error> {
         let answer = self.0.mailbox.submit(op, caller, None).inspect_err(|fault| self.count_overload(fault))?;
         match tokio::time::timeout(self.0.config.patience, answer).await {
@@ -213,8 +215,8 @@ impl Shim {
         self.0.published.get().state
     }
 
-    /// The state exactly at `revision`, if it was kept: recent ones about once a second, and those given to [`Shim::keep_snapshot`].
-    /// `None` also when it was compacted since.
+    /// The state exactly at `revision`, if it was kept: recent ones about once a second, and those given to
+    /// [`Shim::keep_snapshot`]. `None` also when it was compacted since.
     pub fn snapshot_at(&self, revision: Revision) -> Option<State> {
         let now = self.snapshot();
         if now.revision() == revision {
@@ -237,8 +239,8 @@ impl Shim {
         WatchStream::new(self.0.hub.clone(), self.0.config.progress_interval)
     }
 
-    /// The TTL again in full, in seconds; 0 when the lease is gone, which an expiring one is waited for to be. Dropping the future
-    /// leaves open whether the renewal counts.
+    /// The TTL again in full, in seconds; 0 when the lease is gone, which an expiring one is waited for to be. Dropping
+    /// the future leaves open whether the renewal counts.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<i64, Fault> {
         loop {
             let known = self.snapshot().lease(id);
@@ -292,7 +294,8 @@ impl Shim {
         self.0.leases.by_expiry(state)
     }
 
-    /// Waits until what earlier compactions made useless is out of memory and its rows are deleted. Dropping the future loses nothing.
+    /// Waits until what earlier compactions made useless is out of memory and its rows are deleted. Dropping the future
+    /// loses nothing.
     pub async fn compact_physical(&self) -> Result<(), Fault> {
         let drained = async {
             self.0.published.wait_for(|published| !published.state.is_sweeping()).await;
@@ -362,7 +365,8 @@ impl Shim {
         self.0.log.reclaim().await
     }
 
-    /// Takes nothing new, lets what is under way end (as long as its callers have patience), ends the watches, joins every task.
+    /// Takes nothing new, lets what is under way end (as long as its callers have patience), ends the watches, joins
+    /// every task.
     pub async fn stop(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();

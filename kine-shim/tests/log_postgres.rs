@@ -1,4 +1,5 @@
-//! What only the PostgreSQL log can meet: several handles, foreign and newer schemas, lost connections, blocked positions.
+//! What only the PostgreSQL log can meet: several handles, foreign and newer schemas, lost connections, blocked
+//! positions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,8 @@ async fn settings_that_break_promises_are_refused() {
     drop(open_at(&url).await.expect("open"));
 }
 
-/// A batch that takes longer than the role's statements may fails as such; those beside it do not, and a trim lifts the limit.
+/// A batch that takes longer than the role's statements may fails as such; those beside it do not, and a trim lifts the
+/// limit.
 #[tokio::test]
 async fn a_statement_timeout_fails_the_large_batch_alone() {
     let Some((server, url)) = database("a_statement_timeout").await else { return };

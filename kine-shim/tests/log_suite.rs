@@ -1,4 +1,5 @@
-//! One list of cases that every log passes: memory, SQLite, PostgreSQL, and PostgreSQL behind a pooler. What only one of them can meet stands in files of its own.
+//! One list of cases that every log passes: memory, SQLite, PostgreSQL, and PostgreSQL behind a pooler. What only one
+//! of them can meet stands in files of its own.
 
 use std::sync::Arc;
 

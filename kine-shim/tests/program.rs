@@ -1,4 +1,5 @@
-//! The program as an operator meets it: flags, endpoints, signals, pages, TLS. What the services answer is tested where they are.
+//! The program as an operator meets it: flags, endpoints, signals, pages, TLS. What the services answer is tested where
+//! they are.
 
 #[path = "program/operators.rs"]
 mod operators;

@@ -1,4 +1,5 @@
-//! What a caller may do on one state. The rules are etcd's (server/etcdserver/apply/apply_auth.go and v3_server.go), their order too.
+//! What a caller may do on one state. The rules are etcd's (server/etcdserver/apply/apply_auth.go and v3_server.go),
+//! their order too.
 
 use super::store::{Auth, ROOT, User};
 use super::{AuthRefusal, Caller};

@@ -1,5 +1,6 @@
-//! Changes of users, roles and permissions: each is evaluated on the auth store and becomes the records that make it so. The order of
-//! checks is etcd's (server/auth/store.go), since it decides which refusal a client sees. Passwords come hashed.
+//! Changes of users, roles and permissions: each is evaluated on the auth store and becomes the records that make it
+//! so. The order of checks is etcd's (server/auth/store.go), since it decides which refusal a client sees. Passwords
+//! come hashed.
 
 use bytes::Bytes;
 use prost::Message;
@@ -130,8 +131,8 @@ impl Auth {
         Ok(self.changed(removed.chain(holders).collect()))
     }
 
-    /// etcd looks for the range only at the first permission with its key: of two ranges that start alike the second one is added again
-    /// instead of being replaced.
+    /// etcd looks for the range only at the first permission with its key: of two ranges that start alike the second
+    /// one is added again instead of being replaced.
     fn grant_permission(&self, role: &str, given: Option<&authpb::Permission>) -> Result<Records, AuthRefusal> {
         let given = given.ok_or(AuthRefusal::PermissionNotGiven)?;
         if !is_range(&given.key, &given.range_end) {

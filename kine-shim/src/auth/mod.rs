@@ -1,6 +1,7 @@
-//! Users, roles and who may do what, as etcd has it. Pure: in go records of the log, changes and callers, out come records, answers and
-//! refusals ([`Auth`], [`Access`]); beside it what needs a clock or randomness and therefore happens before the sequencer: [`password`]
-//! and [`token`]. How a request names its caller is not known here (see `grpc`), neither texts and codes.
+//! Users, roles and who may do what, as etcd has it. Pure: in go records of the log, changes and callers, out come
+//! records, answers and refusals ([`Auth`], [`Access`]); beside it what needs a clock or randomness and therefore
+//! happens before the sequencer: [`password`] and [`token`]. How a request names its caller is not known here (see
+//! `grpc`), neither texts and codes.
 
 mod access;
 mod change;

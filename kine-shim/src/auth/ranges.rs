@@ -1,5 +1,5 @@
-//! Sets of keys: the union of the ranges that a user's roles permit. Touching ranges are one, so that what two roles permit together is
-//! permitted, as in etcd.
+//! Sets of keys: the union of the ranges that a user's roles permit. Touching ranges are one, so that what two roles
+//! permit together is permitted, as in etcd.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

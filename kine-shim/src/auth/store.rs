@@ -1,5 +1,6 @@
-//! The auth store as the log's records make it. The records of users and roles are etcd's own messages, so that a snapshot carries them
-//! over byte for byte; what a user may do is computed when a record changes, not when a request asks.
+//! The auth store as the log's records make it. The records of users and roles are etcd's own messages, so that a
+//! snapshot carries them over byte for byte; what a user may do is computed when a record changes, not when a request
+//! asks.
 
 use std::collections::BTreeMap;
 use std::fmt;

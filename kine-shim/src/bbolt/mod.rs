@@ -1,8 +1,9 @@
-//! bbolt's file format, version 2: what etcd keeps its database in, and what its snapshots are. In go buckets of keys and values,
-//! out comes a file, and the other way round. What the buckets mean is not known here (see `migrate`).
+//! bbolt's file format, version 2: what etcd keeps its database in, and what its snapshots are. In go buckets of keys
+//! and values, out comes a file, and the other way round. What the buckets mean is not known here (see `migrate`).
 //!
-//! Source: go.etcd.io/bbolt 1.4, internal/common. A file is pages of one size. The first two are meta pages; each names the root page of a
-//! B+tree whose values are buckets: the root page of a tree of their own, or, if small, that page itself. Numbers are little-endian.
+//! Source: go.etcd.io/bbolt 1.4, internal/common. A file is pages of one size. The first two are meta pages; each names
+//! the root page of a B+tree whose values are buckets: the root page of a tree of their own, or, if small, that page
+//! itself. Numbers are little-endian.
 
 mod read;
 #[cfg(test)]

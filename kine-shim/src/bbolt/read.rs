@@ -1,6 +1,6 @@
-//! Reading a file that may be anything: in goes a path, out come buckets and their items in order, or what is wrong with the file. Every
-//! number in it is checked before it is used; no page is visited more often than a sound file would ask for. Pages are read as they are
-//! needed, so that the file may be larger than the memory.
+//! Reading a file that may be anything: in goes a path, out come buckets and their items in order, or what is wrong
+//! with the file. Every number in it is checked before it is used; no page is visited more often than a sound file
+//! would ask for. Pages are read as they are needed, so that the file may be larger than the memory.
 
 use std::fs::File;
 use std::io;

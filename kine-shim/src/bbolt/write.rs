@@ -1,8 +1,8 @@
-//! A file written from its first byte to its last. In go buckets in the order of their names, with their items in the order of their keys;
-//! out come finished pages. What stands at the beginning, where the root is and how many pages there are, is known only at the end,
-//! so everything is put in twice: once to be measured, which keeps nothing, and once to be written. Both runs decide by the same code
-//! where a page ends. A page is finished when the next item does not fit; then its parent learns of it. So only one open page a level is
-//! in memory, whatever the size of the file.
+//! A file written from its first byte to its last. In go buckets in the order of their names, with their items in the
+//! order of their keys; out come finished pages. What stands at the beginning, where the root is and how many pages
+//! there are, is known only at the end, so everything is put in twice: once to be measured, which keeps nothing, and
+//! once to be written. Both runs decide by the same code where a page ends. A page is finished when the next item does
+//! not fit; then its parent learns of it. So only one open page a level is in memory, whatever the size of the file.
 
 use std::mem;
 

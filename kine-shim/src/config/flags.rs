@@ -1,5 +1,5 @@
-//! The command line as clap sees it: etcd's names, and kine's where etcd has none or they do not collide. Values are checked in
-//! the parent module; nothing outside it sees these types.
+//! The command line as clap sees it: etcd's names, and kine's where etcd has none or they do not collide. Values are
+//! checked in the parent module; nothing outside it sees these types.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,8 @@ pub(super) struct Flags {
     /// URLs that answer only /metrics and health, comma separated
     #[arg(help_heading = "Profiling and monitoring", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) listen_metrics_urls: Vec<String>,
-    /// URLs that answer HTTP without gRPC (pages and the JSON gateway), comma separated; --listen-client-urls then answer gRPC alone
+    /// URLs that answer HTTP without gRPC (pages and the JSON gateway), comma separated; --listen-client-urls then
+    /// answer gRPC alone
     #[arg(help_heading = "Listening", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) listen_client_http_urls: Vec<String>,
     /// Serve the JSON gateway under /v3/
@@ -123,7 +124,8 @@ pub(super) struct Flags {
     /// Key of --datastore-certfile
     #[arg(help_heading = "Database", long, value_name = "FILE")]
     pub(super) datastore_keyfile: Option<PathBuf>,
-    /// What linearizable reads ride on: read (the HA tool fences a deposed primary) or commit (synchronous replication does)
+    /// What linearizable reads ride on: read (the HA tool fences a deposed primary) or commit (synchronous replication
+    /// does)
     #[arg(help_heading = "Database", long, alias = "fence", default_value = "read", value_parser = ["read", "commit"])]
     pub(super) read_index: String,
 

@@ -1,5 +1,5 @@
-//! The one validated configuration. In goes the command line, out comes a [`Config`] whose parts fit together, or an error
-//! that names the flag. Nothing is opened here but for a look at which files are named.
+//! The one validated configuration. In goes the command line, out comes a [`Config`] whose parts fit together, or an
+//! error that names the flag. Nothing is opened here but for a look at which files are named.
 
 pub(crate) mod duration;
 mod error;

@@ -1,5 +1,6 @@
-//! Where settings come from: the command line, else the environment (KINE_SHIM_NAME, then ETCD_NAME, then KINE_NAME), else the file of --config-file. In
-//! go all three, out comes one command line with every flag at most once a source; what the flags mean is not known here.
+//! Where settings come from: the command line, else the environment (KINE_SHIM_NAME, then ETCD_NAME, then KINE_NAME),
+//! else the file of --config-file. In go all three, out comes one command line with every flag at most once a source;
+//! what the flags mean is not known here.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -219,7 +220,8 @@ pub(super) fn gather(
     Ok(gathered)
 }
 
-/// kine's --cert-file is shown to the database, etcd's is the server's: beside flags that only kine has nobody can know which is meant.
+/// kine's --cert-file is shown to the database, etcd's is the server's: beside flags that only kine has nobody can know
+/// which is meant.
 fn not_kines_certificate(args: &[OsString]) -> Result<(), ConfigError> {
     let name = |arg: &OsString| {
         let name = arg.to_str()?.strip_prefix('-')?.trim_start_matches('-');

@@ -1,5 +1,5 @@
-//! Forms of JSON values that protobuf's mapping in Go takes beside the plain ones: base64 with line breaks, whole numbers with a point or an
-//! exponent.
+//! Forms of JSON values that protobuf's mapping in Go takes beside the plain ones: base64 with line breaks, whole
+//! numbers with a point or an exponent.
 
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::{Number, Value};

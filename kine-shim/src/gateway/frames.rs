@@ -1,4 +1,5 @@
-//! gRPC's messages in bodies: a flag, a length, the message; the status in trailers, or in the headers of an answer without a body.
+//! gRPC's messages in bodies: a flag, a length, the message; the status in trailers, or in the headers of an answer
+//! without a body.
 
 use std::convert::Infallible;
 

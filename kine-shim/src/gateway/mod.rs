@@ -1,6 +1,7 @@
-//! The JSON gateway: etcd's API as POST requests with JSON bodies. In goes HTTP, out comes HTTP; in between the very gRPC services answer,
-//! called in this process. Messages are translated by their descriptors, so no message is named here. The rules are protobuf's JSON
-//! mapping with proto field names, 64-bit integers as strings, bytes as base64, absent where zero; streams are a line per message.
+//! The JSON gateway: etcd's API as POST requests with JSON bodies. In goes HTTP, out comes HTTP; in between the very
+//! gRPC services answer, called in this process. Messages are translated by their descriptors, so no message is named
+//! here. The rules are protobuf's JSON mapping with proto field names, 64-bit integers as strings, bytes as base64,
+//! absent where zero; streams are a line per message.
 
 mod forms;
 mod frames;
@@ -138,7 +139,8 @@ impl Gateway {
     }
 }
 
-/// The JSON values of the body as encoded messages. One, and what follows it is not looked at, unless the client may stream.
+/// The JSON values of the body as encoded messages. One, and what follows it is not looked at, unless the client may
+/// stream.
 fn read(body: &[u8], method: &MethodDescriptor) -> Result<Vec<Vec<u8>>, Status> {
     let limit = if method.is_client_streaming() { MESSAGES_MAX } else { 1 };
     let mut messages = Vec::new();

@@ -1,4 +1,5 @@
-//! Which path of the JSON gateway is which method. The source is the API's documented bindings (api/etcdserverpb/rpc.proto); POST everywhere.
+//! Which path of the JSON gateway is which method. The source is the API's documented bindings
+//! (api/etcdserverpb/rpc.proto); POST everywhere.
 
 /// (path below /v3/, gRPC method).
 pub(super) const PATHS: &[(&str, &str)] = &[

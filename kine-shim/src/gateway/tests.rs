@@ -1,5 +1,6 @@
-//! Against answers recorded from a real etcd 3.6.16, by curl, in this order on an empty store. Each line: path, body, HTTP status, the
-//! answer's lines; ids and terms are left out, and of a body that is no request the code alone is compared, since the reason is the parser's.
+//! Against answers recorded from a real etcd 3.6.16, by curl, in this order on an empty store. Each line: path, body,
+//! HTTP status, the answer's lines; ids and terms are left out, and of a body that is no request the code alone is
+//! compared, since the reason is the parser's.
 
 use std::sync::Arc;
 

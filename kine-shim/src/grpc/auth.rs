@@ -1,5 +1,5 @@
-//! The Auth service. What a change means and who may make it is evaluated with everything else that is written (see `auth`); passwords are
-//! hashed and tokens made here, before.
+//! The Auth service. What a change means and who may make it is evaluated with everything else that is written (see
+//! `auth`); passwords are hashed and tokens made here, before.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! What can be refused by looking at a request alone: empty keys, contradicting options, too many operations, a key written twice by
-//! one Txn. The order of checks is etcd's, since it decides which error a client sees.
+//! What can be refused by looking at a request alone: empty keys, contradicting options, too many operations, a key
+//! written twice by one Txn. The order of checks is etcd's, since it decides which error a client sees.
 
 use std::collections::HashSet;
 
@@ -71,8 +71,9 @@ struct Written {
 }
 
 impl Written {
-    /// etcd's rule in etcd's order: this level's deletes, then what nested Txns write, then this level's puts. The branches of one
-    /// nested Txn exclude each other, so they may put the same key. A delete from a key on ("\0") overlaps nothing, as in etcd.
+    /// etcd's rule in etcd's order: this level's deletes, then what nested Txns write, then this level's puts. The
+    /// branches of one nested Txn exclude each other, so they may put the same key. A delete from a key on ("\0")
+    /// overlaps nothing, as in etcd.
     fn by(ops: &[RequestOp]) -> Result<Self, Invalid> {
         let mut written = Self::default();
         for op in ops {

@@ -1,5 +1,5 @@
-//! The Cluster service. Members are the shims that are alive; they come and go by being started and stopped, so there is nothing to
-//! reconfigure. The refusals are etcd's where etcd would refuse the same.
+//! The Cluster service. Members are the shims that are alive; they come and go by being started and stopped, so there
+//! is nothing to reconfigure. The refusals are etcd's where etcd would refuse the same.
 
 use std::time::Duration;
 
@@ -81,7 +81,8 @@ impl Cluster for Wire {
 }
 
 impl Wire {
-    /// Between two beats too: whoever asks sees the shims that are there now, or, when the database is silent, were there last.
+    /// Between two beats too: whoever asks sees the shims that are there now, or, when the database is silent, were
+    /// there last.
     pub(super) async fn hear_of_members(&self) {
         let own = self.options.own_member();
         let _ = tokio::time::timeout(HEARD_WITHIN, self.options.members.hear(&self.shim, &own)).await;

@@ -1,5 +1,5 @@
-//! Who sends a request, and what it may do. In go metadata and the connection's certificate, out come callers (see `auth`) on a state.
-//! etcd's client sends its token as `token`, the JSON gateway as `authorization`.
+//! Who sends a request, and what it may do. In go metadata and the connection's certificate, out come callers (see
+//! `auth`) on a state. etcd's client sends its token as `token`, the JSON gateway as `authorization`.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,12 +14,13 @@ use crate::model::{Error, Op, Refusal, Reply, Revision};
 use crate::shim::Consistency;
 use crate::state::State;
 
-/// The common name of the certificate that the connection's client showed: whoever accepts connections puts it among the extensions of
-/// their requests when certificates name users.
+/// The common name of the certificate that the connection's client showed: whoever accepts connections puts it among
+/// the extensions of their requests when certificates name users.
 #[derive(Clone, Debug)]
 pub struct ClientName(pub Arc<str>);
 
-/// How often an operation is evaluated again because users or roles changed between the look at its token and its judgement.
+/// How often an operation is evaluated again because users or roles changed between the look at its token and its
+/// judgement.
 const JUDGED_AGAIN_MAX: usize = 5;
 
 /// What a request shows of its sender. Not for logs.

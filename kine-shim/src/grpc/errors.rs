@@ -1,5 +1,5 @@
-//! The one place where refusals and faults become gRPC statuses. Clients tell errors apart by the *text*, so code and text are etcd's,
-//! letter by letter; what really happened goes to the log.
+//! The one place where refusals and faults become gRPC statuses. Clients tell errors apart by the *text*, so code and
+//! text are etcd's, letter by letter; what really happened goes to the log.
 
 use tonic::{Code, Status};
 

@@ -1,6 +1,7 @@
-//! The Watch service's bytes. In go responses whose events are encoded already, out come HTTP/2 data frames: what is small is gathered into
-//! one frame, what is large stays the one copy that all watchers share, however slowly they read. Tonic's own encoder would copy every
-//! event for every watcher. What is in a response is not decided here (see `watch`).
+//! The Watch service's bytes. In go responses whose events are encoded already, out come HTTP/2 data frames: what is
+//! small is gathered into one frame, what is large stays the one copy that all watchers share, however slowly they
+//! read. Tonic's own encoder would copy every event for every watcher. What is in a response is not decided here (see
+//! `watch`).
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -64,7 +65,8 @@ impl Frames {
         let copied = response.events.iter().map(Bytes::len).filter(|bytes| *bytes < SHARED_MIN).sum::<usize>();
         self.open.reserve(5 + head + copied + 6 * response.events.len());
         self.bytes += 5 + length;
-        // gRPC's prefix: not compressed, and how long. A response beyond 4 GiB cannot be: a revision is at most one request.
+        // gRPC's prefix: not compressed, and how long. A response beyond 4 GiB cannot be: a revision is at most one
+        // request.
         self.open.put_u8(0);
         self.open.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
         // Neither can fail: the buffer grows.

@@ -1,4 +1,5 @@
-//! etcd's HashKV: CRC-32C over the bucket's name and every record as etcd stores it, so that equal contents give equal hashes on both.
+//! etcd's HashKV: CRC-32C over the bucket's name and every record as etcd stores it, so that equal contents give equal
+//! hashes on both.
 
 use prost::Message;
 

@@ -1,4 +1,5 @@
-//! What the gRPC library says by itself, in the words of the one that etcd is built on (grpc-go): clients' logs and tests know those.
+//! What the gRPC library says by itself, in the words of the one that etcd is built on (grpc-go): clients' logs and
+//! tests know those.
 
 use http::header::HeaderValue;
 use http::{HeaderMap, Response};

@@ -1,6 +1,6 @@
-//! The wire: etcd's gRPC services on the handle [`Shim`]. In come requests, out go responses, statuses and headers as etcd has them. Each
-//! handler validates, delegates, maps the error, fills the header. What the operations mean is not here (see `state`), neither
-//! listeners nor TLS.
+//! The wire: etcd's gRPC services on the handle [`Shim`]. In come requests, out go responses, statuses and headers as
+//! etcd has them. Each handler validates, delegates, maps the error, fills the header. What the operations mean is not
+//! here (see `state`), neither listeners nor TLS.
 
 mod auth;
 mod checks;
@@ -102,7 +102,8 @@ fn with_reflection(mut routes: Routes) -> Routes {
     routes
 }
 
-/// HTTP/2 as etcd's clients need it. Go clients cancel streams heavily: with h2's default limits a busy connection ends in GOAWAY.
+/// HTTP/2 as etcd's clients need it. Go clients cancel streams heavily: with h2's default limits a busy connection ends
+/// in GOAWAY.
 pub fn server() -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))

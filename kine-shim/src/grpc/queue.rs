@@ -1,5 +1,6 @@
-//! Taking turns below a prefix, for locks and elections: everyone puts a key under a lease, the oldest key holds the turn. Keys and
-//! errors are those of etcd's client library, so that its users and callers of the services meet in the same queue.
+//! Taking turns below a prefix, for locks and elections: everyone puts a key under a lease, the oldest key holds the
+//! turn. Keys and errors are those of etcd's client library, so that its users and callers of the services meet in the
+//! same queue.
 
 use bytes::Bytes;
 use tonic::Status;

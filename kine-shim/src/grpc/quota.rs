@@ -1,5 +1,5 @@
-//! --quota-backend-bytes: what would make the store grow past it is refused and raises the alarm NOSPACE, which all shims obey until it
-//! is disarmed. What the alarm refuses is decided in `state`.
+//! --quota-backend-bytes: what would make the store grow past it is refused and raises the alarm NOSPACE, which all
+//! shims obey until it is disarmed. What the alarm refuses is decided in `state`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -46,7 +46,8 @@ struct Inner {
 }
 
 impl Quota {
-    /// No limit at or below 0. etcd's own default of 2 GiB guards a file that is mapped into memory; a database has no such limit.
+    /// No limit at or below 0. etcd's own default of 2 GiB guards a file that is mapped into memory; a database has no
+    /// such limit.
     pub fn new(limit_bytes: i64) -> Self {
         Self(Arc::new(Inner { limit_bytes: limit_bytes.max(0), ..Inner::default() }))
     }

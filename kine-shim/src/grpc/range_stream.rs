@@ -1,4 +1,5 @@
-//! RangeStream: a list in chunks, all of one pinned state. Chunks carry keys; the last one carries header, count and `more`, too.
+//! RangeStream: a list in chunks, all of one pinned state. Chunks carry keys; the last one carries header, count and
+//! `more`, too.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! Maintenance.Snapshot: the state as etcd's own file, in pieces as large as etcd's, its SHA-256 at the end. A slow client slows nobody:
-//! the next piece is made when it asks for more.
+//! Maintenance.Snapshot: the state as etcd's own file, in pieces as large as etcd's, its SHA-256 at the end. A slow
+//! client slows nobody: the next piece is made when it asks for more.
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -20,8 +20,8 @@ const PIECE_BYTES: usize = 32 << 10;
 const PIECES: usize = 32;
 
 impl Wire {
-    /// Has all that was acknowledged before. While the database does not answer it is what this shim knows, as a member of etcd without
-    /// a quorum gives what it has: that is when a backup is wanted most.
+    /// Has all that was acknowledged before. While the database does not answer it is what this shim knows, as a member
+    /// of etcd without a quorum gives what it has: that is when a backup is wanted most.
     pub(super) async fn stream_snapshot(&self) -> Result<Pieces, Status> {
         let state = match self.shim.read(Consistency::Linearizable).await {
             Ok(state) => state,

@@ -1,4 +1,5 @@
-//! The Watch service: requests go to the stream's control, messages of its one queue become responses in the same order (invariant 4).
+//! The Watch service: requests go to the stream's control, messages of its one queue become responses in the same order
+//! (invariant 4).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -220,7 +221,8 @@ fn denial(refusal: AuthRefusal) -> String {
     errors::in_go(&refusal.into())
 }
 
-/// The event as it goes to every watcher: encoded by the first of them. `prev_kv` stands last in it, so that both variants are one.
+/// The event as it goes to every watcher: encoded by the first of them. `prev_kv` stands last in it, so that both
+/// variants are one.
 fn encoded(event: &Event, prev_kv: bool) -> Bytes {
     let Encoded { bytes, without_prev } = event.shown.get_or_encode(|| {
         let whole = replies::event(event, true);
@@ -262,7 +264,8 @@ mod tests {
     use super::*;
     use crate::model::KeyValue;
 
-    /// A decoder finds in both variants what an encoder would have put there, and the second watcher gets the first one's bytes.
+    /// A decoder finds in both variants what an encoder would have put there, and the second watcher gets the first
+    /// one's bytes.
     #[test]
     fn an_event_is_encoded_once_for_both_variants() {
         let kv =

@@ -1,5 +1,5 @@
-//! Who may ask by plain HTTP, as far as headers tell: the host names of --host-whitelist, against rebinding of names (CVE-2018-5702), and
-//! the origins of --cors. gRPC is not asked: no browser speaks it.
+//! Who may ask by plain HTTP, as far as headers tell: the host names of --host-whitelist, against rebinding of names
+//! (CVE-2018-5702), and the origins of --cors. gRPC is not asked: no browser speaks it.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HOST, HeaderValue, ORIGIN,

@@ -1,5 +1,5 @@
-//! What is answered on a connection: gRPC, the JSON gateway, the pages. In comes a request, out goes a response; which of them a listener
-//! shows is said here, what they say is not.
+//! What is answered on a connection: gRPC, the JSON gateway, the pages. In comes a request, out goes a response; which
+//! of them a listener shows is said here, what they say is not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,8 @@ use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::shim::Shim;
 
-/// A request that comes during the load waits so long for its end: most starts are quick, and a client does not repeat a write.
+/// A request that comes during the load waits so long for its end: most starts are quick, and a client does not repeat
+/// a write.
 const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// The same for every connection of the program.

@@ -1,5 +1,5 @@
-//! How many connections clients may have at once: what the process may open, less what it needs itself, as in etcd. Whoever comes then
-//! waits in the kernel's queue until another goes.
+//! How many connections clients may have at once: what the process may open, less what it needs itself, as in etcd.
+//! Whoever comes then waits in the kernel's queue until another goes.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Semaphore;
@@ -12,7 +12,8 @@ const CONNECTIONS_UNTOLD: usize = 1 << 16;
 /// Of the listeners that show metrics and health, which stay reachable when the others are full.
 pub(super) const METRICS_CONNECTIONS: usize = 64;
 
-/// Lets this process open as many files as it may let itself, as Go does for etcd: shells and service managers give few at first.
+/// Lets this process open as many files as it may let itself, as Go does for etcd: shells and service managers give few
+/// at first.
 pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {

@@ -1,5 +1,5 @@
-//! Listeners and connections: gRPC and the plain pages on one port, as etcd has it. In come connections, out go bytes; what is
-//! asked is answered by [`Front`].
+//! Listeners and connections: gRPC and the plain pages on one port, as etcd has it. In come connections, out go bytes;
+//! what is asked is answered by [`Front`].
 
 mod access;
 mod endpoints;
@@ -89,8 +89,8 @@ impl Bound {
         }
     }
 
-    /// Serves until `stop`, then lets the connections end. `tls` is there when the listener wants it. When as many connections are open as
-    /// may be, nobody is accepted until one ends.
+    /// Serves until `stop`, then lets the connections end. `tls` is there when the listener wants it. When as many
+    /// connections are open as may be, nobody is accepted until one ends.
     pub async fn serve(self, front: Front, tls: Option<Arc<Tls>>, stop: CancellationToken) {
         let connections = TaskTracker::new();
         let tls = tls.filter(|_| self.listener.tls);

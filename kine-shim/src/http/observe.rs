@@ -19,7 +19,8 @@ fn method(path: &str) -> MethodLabels {
     methods().find(|method| method.grpc_service == service && method.grpc_method == name).unwrap_or(OTHER)
 }
 
-/// What clientv3 says of itself, as etcd shows it, if it looks like a version: clients cannot make us remember what they like.
+/// What clientv3 says of itself, as etcd shows it, if it looks like a version: clients cannot make us remember what
+/// they like.
 fn api_version(headers: &HeaderMap) -> ApiVersion {
     let Some(said) = headers.get("client-api-version") else { return ApiVersion::Unknown };
     let parts = said.to_str().ok().and_then(|said| said.split_once('.'));

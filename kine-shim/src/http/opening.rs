@@ -1,5 +1,5 @@
-//! The first bytes of a connection: whether the client speaks HTTP/2 from the start. Who opens a connection and then says nothing, or half
-//! of it, is not waited for.
+//! The first bytes of a connection: whether the client speaks HTTP/2 from the start. Who opens a connection and then
+//! says nothing, or half of it, is not waited for.
 
 use std::io;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! /debug/pprof/: a profile of the processor's time, sampled while somebody waits for it, in the format that `go tool pprof` reads
-//! (github.com/google/pprof, proto/profile.proto). Other profiles of Go's have no counterpart here.
+//! /debug/pprof/: a profile of the processor's time, sampled while somebody waits for it, in the format that `go tool
+//! pprof` reads (github.com/google/pprof, proto/profile.proto). Other profiles of Go's have no counterpart here.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
-//! Expiry: never early, late by at most one TTL. A lease ends here only after its renewals stood still for a full TTL of this shim's own
-//! monotonic time without interruption; then the database marks it, which conflicts with renewals, and only then is it revoked. Every
-//! shim keeps every lease; a mark whose maker died is finished by any other.
+//! Expiry: never early, late by at most one TTL. A lease ends here only after its renewals stood still for a full TTL
+//! of this shim's own monotonic time without interruption; then the database marks it, which conflicts with renewals,
+//! and only then is it revoked. Every shim keeps every lease; a mark whose maker died is finished by any other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,12 +42,14 @@ struct Schedule {
     /// Every one of them, by its next check.
     due: BTreeSet<(Instant, Grant)>,
     epoch: u64,
-    /// Of the counts that `watched` was compared with, known before the first time began; in another life renewals may be lost.
+    /// Of the counts that `watched` was compared with, known before the first time began; in another life renewals may
+    /// be lost.
     life: Option<Uuid>,
 }
 
 impl Keeper {
-    /// Works until the future is dropped; a lease that it marked but had not revoked is then finished by another keeper, or the next.
+    /// Works until the future is dropped; a lease that it marked but had not revoked is then finished by another
+    /// keeper, or the next.
     pub(crate) async fn run(self) {
         let mut schedule = Schedule::default();
         let mut last = Instant::now();
@@ -178,8 +180,8 @@ impl Keeper {
         self.end(marked, schedule.epoch).await
     }
 
-    /// Revokes leases that were marked in this epoch: another database need not have the marks. Where it fails the mark stays, and the next
-    /// check tries again.
+    /// Revokes leases that were marked in this epoch: another database need not have the marks. Where it fails the mark
+    /// stays, and the next check tries again.
     async fn end(&self, marked: Vec<Grant>, epoch: u64) -> Result<(), LogFault> {
         let submit = |grant: Grant| {
             let answer = self.mailbox.submit(Op::LeaseExpire(grant), Caller::Shim, Some(epoch)).ok()?;

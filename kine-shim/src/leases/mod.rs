@@ -1,5 +1,6 @@
-//! Leases. Grants and revokes are operations of the sequencer; here are renewals, which are counted in the database in batches and are
-//! no entries of the log, and expiry (see `keeper`). What a lease is attached to is known to `state` alone.
+//! Leases. Grants and revokes are operations of the sequencer; here are renewals, which are counted in the database in
+//! batches and are no entries of the log, and expiry (see `keeper`). What a lease is attached to is known to `state`
+//! alone.
 
 mod keeper;
 
@@ -42,8 +43,8 @@ struct Watched {
     next_check: Instant,
 }
 
-/// The handle; clones share one. Expiry goes by `watched` alone, which the keeper writes; `heard`, when a grant was applied or a renewal counted here, is more
-/// precise and for display.
+/// The handle; clones share one. Expiry goes by `watched` alone, which the keeper writes; `heard`, when a grant was
+/// applied or a renewal counted here, is more precise and for display.
 #[derive(Clone, Default)]
 pub(crate) struct Leases {
     renewals: Questions<bool>,
@@ -56,7 +57,8 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    /// Counts one renewal; false when the lease is about to expire. Dropping the future leaves open whether it was counted.
+    /// Counts one renewal; false when the lease is about to expire. Dropping the future leaves open whether it was
+    /// counted.
     pub(crate) async fn renew(&self, lease: Grant) -> Result<bool, Fault> {
         let renewed = self.renewals.ask(lease).await?;
         if renewed && let Some(heard) = self.heard.lock().get_mut(&lease.id) {
@@ -140,7 +142,8 @@ fn look<'a>(log: &'a dyn Log, leases: &'a [Grant]) -> BoxFuture<'a, Result<Vec<L
 
 type Question<A> = (Grant, oneshot::Sender<Result<A, Fault>>);
 
-/// Questions about one lease each, which go to the log together: what waits while one batch is on its way makes up the next.
+/// Questions about one lease each, which go to the log together: what waits while one batch is on its way makes up the
+/// next.
 struct Questions<A> {
     waiting: Arc<Mutex<Vec<Question<A>>>>,
     arrived: Arc<Notify>,

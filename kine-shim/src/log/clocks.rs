@@ -1,5 +1,5 @@
-//! Lease clocks in memory, for the logs that have one process: the rules of [`super::Log`]'s renewals, without SQL. Counts and marks live and
-//! end with the process, so they have one life.
+//! Lease clocks in memory, for the logs that have one process: the rules of [`super::Log`]'s renewals, without SQL.
+//! Counts and marks live and end with the process, so they have one life.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The versions of what is stored, apart from the tables' own. A format number rises when a program that does not know it
-//! would misread (reader) or damage (writer) the store; neighbouring releases know each other's.
+//! The versions of what is stored, apart from the tables' own. A format number rises when a program that does not know
+//! it would misread (reader) or damage (writer) the store; neighbouring releases know each other's.
 
 use super::LogFault;
 

@@ -1,4 +1,5 @@
-//! The log in memory: for tests, trials and simulations. Gone with the process; every clone-by-`Arc` of it is the same store.
+//! The log in memory: for tests, trials and simulations. Gone with the process; every clone-by-`Arc` of it is the same
+//! store.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,5 +1,6 @@
 //! The log: the only durable thing. In go batches evaluated on a named predecessor, out come batches in position order.
-//! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here (see `state`).
+//! Three implementations pass one suite: [`postgres`], [`sqlite`], [`memory`]. What the entries mean is not known here
+//! (see `state`).
 
 mod clocks;
 pub mod endpoint;
@@ -24,18 +25,20 @@ use crate::model::{Batch, Grant, Head, Position, Revision, Secret};
 pub enum Appended {
     /// The batch is durable at its position, by this call or by an earlier one with the same id.
     Committed,
-    /// It is not in the log and, its position being taken or its predecessor being no more, this call cannot put it there later.
-    /// For want of a predecessor it is final once that one's outcome is: resolve pipelined batches in their order.
+    /// It is not in the log and, its position being taken or its predecessor being no more, this call cannot put it
+    /// there later. For want of a predecessor it is final once that one's outcome is: resolve pipelined batches in
+    /// their order.
     Refused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogFault {
-    /// Nothing was written and nothing will be (refused by the database: read-only, constraint, not connected before sending).
-    /// Speaks for this call alone: after an OutcomeUnknown of the same batch it settles nothing.
+    /// Nothing was written and nothing will be (refused by the database: read-only, constraint, not connected before
+    /// sending). Speaks for this call alone: after an OutcomeUnknown of the same batch it settles nothing.
     #[error("not applied: {0}")]
     NotApplied(String),
-    /// The same, and it was about this very batch (a statement timeout, a full disk, too many bytes): a repetition would fail likewise.
+    /// The same, and it was about this very batch (a statement timeout, a full disk, too many bytes): a repetition
+    /// would fail likewise.
     #[error("failed: {0}")]
     Failed(String),
     /// The connection broke, a commit wait was cancelled: the write may have happened or may yet.
@@ -62,7 +65,8 @@ pub struct ReadIndex {
     pub head: Head,
     /// Of the head batch; 1 for an empty log.
     pub revision: Revision,
-    /// Id of the batch at the position the caller named, `None` if there is none (a nil id for position 0, or trimmed away below `trimmed`).
+    /// Id of the batch at the position the caller named, `None` if there is none (a nil id for position 0, or trimmed
+    /// away below `trimmed`).
     pub id_at_applied: Option<crate::model::BatchId>,
     /// Rows at or below this position may be missing; a reader below it loads anew.
     pub trimmed: Position,
@@ -83,15 +87,15 @@ pub struct Page {
 /// Answers to a question about renewals.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LeaseClocks {
-    /// Names one life of the counts. They do not survive a crash of the database: whoever finds another life knows that renewals he has not
-    /// seen may be lost, and gives every lease its full time again.
+    /// Names one life of the counts. They do not survive a crash of the database: whoever finds another life knows that
+    /// renewals he has not seen may be lost, and gives every lease its full time again.
     pub life: uuid::Uuid,
     /// One for each lease that was asked for.
     pub clocks: Vec<LeaseClock>,
 }
 
-/// The row of one grant of a lease in the table of renewals: whatever comes late for an earlier one of that id does not touch it.
-/// Absent rows read as (0, false).
+/// The row of one grant of a lease in the table of renewals: whatever comes late for an earlier one of that id does not
+/// touch it. Absent rows read as (0, false).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LeaseClock {
     pub renewals: i64,
@@ -130,21 +134,21 @@ pub trait Snapshot: Send {
     /// See [`ReadIndex::trimmed`], at that moment.
     fn trimmed(&self) -> Position;
 
-    /// The next batches in order, at most about `max_bytes` but at least one; none at the end. Trimmed batches are absent: positions may
-    /// skip.
+    /// The next batches in order, at most about `max_bytes` but at least one; none at the end. Trimmed batches are
+    /// absent: positions may skip.
     async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault>;
 }
 
 /// Dropping the future of a read loses nothing; dropping that of an append leaves its outcome unknown.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Appends `batch` if (position - 1, prev_id) is the head. Idempotent by batch id. Calls are sent in the order in which
-    /// their futures are first polled, and may be pipelined.
+    /// Appends `batch` if (position - 1, prev_id) is the head. Idempotent by batch id. Calls are sent in the order in
+    /// which their futures are first polled, and may be pipelined.
     async fn append(&self, batch: &Batch) -> Result<Appended, LogFault>;
 
-    /// From now on append, trim and mark leases only where this identity's system and timeline answer; anywhere else these are
-    /// [`LogFault::NotApplied`]. Else a shim that has not noticed a failover could give revisions out again that others have lost, or
-    /// delete rows on the word of a compaction that is no more.
+    /// From now on append, trim and mark leases only where this identity's system and timeline answer; anywhere else
+    /// these are [`LogFault::NotApplied`]. Else a shim that has not noticed a failover could give revisions out again
+    /// that others have lost, or delete rows on the word of a compaction that is no more.
     fn trust(&self, identity: &Identity) {
         let _ = identity;
     }
@@ -161,13 +165,14 @@ pub trait Log: Send + Sync + 'static {
     /// Waits until there may be something new (a NOTIFY, an append in this process). Only a hint: it may never come.
     async fn changed(&self);
 
-    /// Raises `trimmed` to `floor` and deletes the rows (position, sub), and with them the batches below `floor` that they leave
-    /// empty: what a snapshot brings always has its batch. In small transactions, each of which shows the floor to whoever misses its rows;
-    /// may be repeated.
+    /// Raises `trimmed` to `floor` and deletes the rows (position, sub), and with them the batches below `floor` that
+    /// they leave empty: what a snapshot brings always has its batch. In small transactions, each of which shows the
+    /// floor to whoever misses its rows; may be repeated.
     async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
 
-    /// Says how far a living reader is, and returns what the others have said. Rows that all have applied nobody reads any more. Whoever is
-    /// silent for ten seconds no longer counts; a failover forgets all. A log of one process has one reader.
+    /// Says how far a living reader is, and returns what the others have said. Rows that all have applied nobody reads
+    /// any more. Whoever is silent for ten seconds no longer counts; a failover forgets all. A log of one process has
+    /// one reader.
     async fn report(&self, _reader: &Reader) -> Result<Vec<Reader>, LogFault> {
         Ok(Vec::new())
     }
@@ -175,15 +180,17 @@ pub trait Log: Send + Sync + 'static {
     /// Counts one renewal of each lease; false for one that is expiring.
     async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault>;
     async fn lease_clocks(&self, leases: &[Grant]) -> Result<LeaseClocks, LogFault>;
-    /// Marks each lease expiring if its renewals are still as seen in this life of the counts; true where this call marked it, so that of
-    /// many who try one is told to act. A mark is durable: once it is answered, no renewal succeeds any more, whatever crashes.
+    /// Marks each lease expiring if its renewals are still as seen in this life of the counts; true where this call
+    /// marked it, so that of many who try one is told to act. A mark is durable: once it is answered, no renewal
+    /// succeeds any more, whatever crashes.
     async fn mark_expiring(&self, life: uuid::Uuid, seen: &[(Grant, i64)]) -> Result<Vec<bool>, LogFault>;
     /// Drops the rows of leases that are no more.
     async fn forget_leases(&self, leases: &[Grant]) -> Result<(), LogFault>;
     /// Drops the rows of all grants up to a position but of these.
     async fn forget_leases_but(&self, living: &[Grant], upto: Position) -> Result<(), LogFault>;
 
-    /// Says that `writer` was refused and asks the others to leave room for a moment, or that it no longer asks. A hint.
+    /// Says that `writer` was refused and asks the others to leave room for a moment, or that it no longer asks. A
+    /// hint.
     async fn ask_for_room(&self, _writer: uuid::Uuid, _wanted: bool) -> Result<(), LogFault> {
         Ok(())
     }
@@ -208,7 +215,8 @@ pub trait Log: Send + Sync + 'static {
     async fn reclaim(&self) -> Result<(), LogFault>;
 }
 
-/// What a batch meets whose position was passed and trimmed away: nothing in the log tells any more whether it was this one.
+/// What a batch meets whose position was passed and trimmed away: nothing in the log tells any more whether it was this
+/// one.
 fn outcome_trimmed(position: Position) -> LogFault {
     LogFault::Unusable(format!(
         "position {} was trimmed before the outcome of its append was known: start anew",
@@ -242,7 +250,8 @@ pub enum ReadIndexMode {
 /// How to reach and use a database. Only PostgreSQL has anything to choose.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// CA of the database's certificate, client certificate and its key: libpq's sslrootcert, sslcert, sslkey. The URL's own win.
+    /// CA of the database's certificate, client certificate and its key: libpq's sslrootcert, sslcert, sslkey. The
+    /// URL's own win.
     pub ca_file: Option<std::path::PathBuf>,
     pub cert_file: Option<std::path::PathBuf>,
     pub key_file: Option<std::path::PathBuf>,

@@ -13,8 +13,8 @@ pub(super) fn batch_bytes(batch: &Batch) -> usize {
     64 + batch.entries.iter().map(|(_, entry)| entry_bytes(entry)).sum::<usize>()
 }
 
-/// Cuts `batches` at the first gap after `after`. A gap at or below `trimmed` is the reader's to notice (it is behind the
-/// trimmed part); any other gap, or a broken chain, is damage.
+/// Cuts `batches` at the first gap after `after`. A gap at or below `trimmed` is the reader's to notice (it is behind
+/// the trimmed part); any other gap, or a broken chain, is damage.
 pub(super) fn contiguous(after: Position, trimmed: Position, mut batches: Vec<Batch>) -> Result<Vec<Batch>, LogFault> {
     let mut expected = after.next();
     let mut cut = batches.len();

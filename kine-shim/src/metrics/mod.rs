@@ -1,5 +1,5 @@
-//! What happens, in the names that etcd's dashboards read, and a few of our own. In come counts from the wire and a look at the
-//! shim at each scrape, out comes a page of text. Handed around as a value, never a global.
+//! What happens, in the names that etcd's dashboards read, and a few of our own. In come counts from the wire and a
+//! look at the shim at each scrape, out comes a page of text. Handed around as a value, never a global.
 
 pub(crate) mod methods;
 mod process;

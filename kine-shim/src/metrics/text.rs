@@ -1,5 +1,6 @@
-//! Prometheus' text format 0.0.4, which is what etcd serves: in it a counter is called what it is called, while OpenMetrics wants its samples
-//! to end in _total. In goes OpenMetrics as the library writes it, out comes the older format with etcd's names.
+//! Prometheus' text format 0.0.4, which is what etcd serves: in it a counter is called what it is called, while
+//! OpenMetrics wants its samples to end in _total. In goes OpenMetrics as the library writes it, out comes the older
+//! format with etcd's names.
 
 /// etcd's counters that do not end in _total.
 const BARE: &[&str] = &["etcd_server_health_success", "etcd_server_health_failures"];

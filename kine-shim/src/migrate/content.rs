@@ -1,5 +1,5 @@
-//! Proof that nothing was lost or changed on the way: SHA-256 over every record that etcd's file would hold, name and value, in order.
-//! Computed from a source's own bytes and from the state that the target's log makes.
+//! Proof that nothing was lost or changed on the way: SHA-256 over every record that etcd's file would hold, name and
+//! value, in order. Computed from a source's own bytes and from the state that the target's log makes.
 
 use prost::Message;
 use sha2::{Digest, Sha256};

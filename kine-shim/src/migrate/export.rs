@@ -1,4 +1,5 @@
-//! The export: in goes a log, out comes a snapshot file as `etcdctl snapshot save` writes it. Needs no running shim; a running one goes on.
+//! The export: in goes a log, out comes a snapshot file as `etcdctl snapshot save` writes it. Needs no running shim; a
+//! running one goes on.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

@@ -1,5 +1,5 @@
-//! A running etcd (or a running shim) as a source: its snapshot, fetched into a file that a second try finds again, and its word on what
-//! the hash must be.
+//! A running etcd (or a running shim) as a source: its snapshot, fetched into a file that a second try finds again, and
+//! its word on what the hash must be.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -97,7 +97,8 @@ impl Remote {
         Ok(())
     }
 
-    /// Compares the server's HashKV at the imported revision. It may have compacted meanwhile; then its hash says nothing here.
+    /// Compares the server's HashKV at the imported revision. It may have compacted meanwhile; then its hash says
+    /// nothing here.
     pub(super) async fn compare(&self, imported: &Imported) -> Result<()> {
         let request = self.request(pb::HashKvRequest { revision: imported.revision });
         let answer = match self.client().hash_kv(request).await {

@@ -1,10 +1,10 @@
 //! The import: in goes a source and an empty log, out comes a log from which shims go on as if they had written it.
 //!
-//! What is appended looks like a log whose garbage is gone (see `State::load`): records with the revisions they always had, at new
-//! positions, and the compaction behind them. The first batch says that an import is under way, the last one that it is over; a shim that
-//! finds the one without the other does not serve. Batches are cut by their contents alone and each one's id is a hash of its contents and
-//! of its predecessor's id. So an import that was killed goes on where it stopped: it computes again what it had appended, and the id of
-//! the log's head proves that it is the same.
+//! What is appended looks like a log whose garbage is gone (see `State::load`): records with the revisions they always
+//! had, at new positions, and the compaction behind them. The first batch says that an import is under way, the last
+//! one that it is over; a shim that finds the one without the other does not serve. Batches are cut by their contents
+//! alone and each one's id is a hash of its contents and of its predecessor's id. So an import that was killed goes on
+//! where it stopped: it computes again what it had appended, and the id of the log's head proves that it is the same.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -75,7 +75,8 @@ pub(super) async fn run(log: Arc<dyn Log>, name: &str, mut steps: Steps) -> Resu
     Ok(imported)
 }
 
-/// Reads back what the log makes and compares it with what the source has. A promised compaction is kept only when the import is closed.
+/// Reads back what the log makes and compares it with what the source has. A promised compaction is kept only when the
+/// import is closed.
 async fn verify(log: &dyn Log, end: &End, was_closed: bool) -> Result<Imported> {
     let mut progress = Progress::of("verifying");
     let state = load::state(log, &mut progress).await?;

@@ -1,5 +1,5 @@
-//! The state that a log makes, without a shim: in goes a log, out comes the state at the end that it had when the reading began. An
-//! unfinished import is no obstacle here.
+//! The state that a log makes, without a shim: in goes a log, out comes the state at the end that it had when the
+//! reading began. An unfinished import is no obstacle here.
 
 use anyhow::{Context, Result};
 

@@ -1,5 +1,5 @@
-//! Moving in and out: a state as etcd's database file and back, and the sub-commands that carry whole stores over. In go command lines,
-//! out come a log or a file, progress on stderr and the result on stdout.
+//! Moving in and out: a state as etcd's database file and back, and the sub-commands that carry whole stores over. In
+//! go command lines, out come a log or a file, progress on stderr and the result on stdout.
 
 mod content;
 mod export;
@@ -40,10 +40,11 @@ struct Commands {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Takes over an etcd or a kine, with its revisions, into an empty store that no shim serves yet. Killed midway, it goes on
-    /// when started again with the same source
+    /// Takes over an etcd or a kine, with its revisions, into an empty store that no shim serves yet. Killed midway, it
+    /// goes on when started again with the same source
     Import(ImportFlags),
-    /// Writes a snapshot file that etcdutl restores. Of an embedded store that a shim has open, use `etcdctl snapshot save`
+    /// Writes a snapshot file that etcdutl restores. Of an embedded store that a shim has open, use `etcdctl snapshot
+    /// save`
     Export(ExportFlags),
 }
 

@@ -1,5 +1,5 @@
-//! A database file of etcd as a source: a snapshot, or a copy of `member/snap/db`. In goes a path, out come entries. What contradicts the
-//! format is an error that says where, never a guess.
+//! A database file of etcd as a source: a snapshot, or a copy of `member/snap/db`. In goes a path, out come entries.
+//! What contradicts the format is an error that says where, never a guess.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! What stands where in etcd's database file: the names of buckets and of what is in them, and how a record of ours looks there. Pure
-//! translation, both ways; the file's own format is not known here (see `bbolt`).
+//! What stands where in etcd's database file: the names of buckets and of what is in them, and how a record of ours
+//! looks there. Pure translation, both ways; the file's own format is not known here (see `bbolt`).
 //!
 //! Source: etcd 3.6, server/storage/schema and server/storage/mvcc/revision.go. Numbers are big-endian here.
 

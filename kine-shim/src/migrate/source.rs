@@ -1,5 +1,6 @@
-//! What an import is fed with, whatever it comes from: first leases and records, then every change in the order of revisions, as entries
-//! of the log; at last what holds for all of them. A source runs beside the import and is held back by a short queue.
+//! What an import is fed with, whatever it comes from: first leases and records, then every change in the order of
+//! revisions, as entries of the log; at last what holds for all of them. A source runs beside the import and is held
+//! back by a short queue.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;

@@ -1,6 +1,7 @@
-//! A state as a database file of etcd: in goes a state and who speaks for it, out comes the file in pieces, whenever the next is asked
-//! for. The state is a value that nothing changes any more, so writes go on meanwhile; the file is never in memory as a whole. What is
-//! held is the state itself, a reference to each record at or below the compacted revision, and a few pages.
+//! A state as a database file of etcd: in goes a state and who speaks for it, out comes the file in pieces, whenever
+//! the next is asked for. The state is a value that nothing changes any more, so writes go on meanwhile; the file is
+//! never in memory as a whole. What is held is the state itself, a reference to each record at or below the compacted
+//! revision, and a few pages.
 
 use bytes::Bytes;
 use prost::Message;

@@ -1,4 +1,5 @@
-//! Changes of users, roles and permissions as clients ask for them, and the refusals. What they come to is decided in `auth`.
+//! Changes of users, roles and permissions as clients ask for them, and the refusals. What they come to is decided in
+//! `auth`.
 
 use std::fmt;
 

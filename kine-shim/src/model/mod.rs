@@ -28,8 +28,8 @@ impl Position {
     }
 }
 
-/// One grant of a lease: its id, which may be granted anew once the lease is gone, and the batch that granted it. Two grants of one id in
-/// one batch need not be told apart: nobody ever sees the first.
+/// One grant of a lease: its id, which may be granted anew once the lease is gone, and the batch that granted it. Two
+/// grants of one id in one batch need not be told apart: nobody ever sees the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Grant {
     pub id: LeaseId,
@@ -55,11 +55,13 @@ pub enum EntryKind {
     Delete = 1,
     /// `lease` is the id, `version` the granted TTL in seconds. Takes no revision.
     LeaseGrant = 2,
-    /// `lease` is the id; the deletes of the attached keys are entries of their own in the same batch. Takes no revision.
+    /// `lease` is the id; the deletes of the attached keys are entries of their own in the same batch. Takes no
+    /// revision.
     LeaseRevoke = 3,
     /// `create_revision` is the revision compacted at. Takes no revision.
     Compact = 4,
-    /// A new incarnation after a failover: the batch's revisions jump to `create_revision`, which is also the compacted one.
+    /// A new incarnation after a failover: the batch's revisions jump to `create_revision`, which is also the compacted
+    /// one.
     Incarnation = 5,
     /// Alarms, users, roles: `key` names the record, `value` holds it (empty = removed). Takes no revision.
     Record = 6,
@@ -386,7 +388,8 @@ pub enum TxnOpReply {
 pub struct TxnReply {
     pub succeeded: bool,
     pub replies: Vec<TxnOpReply>,
-    /// Of the outermost Txn: the revision after its own writes, else the current one. A nested one's header shows 0, as in etcd.
+    /// Of the outermost Txn: the revision after its own writes, else the current one. A nested one's header shows 0, as
+    /// in etcd.
     pub revision: Revision,
 }
 

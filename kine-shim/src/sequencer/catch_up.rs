@@ -1,5 +1,5 @@
-//! How a shim follows what it did not write: batches of other shims, found by looking around or by a refusal. What is committed, whoever wrote
-//! it, becomes the state that others see here.
+//! How a shim follows what it did not write: batches of other shims, found by looking around or by a refusal. What is
+//! committed, whoever wrote it, becomes the state that others see here.
 
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -110,7 +110,8 @@ impl Sequencer {
         bytes >= self.config.page_bytes / 2
     }
 
-    /// The next committed state: told to the watch hub before anybody can read it, so that who reads and then watches misses nothing.
+    /// The next committed state: told to the watch hub before anybody can read it, so that who reads and then watches
+    /// misses nothing.
     pub(super) fn advance(&mut self, state: State, applied: Applied, author: Author) {
         let is_new_incarnation = state.incarnation() != self.committed.incarnation();
         self.note_leases(&state, &applied);

@@ -1,5 +1,5 @@
-//! What becomes of a batch that was sent: it is committed, refused, or its outcome is unknown; then the same batch is submitted until its position
-//! is taken (invariant 5). Only here are answers released.
+//! What becomes of a batch that was sent: it is committed, refused, or its outcome is unknown; then the same batch is
+//! submitted until its position is taken (invariant 5). Only here are answers released.
 
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub(super) struct Undone {
     /// Sent, and only the next database can tell.
     doubtful: Vec<(Arc<Batch>, Vec<Evaluated>)>,
     not_applied: Option<String>,
-    /// They write nothing, as evaluated on a state that others have changed since: a read index, sent when all had come, found this head.
+    /// They write nothing, as evaluated on a state that others have changed since: a read index, sent when all had
+    /// come, found this head.
     outdated: Vec<(Head, Vec<Evaluated>)>,
 }
 
@@ -65,8 +66,9 @@ impl Sequencer {
         }
     }
 
-    /// Whether `head` was the head of the log at some time after the read index was sent. A read index that saw less was sent while the batches
-    /// before it were on their way; they are committed since, and `head` was the head when the last of them was.
+    /// Whether `head` was the head of the log at some time after the read index was sent. A read index that saw less
+    /// was sent while the batches before it were on their way; they are committed since, and `head` was the head when
+    /// the last of them was.
     pub(super) fn vouches(&self, read_index: &ReadIndex, head: Head) -> bool {
         let is_trusted = !read_index.in_recovery || self.breaks(BrokenRule::TrustStandby);
         is_trusted
@@ -108,8 +110,8 @@ impl Sequencer {
         }
     }
 
-    /// Something was not committed, so nothing behind it was either. Nothing new is sent until every answer is here and every doubt
-    /// resolved; then what certainly was not applied is evaluated again.
+    /// Something was not committed, so nothing behind it was either. Nothing new is sent until every answer is here and
+    /// every doubt resolved; then what certainly was not applied is evaluated again.
     pub(super) async fn drain(&mut self, first: InFlight, outcome: Outcome) {
         let mut completed = vec![(first, outcome)];
         while let Some(sent) = self.in_flight.pop_front() {
@@ -135,8 +137,9 @@ impl Sequencer {
         }
     }
 
-    /// Evaluates on a state that holds whatever a read index has found since they came; what still writes nothing is answered by that. Else somebody
-    /// who only compares would never be answered beside somebody who writes all the time.
+    /// Evaluates on a state that holds whatever a read index has found since they came; what still writes nothing is
+    /// answered by that. Else somebody who only compares would never be answered beside somebody who writes all the
+    /// time.
     pub(super) fn evaluate_again(&mut self, evaluated: Vec<Evaluated>, head: Head, epoch: u64) {
         let is_current = self.published.epoch() == epoch && self.committed.head().position >= head.position;
         let mut waiting = evaluated.into_iter().map(|evaluated| evaluated.submission);
@@ -207,8 +210,9 @@ impl Sequencer {
         }
     }
 
-    /// Submits the same batch until the log says what became of it. "Not applied" speaks of that attempt alone, not of earlier ones. Where
-    /// the database fails over the batch each time, its position is taken by a barrier: then it is certain that no attempt ever will.
+    /// Submits the same batch until the log says what became of it. "Not applied" speaks of that attempt alone, not of
+    /// earlier ones. Where the database fails over the batch each time, its position is taken by a barrier: then it is
+    /// certain that no attempt ever will.
     pub(super) async fn resolve(&mut self, batch: &Batch) -> Resolution {
         let mut barrier = None;
         loop {
@@ -270,7 +274,8 @@ impl Sequencer {
         is_other || !follows(read_index, applied) && applied.position >= read_index.trimmed
     }
 
-    /// Loads what the new database has. What it has of ours was applied; of the rest nobody can know who saw it before it was lost.
+    /// Loads what the new database has. What it has of ours was applied; of the rest nobody can know who saw it before
+    /// it was lost.
     pub(super) async fn resolve_doubts(&mut self, doubtful: Vec<(Arc<Batch>, Vec<Evaluated>)>) {
         let ids: Vec<_> = doubtful.iter().map(|(batch, _)| batch.id).collect();
         let found = self.reload(&ids).await;
@@ -296,7 +301,8 @@ impl Sequencer {
         }
     }
 
-    /// The database failed over a batch as such: each of its operations goes once more, alone. Whoever fails alone has failed.
+    /// The database failed over a batch as such: each of its operations goes once more, alone. Whoever fails alone has
+    /// failed.
     pub(super) fn part_failed(&mut self, evaluated: Vec<Evaluated>, reason: String) {
         tracing::warn!(operations = evaluated.len(), reason, "the database failed over a batch");
         if evaluated.len() == 1 || self.breaks(BrokenRule::FailTogether) {

@@ -1,6 +1,6 @@
-//! When another database answers, or the log is not what it was: the shim goes on from its own state where that is on the chain, and else loads
-//! anew. The revision never goes back and is never used twice (invariant 6): where something may be lost that somebody has seen, a new
-//! incarnation is declared in the log before anything else is.
+//! When another database answers, or the log is not what it was: the shim goes on from its own state where that is on
+//! the chain, and else loads anew. The revision never goes back and is never used twice (invariant 6): where something
+//! may be lost that somebody has seen, a new incarnation is declared in the log before anything else is.
 
 use std::time::Duration;
 
@@ -39,12 +39,15 @@ const JUMP_MIN: Revision = 1_000_000_000;
 const JUMP_PER_SECOND: Revision = 1_000_000;
 
 impl Sequencer {
-    /// Goes on with what the log holds now: from our own state where that is on the chain, else loaded anew. Says in the log that another
-    /// database has taken over, with a new incarnation where something may be lost. Returns those of `ids` that the log holds.
+    /// Goes on with what the log holds now: from our own state where that is on the chain, else loaded anew. Says in
+    /// the log that another database has taken over, with a new incarnation where something may be lost. Returns those
+    /// of `ids` that the log holds.
     pub(super) async fn reload(&mut self, ids: &[BatchId]) -> Vec<BatchId> {
         self.look = None;
         Counters::add(&self.counters.reloads, 1);
         self.published.change(|published| published.epoch += 1);
+        // One that has just started has seen nothing, and cannot say that nothing more was to be seen.
+        let is_remembered = !self.trusted.is_empty();
         loop {
             let attempt = self.load_or_follow(ids).await;
             let attempt = attempt.inspect_err(|fault| tracing::warn!(%fault, "cannot load the log"));
@@ -53,6 +56,7 @@ impl Sequencer {
                 self.back_off().await;
                 continue;
             };
+            let loaded = Loaded { is_remembered, ..loaded };
             if !loaded.is_followed {
                 // What was concluded from another chain ends before the new database is trusted.
                 self.trims.forget();
@@ -100,7 +104,8 @@ impl Sequencer {
         Ok((read_index, loaded))
     }
 
-    /// Our own state and what follows it up to where the read index found the head. `None` when the chain is not what it was.
+    /// Our own state and what follows it up to where the read index found the head. `None` when the chain is not what
+    /// it was.
     pub(super) async fn follow(&mut self, read_index: &ReadIndex, ids: &[BatchId]) -> Result<Option<Loaded>, LogFault> {
         let applied = self.committed.head();
         let mut loaded = Loaded {
@@ -110,6 +115,7 @@ impl Sequencer {
             last_at_ms: 0,
             garbage: Vec::new(),
             is_followed: true,
+            is_remembered: false,
         };
         // With the last one that we have: it tells when it was written.
         let mut after = Position(applied.position.0 - 1);
@@ -145,15 +151,15 @@ impl Sequencer {
             Whole::Doubtful
         } else if is_same_database(fresh, read_index) {
             Whole::AsItWas
-        } else if loaded.is_followed {
+        } else if loaded.is_followed && loaded.is_remembered {
             self.ask_witnesses(read_index, loaded).await
         } else {
             Whole::Doubtful
         }
     }
 
-    /// Whether a server of the same store has taken over, and no shim has seen anything that it does not have: each that we know of has
-    /// said so to the new one. One that is gone cannot say it.
+    /// Whether a server of the same store has taken over, and no shim has seen anything that it does not have: each
+    /// that we know of has said so to the new one. One that is gone cannot say it.
     pub(super) async fn ask_witnesses(&mut self, read_index: &ReadIndex, loaded: &Loaded) -> Whole {
         let recorded = self.committed.record(IDENTITY_RECORD).unwrap_or_default();
         let system = String::from_utf8_lossy(&recorded).rsplit_once('/').map(|(system, _)| system.to_owned());
@@ -194,9 +200,9 @@ impl Sequencer {
         loaded.state.revision().max(self.committed.revision()).saturating_add(jump)
     }
 
-    /// Appends that this database is the store's now; with a revision, a new incarnation that begins there: everything before it is
-    /// compacted, so that every older watch begins anew instead of missing something. `None`: somebody else was first, or the outcome is
-    /// unknown; look again.
+    /// Appends that this database is the store's now; with a revision, a new incarnation that begins there: everything
+    /// before it is compacted, so that every older watch begins anew instead of missing something. `None`: somebody
+    /// else was first, or the outcome is unknown; look again.
     pub(super) async fn declare(
         &mut self,
         read_index: &ReadIndex,

@@ -1,6 +1,7 @@
-//! Fairness between shims that write at once. Whoever pipelines its batches would win every race for the next position, and the others would
-//! starve: so a refused shim asks for a turn, an append's answer tells the winner, and the winner leaves room until it sees a batch of
-//! another, or a moment has passed. A hint that decides nothing: without it everything is right, only slower.
+//! Fairness between shims that write at once. Whoever pipelines its batches would win every race for the next position,
+//! and the others would starve: so a refused shim asks for a turn, an append's answer tells the winner, and the winner
+//! leaves room until it sees a batch of another, or a moment has passed. A hint that decides nothing: without it
+//! everything is right, only slower.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
-//! Group commit: when to send what waits. Clients that wait for an answer before they write again come back all at once, right after a batch
-//! was committed. A batch sent for the first of them would make the others wait for the next one, and each commit would carry half of what
-//! it could. So the group is awaited: for a moment that the clock bounds, and the less often the more often it did not come.
+//! Group commit: when to send what waits. Clients that wait for an answer before they write again come back all at
+//! once, right after a batch was committed. A batch sent for the first of them would make the others wait for the next
+//! one, and each commit would carry half of what it could. So the group is awaited: for a moment that the clock bounds,
+//! and the less often the more often it did not come.
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ use crate::log::{Identity, ReadIndex};
 use crate::model::{Head, Position};
 use crate::state::State;
 
-/// The record (see [`State::records`]) that names the database the log was written to. When the database answers by another name, a
-/// failover or a restore has happened.
+/// The record (see [`State::records`]) that names the database the log was written to. When the database answers by
+/// another name, a failover or a restore has happened.
 pub(super) const IDENTITY_RECORD: &[u8] = b"kine-shim/identity";
 
 /// How the identity record names a database.
@@ -15,7 +15,8 @@ pub(crate) fn identity_value(identity: &Identity) -> Bytes {
     Bytes::from(format!("{}/{}", identity.system, identity.timeline))
 }
 
-/// Whether the read index comes from the database in which `state` was written; a state without the record believes any.
+/// Whether the read index comes from the database in which `state` was written; a state without the record believes
+/// any.
 pub(crate) fn is_same_database(state: &State, read_index: &ReadIndex) -> bool {
     state.record(IDENTITY_RECORD).is_none_or(|recorded| recorded == identity_value(&read_index.identity))
 }

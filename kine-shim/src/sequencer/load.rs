@@ -1,4 +1,5 @@
-//! Loading: the whole log, as it is at one moment, becomes a state, with progress. Meanwhile the log is told that somebody reads.
+//! Loading: the whole log, as it is at one moment, becomes a state, with progress. Meanwhile the log is told that
+//! somebody reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,10 +28,12 @@ pub(super) struct Loaded {
     pub(super) garbage: Vec<Vec<(Position, u32)>>,
     /// It is our own state with what follows it.
     pub(super) is_followed: bool,
+    /// We were there before the other database took over.
+    pub(super) is_remembered: bool,
 }
 
-/// Streams the log, as it is at one moment, into a state. Meanwhile it is told that somebody reads: what came up to now is not trimmed away
-/// before it is read. Dropping the future leaves nothing behind.
+/// Streams the log, as it is at one moment, into a state. Meanwhile it is told that somebody reads: what came up to now
+/// is not trimmed away before it is read. Dropping the future leaves nothing behind.
 pub(super) async fn load(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded, LogFault> {
     log.report(&reading.reader).await?;
     let keep_reporting = async {
@@ -93,5 +96,13 @@ async fn load_snapshot(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded, L
         return Err(LogFault::Unusable("an import into this store was begun and has not ended".into()));
     }
     tracing::info!(rows, keys = state.len(), revision = state.revision(), "loaded the log");
-    Ok(Loaded { state, found, trimmed: snapshot.trimmed(), last_at_ms, garbage, is_followed: false })
+    Ok(Loaded {
+        state,
+        found,
+        trimmed: snapshot.trimmed(),
+        last_at_ms,
+        garbage,
+        is_followed: false,
+        is_remembered: false,
+    })
 }

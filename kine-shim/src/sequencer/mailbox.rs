@@ -1,5 +1,5 @@
-//! The way of an operation to the sequencer: a queue that is bounded in operations and in bytes. Whoever comes when it is full is told "too many
-//! requests". What nobody waits for any more, and was not sent, is dropped.
+//! The way of an operation to the sequencer: a queue that is bounded in operations and in bytes. Whoever comes when it
+//! is full is told "too many requests". What nobody waits for any more, and was not sent, is dropped.
 
 use std::sync::Arc;
 
@@ -21,9 +21,11 @@ pub(crate) struct Submission {
     /// `None`: nobody waits for it, and it goes its way all the same.
     pub(crate) reply: Option<oneshot::Sender<Answer>>,
     pub(crate) arrived: Instant,
-    /// It holds only while the state has not been replaced since: what was concluded from one database is not done to another.
+    /// It holds only while the state has not been replaced since: what was concluded from one database is not done to
+    /// another.
     pub(crate) epoch: Option<u64>,
-    /// The database failed over a batch that it was in: it goes in a batch of its own, so that others do not fail with it.
+    /// The database failed over a batch that it was in: it goes in a batch of its own, so that others do not fail with
+    /// it.
     pub(crate) goes_alone: bool,
     /// Given back when it is dropped.
     _share: Option<OwnedSemaphorePermit>,

@@ -1,10 +1,10 @@
-//! The sequencer: evaluates operations, appends them in batches, applies what is committed. In go operations from the mailbox, out come
-//! answers, each no earlier than what it was evaluated on is durable and current (invariant 3). One task owns everything here. How SQL
-//! appends is not known (see `log`), neither what operations mean (see `state`).
+//! The sequencer: evaluates operations, appends them in batches, applies what is committed. In go operations from the
+//! mailbox, out come answers, each no earlier than what it was evaluated on is durable and current (invariant 3). One
+//! task owns everything here. How SQL appends is not known (see `log`), neither what operations mean (see `state`).
 //!
-//! While batches are on their way, the next ones are evaluated on the state that will hold once they are committed; the chain of ids sees to
-//! it that a batch is refused if its predecessor was. What is idle looks around: for what others wrote, and whether the database is
-//! still the one it was.
+//! While batches are on their way, the next ones are evaluated on the state that will hold once they are committed; the
+//! chain of ids sees to it that a batch is refused if its predecessor was. What is idle looks around: for what others
+//! wrote, and whether the database is still the one it was.
 
 mod catch_up;
 mod commit;

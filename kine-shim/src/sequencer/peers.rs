@@ -1,5 +1,6 @@
-//! The other shims of the store, as far as this one has heard of them: they tell the log how far they have applied it. From it follows what
-//! may be trimmed, and, when another database has taken over, whether anybody has seen what it does not have.
+//! The other shims of the store, as far as this one has heard of them: they tell the log how far they have applied it.
+//! From it follows what may be trimmed, and, when another database has taken over, whether anybody has seen what it
+//! does not have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::model::Position;
 /// Reports in which a shim may be missing before it is forgotten: about a minute.
 const MISSED_MAX: u32 = 60;
 
-/// Clones share one list. A shim that is gone stays in it for a while: what it told its clients may be all that is left of a batch.
+/// Clones share one list. A shim that is gone stays in it for a while: what it told its clients may be all that is left
+/// of a batch.
 #[derive(Clone, Default)]
 pub(crate) struct Peers {
     missed: Arc<Mutex<BTreeMap<Uuid, u32>>>,
@@ -51,8 +53,8 @@ impl Peers {
         others.iter().map(|other| other.applied).fold(applied, Position::min)
     }
 
-    /// Whether every shim we know of has told a new timeline what it had applied when it stopped following the old one. Until then it may
-    /// still hand out what the old one confirms.
+    /// Whether every shim we know of has told a new timeline what it had applied when it stopped following the old one.
+    /// Until then it may still hand out what the old one confirms.
     pub(super) fn testimony(&self, others: &[Reader], timeline: u32, head: Position) -> Testimony {
         let told: BTreeMap<Uuid, Position> =
             others.iter().filter(|other| other.timeline == timeline).map(|other| (other.id, other.applied)).collect();

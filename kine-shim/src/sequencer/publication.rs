@@ -1,5 +1,5 @@
-//! The newest committed state, for all to read and to wait for. Not tokio's watch channel, which wakes its waiters in random order: a
-//! simulation must replay.
+//! The newest committed state, for all to read and to wait for. Not tokio's watch channel, which wakes its waiters in
+//! random order: a simulation must replay.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The sequencer's loop: takes operations, evaluates them in batches, sends the batches to the log, and looks around while it is idle.
+//! The sequencer's loop: takes operations, evaluates them in batches, sends the batches to the log, and looks around
+//! while it is idle.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::model::{Batch, Fault};
 use crate::settings::BrokenRule;
 
 impl Sequencer {
-    /// Works until the stop signal, and then until everything taken is answered. Dropping the future leaves outcomes unknown.
+    /// Works until the stop signal, and then until everything taken is answered. Dropping the future leaves outcomes
+    /// unknown.
     pub(crate) async fn run(mut self) {
         let mut received = Vec::new();
         let mut is_open = true;

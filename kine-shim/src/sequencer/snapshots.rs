@@ -1,5 +1,5 @@
-//! States kept for reads at a revision that is not the newest: about one a second, and those a first page was read at. Bounded in number
-//! and in age; what is not here is read from the history in the newest state.
+//! States kept for reads at a revision that is not the newest: about one a second, and those a first page was read at.
+//! Bounded in number and in age; what is not here is read from the history in the newest state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! Deletes the rows that compactions made useless, in the background, in small pieces, and strictly in log order: of one compaction
-//! after the other, whoever appended it. A tombstone that went before an older put of its key would bring the key back for the next
-//! loader. So every shim deletes what every compaction left, its own at once, those of others later, in case they died; deleting what is
-//! gone costs little. What a crash leaves is found by whoever loads the log next. Rows that a living shim has not read yet stay, for a while:
-//! it would have to load the whole log again, and again.
+//! Deletes the rows that compactions made useless, in the background, in small pieces, and strictly in log order: of
+//! one compaction after the other, whoever appended it. A tombstone that went before an older put of its key would
+//! bring the key back for the next loader. So every shim deletes what every compaction left, its own at once, those of
+//! others later, in case they died; deleting what is gone costs little. What a crash leaves is found by whoever loads
+//! the log next. Rows that a living shim has not read yet stay, for a while: it would have to load the whole log again,
+//! and again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -155,7 +156,8 @@ impl Trims {
         }
     }
 
-    /// Tries until the rows are gone, or the database is. What fails is told and counted: space that is not given back fills a disk.
+    /// Tries until the rows are gone, or the database is. What fails is told and counted: space that is not given back
+    /// fills a disk.
     async fn delete(&self, trimming: &Trimming, rows: &[(Position, u32)], generation: u64) {
         let Trimming { log, counters, .. } = trimming;
         let (mut left, mut wait) = (rows.len(), RETRY_MIN);

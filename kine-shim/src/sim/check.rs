@@ -1,4 +1,5 @@
-//! The checker: every promise of the shim, against the truth of the database. Each failure names the invariant it breaks.
+//! The checker: every promise of the shim, against the truth of the database. Each failure names the invariant it
+//! breaks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -104,7 +105,8 @@ fn check_value(lineages: &[Lineage], done: &Done, value: &str) -> Verdict {
     }
 }
 
-/// Linearizability in real time, and invariant 6: whoever begins after somebody ended sees no less, and a write sees more.
+/// Linearizability in real time, and invariant 6: whoever begins after somebody ended sees no less, and a write sees
+/// more.
 fn check_order(done: &[Done]) -> Verdict {
     let mut ended: Vec<(u64, Revision)> = Vec::new();
     let mut begun: Vec<(u64, Revision, bool, &Done)> = Vec::new();
@@ -220,10 +222,11 @@ fn compare(expected: Option<&(Revision, Event)>, got: (Revision, &Event)) -> Ver
     }
 }
 
-/// Leases end once, in the end all of them, and never early: not before the TTL is over since the last renewal that was answered with one.
+/// Leases end once, in the end all of them, and never early: not before the TTL is over since the last renewal that was
+/// answered with one.
 fn check_leases(lineages: &[Lineage], done: &[Done]) -> Verdict {
     let Some(lineage) = lineages.last() else { return Ok(()) };
-    if let Some(id) = lineage.grants.keys().find(|id| !lineage.revokes.contains_key(id)) {
+    if let Some(id) = lineage.grants.keys().find(|id| !lineage.revokes.contains_key(*id)) {
         return Err(format!("lease {id} never ended"));
     }
     for (id, ends) in &lineage.revokes {

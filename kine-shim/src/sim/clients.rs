@@ -1,4 +1,5 @@
-//! Seeded clients: they write, compare and swap, read, compact, hold leases, and watch, each through whichever shim it feels like.
+//! Seeded clients: they write, compare and swap, read, compact, hold leases, and watch, each through whichever shim it
+//! feels like.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -233,8 +234,8 @@ async fn read(shim: &Shim, range: Range, is_linearizable: bool) -> Outcome {
     }
 }
 
-/// Watches one key or all, resuming where it stopped, now and then on another shim, until `over` is dropped; then until it has seen
-/// everything up to the revision it is told.
+/// Watches one key or all, resuming where it stopped, now and then on another shim, until `over` is dropped; then until
+/// it has seen everything up to the revision it is told.
 pub(super) struct Watcher {
     rng: StdRng,
     shims: Shims,

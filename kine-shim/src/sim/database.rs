@@ -1,5 +1,6 @@
-//! The simulated database: one log in the memory of the test, reached over connections that delay, lose, cut, and repeat too late, all
-//! drawn from one seed. It remembers everything that was ever committed, so that the checker knows the truth.
+//! The simulated database: one log in the memory of the test, reached over connections that delay, lose, cut, and
+//! repeat too late, all drawn from one seed. It remembers everything that was ever committed, so that the checker knows
+//! the truth.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,8 +39,8 @@ pub(crate) enum BrokenLog {
     TrustAnyDatabase,
     /// Appends a batch again that is there already.
     ForgetIds,
-    /// Raises the floor in one transaction and deletes in another, and reads the log in pieces that are from different moments, starting anew
-    /// when it sees that the floor has risen.
+    /// Raises the floor in one transaction and deletes in another, and reads the log in pieces that are from different
+    /// moments, starting anew when it sees that the floor has risen.
     LoadInPieces,
     /// Loses the marks of expiring leases when it crashes.
     ForgetMarks,

@@ -1,4 +1,5 @@
-//! The numbered invariants of ARCHITECTURE.md, each shown once in the smallest setting; [`super::tests`] looks for the rest at random.
+//! The numbered invariants of ARCHITECTURE.md, each shown once in the smallest setting; [`super::tests`] looks for the
+//! rest at random.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,7 +249,14 @@ async fn a_failover_that_loses_nothing_goes_on_where_it_was() {
     // One that is gone may have told its clients of more than anybody knows.
     shims[0].crash().await;
     database.fail_over(0, Duration::from_millis(200)).await;
-    assert!(write(&shims[1], put("k", "jumped")).await > last + 1_000_000);
+    let jumped = write(&shims[1], put("k", "jumped")).await;
+    assert!(jumped > last + 1_000_000);
+    // One that has just started knows nothing of what was seen before.
+    shims[1].crash().await;
+    shims[2].crash().await;
+    database.fail_over(0, Duration::from_millis(200)).await;
+    let fresh = start(database.connect(), 8).await;
+    assert!(write(&fresh, put("k", "again")).await > jumped + 1_000_000);
 }
 
 #[tokio::test(start_paused = true)]

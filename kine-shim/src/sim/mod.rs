@@ -1,6 +1,6 @@
-//! Simulation of several shims over one database that fails in every way we know: a seed decides what everybody does and what goes wrong,
-//! time is virtual, one thread runs it all, and the same seed runs the same way again. The checker then holds what clients saw against
-//! what the database knows (see `check`).
+//! Simulation of several shims over one database that fails in every way we know: a seed decides what everybody does
+//! and what goes wrong, time is virtual, one thread runs it all, and the same seed runs the same way again. The checker
+//! then holds what clients saw against what the database knows (see `check`).
 //!
 //! `SIM_SEED=n` runs one seed, `SIM_SEEDS=n` that many, `SIM_TRACE=1` prints what happened.
 

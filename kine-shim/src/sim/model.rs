@@ -1,4 +1,5 @@
-//! The truth, replayed naively: what each key was at each revision of one chain of batches. Checks the chain while it does.
+//! The truth, replayed naively: what each key was at each revision of one chain of batches. Checks the chain while it
+//! does.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +24,8 @@ pub(super) struct Lineage {
 }
 
 impl Lineage {
-    /// Invariants 1 and 2: contiguous positions, a chain of ids, contiguous revisions but for declared jumps, and entries that were
-    /// evaluated on just what is before them.
+    /// Invariants 1 and 2: contiguous positions, a chain of ids, contiguous revisions but for declared jumps, and
+    /// entries that were evaluated on just what is before them.
     pub(super) fn replay(commits: &[Committed], ended: Option<Instant>) -> Result<Self, String> {
         let mut lineage = Self {
             ended,

@@ -1,5 +1,5 @@
-//! Alarms as records, and how the state obeys them: without space nothing may grow, in a corrupt store nothing may change. How an alarm looks on the wire is not
-//! known here.
+//! Alarms as records, and how the state obeys them: without space nothing may grow, in a corrupt store nothing may
+//! change. How an alarm looks on the wire is not known here.
 
 use super::State;
 use crate::model::{Key, Op, Refusal, TxnOp};

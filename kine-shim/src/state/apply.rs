@@ -1,5 +1,6 @@
-//! How state changes: one entry at a time, by one function, whether the entry was drafted here, committed by another shim or loaded
-//! (invariant 1). What a batch may not do is checked before, in [`State::check`]; a draft makes only entries that would pass.
+//! How state changes: one entry at a time, by one function, whether the entry was drafted here, committed by another
+//! shim or loaded (invariant 1). What a batch may not do is checked before, in [`State::check`]; a draft makes only
+//! entries that would pass.
 
 use std::sync::Arc;
 
@@ -71,7 +72,8 @@ impl State {
         Ok(gathered.finish())
     }
 
-    /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and reload.
+    /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and
+    /// reload.
     pub fn load(&mut self, batch: &Batch) -> Result<Applied, Corrupt> {
         let corrupt = |reason| Corrupt { position: batch.position.0, reason };
         if batch.position <= self.head.position {
@@ -111,7 +113,8 @@ impl State {
             EntryKind::Compact if entry.create_revision <= self.compacted => Err("it compacts the past"),
             EntryKind::Compact if entry.create_revision > self.revision => Err("it compacts the future"),
             EntryKind::Incarnation if entry.create_revision <= self.revision => Err("the revision goes back"),
-            // Its records have the revisions they had elsewhere: only a load takes them, and only a whole import is worth it.
+            // Its records have the revisions they had elsewhere: only a load takes them, and only a whole import is
+            // worth it.
             EntryKind::Record if entry.key == super::IMPORT => Err("an import begins"),
             EntryKind::LeaseGrant
             | EntryKind::LeaseRevoke
@@ -237,8 +240,8 @@ impl State {
         gathered.finish()
     }
 
-    /// Drops what nobody may read any more, in at most `limit` steps. As in etcd, the changes *at* the compacted revision stay, for a watch
-    /// that starts there, but not what they superseded.
+    /// Drops what nobody may read any more, in at most `limit` steps. As in etcd, the changes *at* the compacted
+    /// revision stay, for a watch that starts there, but not what they superseded.
     pub(super) fn sweep(&mut self, limit: usize, gathered: &mut Gathered) {
         if self.reach.is_none() {
             return;

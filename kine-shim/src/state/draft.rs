@@ -1,5 +1,5 @@
-//! Evaluating operations: each is answered on the state after the ones before it and, if it writes, becomes entries of the batch to be
-//! appended. Nothing here is durable; a draft that is not appended is dropped without a trace.
+//! Evaluating operations: each is answered on the state after the ones before it and, if it writes, becomes entries of
+//! the batch to be appended. Nothing here is durable; a draft that is not appended is dropped without a trace.
 
 use bytes::Bytes;
 

@@ -1,4 +1,5 @@
-//! Events of the past, rebuilt from the changes that no compaction has dropped. For watches that start behind what the hub remembers.
+//! Events of the past, rebuilt from the changes that no compaction has dropped. For watches that start behind what the
+//! hub remembers.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use super::record::Record;
 use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
 
 impl State {
-    /// Events of `range` with revision >= `from`, at most `limit_revisions` revisions; fewer mean that there are no more.
+    /// Events of `range` with revision >= `from`, at most `limit_revisions` revisions; fewer mean that there are no
+    /// more.
     pub fn history(
         &self,
         range: &KeyRange,
@@ -33,8 +35,8 @@ impl State {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
-    /// The previous value that an event tells. As in etcd, where a Txn changes a key twice: that before the revision, not before the
-    /// change, and none for a put that creates the key.
+    /// The previous value that an event tells. As in etcd, where a Txn changes a key twice: that before the revision,
+    /// not before the change, and none for a put that creates the key.
     pub(super) fn told_before(&self, record: &Arc<Record>) -> Option<&Arc<Record>> {
         let is_create = !record.is_delete && record.create_revision == record.revision;
         let before = self.before(&(record.key(), record.revision, 0)).filter(|_| !is_create);

@@ -1,5 +1,5 @@
-//! Everything that an etcd with the same contents keeps in its file: what was live at the compacted revision, and every change since. In the
-//! order of revisions, a piece at a time, so that a walk over all of it holds nobody up.
+//! Everything that an etcd with the same contents keeps in its file: what was live at the compacted revision, and every
+//! change since. In the order of revisions, a piece at a time, so that a walk over all of it holds nobody up.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
-//! The state machine over the log: every key with its revisions, leases, records. In go committed batches, out come answers, events
-//! and speculative successors ([`Draft`]). Pure: no async, no clock, no I/O. What is durable is not known here (see `log`), neither
-//! who waits for an answer (see `sequencer`).
+//! The state machine over the log: every key with its revisions, leases, records. In go committed batches, out come
+//! answers, events and speculative successors ([`Draft`]). Pure: no async, no clock, no I/O. What is durable is not
+//! known here (see `log`), neither who waits for an answer (see `sequencer`).
 //!
-//! `newest` has the last record of every key (tombstones too, until compacted), `superseded` all older ones that are still readable,
-//! `changes` every record not compacted yet in revision order: the history for watches and the queue that a compaction works off.
+//! `newest` has the last record of every key (tombstones too, until compacted), `superseded` all older ones that are
+//! still readable, `changes` every record not compacted yet in revision order: the history for watches and the queue
+//! that a compaction works off.
 
 mod alarms;
 mod apply;
@@ -36,7 +37,8 @@ pub use self::draft::Draft;
 pub use self::kept::{Kept, KeptCursor};
 pub use self::scrub::{Scrub, ScrubRecord};
 
-/// The record that says that an import into this store was begun; its end removes it. Until then the log is not for serving.
+/// The record that says that an import into this store was begun; its end removes it. Until then the log is not for
+/// serving.
 pub const IMPORT: &[u8] = b"kine-shim/import";
 
 /// What applying a batch brought about, for those who act on it.
@@ -44,8 +46,8 @@ pub const IMPORT: &[u8] = b"kine-shim/import";
 pub struct Applied {
     /// In revision order. Empty after [`State::load`]: nobody watches a load.
     pub events: Vec<Arc<RevisionEvents>>,
-    /// Log rows that nobody needs any more, in log order: a predecessor before the row that superseded it. Delete them in this order, or
-    /// a crash midway brings a deleted key back.
+    /// Log rows that nobody needs any more, in log order: a predecessor before the row that superseded it. Delete them
+    /// in this order, or a crash midway brings a deleted key back.
     pub garbage: Vec<(Position, u32)>,
     /// The highest position in `garbage`; 0 without garbage.
     pub trim_floor: Position,
@@ -80,7 +82,8 @@ impl From<&Lease> for LeaseInfo {
 pub(crate) struct LeaseSet(Tree<Lease>);
 
 impl LeaseSet {
-    /// Leases that ended (`None`) or were granted since, also those that ended and were granted anew. Costs the changes, not the leases.
+    /// Leases that ended (`None`) or were granted since, also those that ended and were granted anew. Costs the
+    /// changes, not the leases.
     pub(crate) fn changes_since(&self, older: &Self) -> Vec<(LeaseId, Option<LeaseInfo>)> {
         let changes = self.0.changes_since(&older.0).into_iter();
         let change = |(then, now): (Option<&Lease>, Option<&Lease>)| Some((then.or(now)?.id, now.map(LeaseInfo::from)));
@@ -118,8 +121,8 @@ pub struct State {
     sweep_max: usize,
 }
 
-/// A few milliseconds of work. A larger compaction goes on with the batches after it, or when nothing else is to be done
-/// ([`State::sweep_on`]): what it has not dropped yet cannot be read, but is still in memory and in the log.
+/// A few milliseconds of work. A larger compaction goes on with the batches after it, or when nothing else is to be
+/// done ([`State::sweep_on`]): what it has not dropped yet cannot be read, but is still in memory and in the log.
 const SWEEP_MAX: usize = 500;
 
 impl Default for State {

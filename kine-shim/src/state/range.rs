@@ -28,7 +28,8 @@ impl State {
         }
     }
 
-    /// What a Txn asks of its ranges before it runs: unlike outside, a revision below 0 counts as compacted once something was.
+    /// What a Txn asks of its ranges before it runs: unlike outside, a revision below 0 counts as compacted once
+    /// something was.
     pub(super) fn check_readable(&self, at: ReadAt) -> Result<(), Refusal> {
         match at {
             ReadAt::Latest | ReadAt::Revision(0) => Ok(()),
@@ -76,7 +77,8 @@ impl State {
         }
     }
 
-    /// At an older revision: what is live now less what changed since, or, where more changed than there is, a walk over the range.
+    /// At an older revision: what is live now less what changed since, or, where more changed than there is, a walk
+    /// over the range.
     fn count_at(&self, range: &KeyRange, at: Revision) -> usize {
         let now = self.count_live(range);
         let changes = self.changes.live() - self.changes.live_before(&(at + 1, 0));
@@ -138,7 +140,8 @@ enum Fetch {
     Last(usize),
 }
 
-/// How much must be looked at: one more than the limit, to know whether there is more; all of it to be sorted or filtered.
+/// How much must be looked at: one more than the limit, to know whether there is more; all of it to be sorted or
+/// filtered.
 fn fetch_limit(range: &Range) -> Fetch {
     let limit = range.limit.saturating_add(1);
     match (range.sort_target, range.sort_order) {

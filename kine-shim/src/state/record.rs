@@ -1,5 +1,6 @@
-//! One put or tombstone as the state keeps it, and the orders in which the state's trees hold it. Keys and values share one allocation
-//! that belongs to the record alone, so that no request or page of the log stays in memory for the sake of a key.
+//! One put or tombstone as the state keeps it, and the orders in which the state's trees hold it. Keys and values share
+//! one allocation that belongs to the record alone, so that no request or page of the log stays in memory for the sake
+//! of a key.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -242,7 +243,8 @@ impl Item for Named {
     }
 }
 
-/// A row that lost its meaning other than by a compaction: an ended lease, an older record. Waits for a compaction to be named garbage.
+/// A row that lost its meaning other than by a compaction: an ended lease, an older record. Waits for a compaction to
+/// be named garbage.
 impl Item for Place {
     type Key = Place;
 

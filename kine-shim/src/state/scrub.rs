@@ -1,5 +1,5 @@
-//! What a hash over the key space covers: the records that any etcd with the same contents has at a revision, in order. How they are
-//! encoded and summed is not known here (see `grpc`).
+//! What a hash over the key space covers: the records that any etcd with the same contents has at a revision, in order.
+//! How they are encoded and summed is not known here (see `grpc`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ impl State {
         let at = self.readable(at)?;
         let recent = self.changes.ascend(&(self.compacted.saturating_add(1), 0)).map(|change| &change.0);
         let mut records: Vec<&Arc<Record>> = recent.take_while(|record| record.revision <= at).collect();
-        // etcd's rule, its exception included: once nothing at all is live, everything readable at the compacted revision counts. What a
-        // Txn of this very revision deleted and put again is not live to that rule.
+        // etcd's rule, its exception included: once nothing at all is live, everything readable at the compacted
+        // revision counts. What a Txn of this very revision deleted and put again is not live to that rule.
         let deleted_here = self.changes.ascend(&(at, 0)).map(|change| &change.0);
         let deleted_here = deleted_here.take_while(|record| record.revision == at).filter(|record| record.is_delete);
         let deleted_here: HashSet<&[u8]> = deleted_here.map(|record| record.key_bytes()).collect();

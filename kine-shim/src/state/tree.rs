@@ -1,6 +1,6 @@
-//! A copy-on-write B+tree that counts: cloning is O(1), a shared node is copied when it is first edited, a node of one owner is edited
-//! in place. Every branch knows how many live items hang below each child, so that counts and ranks are O(log n). What the items are
-//! is not known here (see `record`).
+//! A copy-on-write B+tree that counts: cloning is O(1), a shared node is copied when it is first edited, a node of one
+//! owner is edited in place. Every branch knows how many live items hang below each child, so that counts and ranks are
+//! O(log n). What the items are is not known here (see `record`).
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -212,8 +212,8 @@ fn insert_at<E>(list: &mut Vec<E>, at: usize, element: E) {
     list.insert(at, element);
 }
 
-/// Takes the right part off a node that grew too long by something at `grown`. Ascending arrivals leave (nearly) full nodes behind:
-/// then only `right_min` go to the right.
+/// Takes the right part off a node that grew too long by something at `grown`. Ascending arrivals leave (nearly) full
+/// nodes behind: then only `right_min` go to the right.
 fn split<E>(list: &mut Vec<E>, grown: usize, right_min: usize) -> Option<Vec<E>> {
     if list.len() <= NODE_ITEMS_MAX {
         return None;

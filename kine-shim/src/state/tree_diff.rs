@@ -1,5 +1,5 @@
-//! What two versions of a [`Tree`] differ in. It costs what was changed between them and not their size: the nodes that they share are
-//! stepped over.
+//! What two versions of a [`Tree`] differ in. It costs what was changed between them and not their size: the nodes that
+//! they share are stepped over.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl<T: Item + PartialEq> Tree<T> {
                     new.0.pop();
                 }
                 (Some(Part::Node(_, high, from)), Some(Part::Node(_, other_high, other_from))) => {
-                    // What begins first is opened, so that equal nodes meet again; of two that begin together the higher.
+                    // What begins first is opened, so that equal nodes meet again; of two that begin together the
+                    // higher.
                     match from.cmp(other_from).then(other_high.cmp(high)) {
                         Ordering::Less => old.open(),
                         Ordering::Greater => new.open(),

@@ -1,5 +1,5 @@
-//! Txn: which branches are taken, whether all may run, and the run. Every compare, nested ones too, looks at the state before the
-//! Txn; the operations then see the writes before them. Static limits (counts, duplicate keys) are `grpc`'s.
+//! Txn: which branches are taken, whether all may run, and the run. Every compare, nested ones too, looks at the state
+//! before the Txn; the operations then see the writes before them. Static limits (counts, duplicate keys) are `grpc`'s.
 
 use std::cmp::Ordering;
 

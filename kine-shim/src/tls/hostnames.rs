@@ -1,5 +1,6 @@
-//! `--client-cert-allowed-hostname`: of the clients that an authority vouches for, only those whose certificate names one of these
-//! hosts. Wraps the verifier that asks the authority; a client that is not among them sees `bad certificate`, as from etcd.
+//! `--client-cert-allowed-hostname`: of the clients that an authority vouches for, only those whose certificate names
+//! one of these hosts. Wraps the verifier that asks the authority; a client that is not among them sees `bad
+//! certificate`, as from etcd.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! TLS of the listeners. In go the named files, out come handshakes; changed files are taken over without a restart. What the
-//! certificate of a client means is not decided here.
+//! TLS of the listeners. In go the named files, out come handshakes; changed files are taken over without a restart.
+//! What the certificate of a client means is not decided here.
 
 mod hostnames;
 

@@ -1,6 +1,7 @@
-//! The hub: one watermark, the state at it, a ring of recent events, and a dirty mark for each watcher that has something to read.
-//! Commits come in through a short queue of their own, so that marking ten thousand watchers never delays who publishes (invariant 8).
-//! Created revisions, progress and events all derive from the watermark, under one lock (invariant 4).
+//! The hub: one watermark, the state at it, a ring of recent events, and a dirty mark for each watcher that has
+//! something to read. Commits come in through a short queue of their own, so that marking ten thousand watchers never
+//! delays who publishes (invariant 8). Created revisions, progress and events all derive from the watermark, under one
+//! lock (invariant 4).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -63,7 +64,8 @@ struct Watcher {
     start: Revision,
     /// The watermark when it was created: up to here it catches up.
     created_at: Revision,
-    /// First revision that may hold something unread; it stands in its stream's `dirty` queue exactly while this is `Some`.
+    /// First revision that may hold something unread; it stands in its stream's `dirty` queue exactly while this is
+    /// `Some`.
     dirty: Option<Revision>,
     progress_notify: bool,
     /// Nothing was sent since the last tick.
@@ -79,11 +81,12 @@ struct Stream {
     /// Dirty only beyond the progress asked for; they wait until it is answered.
     later: VecDeque<Slot>,
     watchers: BTreeMap<WatchId, Slot>,
-    /// Canceled since their history is compacted. As in etcd their ids stay taken until the client cancels them, and that is answered.
+    /// Canceled since their history is compacted. As in etcd their ids stay taken until the client cancels them, and
+    /// that is answered.
     buried: BTreeSet<WatchId>,
     next_id: WatchId,
-    /// A progress request: the watermark when it came. Nothing later is read before every watcher has read up to it and the answer is
-    /// given, so that it neither overtakes an event nor goes back behind one.
+    /// A progress request: the watermark when it came. Nothing later is read before every watcher has read up to it and
+    /// the answer is given, so that it neither overtakes an event nor goes back behind one.
     progress: Option<Revision>,
     progress_again: bool,
 }
@@ -149,7 +152,8 @@ impl Hub {
         self.wake.notify_one();
     }
 
-    /// Goes on with the state of a new incarnation: every watcher is cancelled as compacted, since none can know what it missed.
+    /// Goes on with the state of a new incarnation: every watcher is cancelled as compacted, since none can know what
+    /// it missed.
     pub(crate) fn reset(&self, state: State) {
         {
             let mut incoming = self.incoming.lock();

@@ -1,5 +1,6 @@
-//! Which watchers a key concerns. Watchers of the same range share one group; single keys are found by hash, ranges by an interval
-//! tree laid out in a sorted array, which is rebuilt when enough groups came or went. Nothing here iterates over a hash map.
+//! Which watchers a key concerns. Watchers of the same range share one group; single keys are found by hash, ranges by
+//! an interval tree laid out in a sorted array, which is rebuilt when enough groups came or went. Nothing here iterates
+//! over a hash map.
 
 use std::collections::HashMap;
 

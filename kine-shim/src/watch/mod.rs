@@ -1,6 +1,7 @@
-//! Watches. In go commits (one watermark, a state, its events), out come ordered messages, one queue a stream. A stream pulls: whoever
-//! reads slowly costs nobody anything, and whoever fell out of the ring of recent events reads on from the state's history. What a
-//! gRPC response looks like is not known here (see `grpc`): `prev_kv`, fragments and empty batches are cut there.
+//! Watches. In go commits (one watermark, a state, its events), out come ordered messages, one queue a stream. A stream
+//! pulls: whoever reads slowly costs nobody anything, and whoever fell out of the ring of recent events reads on from
+//! the state's history. What a gRPC response looks like is not known here (see `grpc`): `prev_kv`, fragments and empty
+//! batches are cut there.
 
 mod hub;
 mod index;
@@ -66,7 +67,8 @@ pub enum WatchMessage {
         header_revision: Revision,
         revisions: Vec<Arc<RevisionEvents>>,
     },
-    /// Everything up to `revision` was delivered: to the watcher, or with `None` (the wire's -1) to all watchers of the stream.
+    /// Everything up to `revision` was delivered: to the watcher, or with `None` (the wire's -1) to all watchers of the
+    /// stream.
     Progress {
         id: Option<WatchId>,
         revision: Revision,

@@ -1,4 +1,5 @@
-//! One client stream's end of the hub: requests go in by [`WatchControl`], messages come out of [`WatchStream::next`] in their one order.
+//! One client stream's end of the hub: requests go in by [`WatchControl`], messages come out of [`WatchStream::next`]
+//! in their one order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +42,8 @@ impl Drop for Registration {
 }
 
 impl WatchControl {
-    /// Asks for a watcher; the answer is a message of the stream. Waits while too many answers are unread; dropping the future then
-    /// leaves nothing behind.
+    /// Asks for a watcher; the answer is a message of the stream. Waits while too many answers are unread; dropping the
+    /// future then leaves nothing behind.
     pub async fn create(&self, request: WatchRequest) {
         self.room().await;
         self.inner.hub.create(self.inner.at, request);
@@ -128,7 +129,8 @@ fn read(hub: &Hub, stream: usize, reading: Reading) -> Option<WatchMessage> {
     let revisions: Vec<_> = revisions.into_iter().filter_map(|events| filter(events, &range, filters)).collect();
     let last = revisions.last()?.revision;
     hub.told(slot, id);
-    // etcd's header: of a live batch the event's revision, of a catch-up batch the current one; not beyond progress that is still to come.
+    // etcd's header: of a live batch the event's revision, of a catch-up batch the current one; not beyond progress
+    // that is still to come.
     Some(WatchMessage::Events { id, header_revision: if is_catching_up { upto } else { last }, revisions })
 }
 

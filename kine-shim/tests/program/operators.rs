@@ -158,7 +158,8 @@ async fn rows_that_cannot_be_deleted_are_deleted_later() -> Result<()> {
     stopped_in_order(&mut shim)
 }
 
-/// Watchers that do not read: nobody waits for them, they share one copy of what they have not read, and get all of it in the end.
+/// Watchers that do not read: nobody waits for them, they share one copy of what they have not read, and get all of it
+/// in the end.
 #[tokio::test]
 async fn slow_readers_cost_nobody_anything() -> Result<()> {
     const SLOW: usize = 40;

@@ -38,7 +38,6 @@ const RECURSIONS: &[(&str, &str)] = &[
     ("frontend::object::validation", "to be opened: the rows name rules, rules walk by the rows"),
     ("frontend::admission", "to be opened: the chain names the plugins"),
     ("frontend::verbs", "to be opened: tables and lists"),
-    ("kine-shim", "to be opened"),
 ];
 
 fn root() -> &'static Path {

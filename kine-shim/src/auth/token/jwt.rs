@@ -1,5 +1,5 @@
-//! JSON Web Tokens (RFC 7519) with etcd's claims: `username`, `revision` of the auth store, `exp`. Every shim that has the key accepts
-//! them; nothing is remembered.
+//! JSON Web Tokens (RFC 7519) with etcd's claims: `username`, `revision` of the auth store, `exp`. Every shim that has
+//! the key accepts them; nothing is remembered.
 
 use std::collections::BTreeMap;
 use std::path::Path;

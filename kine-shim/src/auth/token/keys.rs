@@ -1,5 +1,5 @@
-//! Keys of signed tokens and the methods that etcd knows for them: HMAC, RSA (PKCS #1 and PSS), ECDSA and Ed25519. Key files are PEM, in
-//! the forms that OpenSSL writes.
+//! Keys of signed tokens and the methods that etcd knows for them: HMAC, RSA (PKCS #1 and PSS), ECDSA and Ed25519. Key
+//! files are PEM, in the forms that OpenSSL writes.
 
 use std::str::FromStr;
 

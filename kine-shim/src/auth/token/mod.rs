@@ -1,5 +1,5 @@
-//! Tokens: what a client shows instead of its password. In go users and tokens, out come tokens and users. The kinds are those of etcd's
-//! `--auth-token`: `simple`, `jwt,…`, or nothing.
+//! Tokens: what a client shows instead of its password. In go users and tokens, out come tokens and users. The kinds
+//! are those of etcd's `--auth-token`: `simple`, `jwt,…`, or nothing.
 
 mod jwt;
 mod keys;

@@ -1,9 +1,10 @@
-//! Simple tokens. etcd's are random and live in every member's memory; here shims share no memory, so a token carries what it says: a
-//! user, an end, and a MAC under a secret that stands in the log. Its shape is etcd's: some characters, a dot, and the place in the log
-//! that a server must know before it can evaluate the token.
+//! Simple tokens. etcd's are random and live in every member's memory; here shims share no memory, so a token carries
+//! what it says: a user, an end, and a MAC under a secret that stands in the log. Its shape is etcd's: some characters,
+//! a dot, and the place in the log that a server must know before it can evaluate the token.
 //!
-//! As etcd's, a token lives on while it is used: each shim remembers the tokens it was shown. A token that one shim has not seen ends
-//! there at its first end. It ends everywhere with its user's password, and when auth is switched off, since the next secret is another.
+//! As etcd's, a token lives on while it is used: each shim remembers the tokens it was shown. A token that one shim has
+//! not seen ends there at its first end. It ends everywhere with its user's password, and when auth is switched off,
+//! since the next secret is another.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -124,7 +125,8 @@ pub(super) fn position(token: &str) -> Option<Position> {
     position.parse().ok().map(Position)
 }
 
-/// The key and what it signs. The password's hash is part of it: with another password, or none, the token is no longer valid.
+/// The key and what it signs. The password's hash is part of it: with another password, or none, the token is no longer
+/// valid.
 fn signed(
     auth: &Auth,
     user: &str,

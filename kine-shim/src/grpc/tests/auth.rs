@@ -1,4 +1,5 @@
-//! Auth through a real client: what each RPC answers to nobody, to a user, to root; tokens between shims; names from certificates.
+//! Auth through a real client: what each RPC answers to nobody, to a user, to root; tokens between shims; names from
+//! certificates.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The append: one autocommit statement that lands whole or not at all and says which. In goes a batch, out comes Committed or Refused, or a fault that says what is known (invariant 5).
+//! The append: one autocommit statement that lands whole or not at all and says which. In goes a batch, out comes
+//! Committed or Refused, or a fault that says what is known (invariant 5).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +38,8 @@ const ASK_FOR_ROOM: &str = "INSERT INTO kine_shim.turn (writer, until) \
     ON CONFLICT (writer) DO UPDATE SET until = excluded.until";
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Ends the sessions of our own role that keep an append waiting while they wait for a client that may be gone. Not one that
-/// waits for a synchronous standby: ending that would show a commit that is not replicated.
+/// Ends the sessions of our own role that keep an append waiting while they wait for a client that may be gone. Not one
+/// that waits for a synchronous standby: ending that would show a commit that is not replicated.
 const FREE_POSITION: &str = "SELECT pg_terminate_backend(blocker.pid) \
     FROM pg_stat_activity waiter \
     CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) AS blocking(pid) \
@@ -53,8 +54,8 @@ pub(super) struct Appender {
     link: Link,
     trust: Arc<Trust>,
     chores: Arc<Link>,
-    /// Held from the first poll until the statement is on its way: appends are sent in the order of their first poll, even
-    /// while the connection comes back.
+    /// Held from the first poll until the statement is on its way: appends are sent in the order of their first poll,
+    /// even while the connection comes back.
     gate: Mutex<()>,
     unanswered: Arc<Semaphore>,
     room_asked: AtomicBool,

@@ -1,6 +1,6 @@
-//! Renewals of leases, counted in an unlogged table: a row that a crash or a failover loses means a full TTL more, and the name of the
-//! table's life tells that it happened. Marks are durable. Rows are locked in the order of their ids and grants, so that two shims never wait
-//! for each other in a circle.
+//! Renewals of leases, counted in an unlogged table: a row that a crash or a failover loses means a full TTL more, and
+//! the name of the table's life tells that it happened. Marks are durable. Rows are locked in the order of their ids
+//! and grants, so that two shims never wait for each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,8 +20,8 @@ const RENEW: &str = "INSERT INTO kine_shim.lease_clock AS clock (id, granted, re
     ON CONFLICT (id, granted) DO UPDATE SET renewals = clock.renewals + 1, at = excluded.at WHERE NOT clock.expiring \
     RETURNING id, granted";
 
-/// See the functions in the eighth migration. With it come those of other grants of the same ids: few, and the plan stays a look into the
-/// index.
+/// See the functions in the eighth migration. With it come those of other grants of the same ids: few, and the plan
+/// stays a look into the index.
 const GET: &str = "SELECT life, id, granted, renewals, expiring, age FROM kine_shim.lease_clocks_v1($1)";
 
 const MARK: &str = "SELECT id, granted FROM kine_shim.mark_expiring_v1($1, $2, $3, $4) WHERE kine_shim.must_be($5)";

@@ -1,5 +1,5 @@
-//! NOTIFY and LISTEN, as a hint and nothing more: everything is right when none ever arrives. Sent after appends, coalesced,
-//! over another connection: NOTIFY takes a lock that would queue all appends of a cluster.
+//! NOTIFY and LISTEN, as a hint and nothing more: everything is right when none ever arrives. Sent after appends,
+//! coalesced, over another connection: NOTIFY takes a lock that would queue all appends of a cluster.
 
 use std::sync::Arc;
 use std::time::Duration;

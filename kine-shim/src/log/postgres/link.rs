@@ -1,5 +1,5 @@
-//! One connection that comes back: in goes how to connect, out comes a client, or a fault that says that nothing was sent.
-//! A link is made for one purpose; what is sent over it is not known here.
+//! One connection that comes back: in goes how to connect, out comes a client, or a fault that says that nothing was
+//! sent. A link is made for one purpose; what is sent over it is not known here.
 
 use std::future::poll_fn;
 use std::sync::Arc;

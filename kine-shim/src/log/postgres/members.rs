@@ -6,7 +6,8 @@ use tokio_postgres::{Client, Row};
 use super::query::query;
 use crate::log::{LogFault, Member};
 
-/// Says it and reads the others in one statement. Silent for three beats is gone; rows of the gone are cleared away much later.
+/// Says it and reads the others in one statement. Silent for three beats is gone; rows of the gone are cleared away
+/// much later.
 const MEET: &str = "WITH said AS (INSERT INTO kine_shim.member AS m (id, name, client_urls, at) VALUES ($1, $2, $3, clock_timestamp()) \
         ON CONFLICT (id) DO UPDATE SET name = excluded.name, client_urls = excluded.client_urls, at = excluded.at), \
     cleared AS (DELETE FROM kine_shim.member WHERE id <> $1 AND at < clock_timestamp() - interval '10 minutes') \

@@ -1,6 +1,7 @@
-//! The log in PostgreSQL. Five connections, each for one purpose, so that none waits for another: appends; reads and read indexes;
-//! renewals and hints; what may take long (trimming, giving space back); listening. Everything is one statement a round trip, unnamed, without session state, so
-//! that poolers in transaction mode work. SQL stands in this folder and nowhere else.
+//! The log in PostgreSQL. Five connections, each for one purpose, so that none waits for another: appends; reads and
+//! read indexes; renewals and hints; what may take long (trimming, giving space back); listening. Everything is one
+//! statement a round trip, unnamed, without session state, so that poolers in transaction mode work. SQL stands in this
+//! folder and nowhere else.
 
 mod append;
 mod clock;

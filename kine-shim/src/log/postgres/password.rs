@@ -1,5 +1,5 @@
-//! The password of a URL that has none, as libpq finds it: PGPASSWORD, else a line of the password file. In goes where the connection leads,
-//! out comes a password or none; a file that others may read is not looked at.
+//! The password of a URL that has none, as libpq finds it: PGPASSWORD, else a line of the password file. In goes where
+//! the connection leads, out comes a password or none; a file that others may read is not looked at.
 
 use std::os::unix::fs::PermissionsExt;
 

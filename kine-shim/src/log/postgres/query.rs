@@ -55,9 +55,9 @@ pub(super) fn refused_connection(error: &Error) -> LogFault {
     }
 }
 
-/// What an append's error says about the append. An ERROR of the server aborts it: some tell that the server takes no writes, or that a
-/// repetition may succeed, whatever is in the batch; the others are about this very statement. Errors of the system or of a pooler, and
-/// whatever ends the connection, leave it open.
+/// What an append's error says about the append. An ERROR of the server aborts it: some tell that the server takes no
+/// writes, or that a repetition may succeed, whatever is in the batch; the others are about this very statement. Errors
+/// of the system or of a pooler, and whatever ends the connection, leave it open.
 pub(super) fn append_fault(error: &Error) -> LogFault {
     let text = describe(error);
     let Some(db) = error.as_db_error() else { return LogFault::OutcomeUnknown(text) };

@@ -1,4 +1,5 @@
-//! Looks at the log: pages of it and read indexes, each from one statement's snapshot, and the whole of it from one transaction's.
+//! Looks at the log: pages of it and read indexes, each from one statement's snapshot, and the whole of it from one
+//! transaction's.
 
 use async_trait::async_trait;
 use bytes::Bytes;

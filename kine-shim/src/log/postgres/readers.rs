@@ -7,7 +7,8 @@ use tokio_postgres::{Client, Row};
 use super::query::{as_i64, as_position, query};
 use crate::log::{LogFault, Reader};
 
-/// Says it and reads the others in one statement. Whoever is silent for ten seconds is gone; rows of the gone are cleared away later.
+/// Says it and reads the others in one statement. Whoever is silent for ten seconds is gone; rows of the gone are
+/// cleared away later.
 const REPORT: &str = "WITH said AS (INSERT INTO kine_shim.reader AS r (id, applied, timeline, at) \
         VALUES ($1, $2, $3, clock_timestamp()) \
         ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, timeline = excluded.timeline, at = excluded.at), \

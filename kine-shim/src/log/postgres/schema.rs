@@ -28,8 +28,8 @@ pub(super) struct Settings {
     pub(super) statement_timeout: String,
 }
 
-/// Refuses a server that would break a promise: an asynchronous commit is no commit, the append's statement is reasoned for READ COMMITTED,
-/// and that a commit did not reach its standby is told by a warning.
+/// Refuses a server that would break a promise: an asynchronous commit is no commit, the append's statement is reasoned
+/// for READ COMMITTED, and that a commit did not reach its standby is told by a warning.
 pub(super) async fn check_settings(client: &Client) -> Result<Settings, LogFault> {
     let settings = "SELECT current_setting('server_version_num')::int4, current_setting('synchronous_commit'), \
                     current_setting('transaction_isolation'), current_setting('fsync'), \

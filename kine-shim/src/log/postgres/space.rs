@@ -39,8 +39,8 @@ pub(super) async fn trim(
     Ok(())
 }
 
-/// One simple message, so that a time limit meant for people's queries can be lifted in the same transaction (numbers only, so there is
-/// nothing to escape).
+/// One simple message, so that a time limit meant for people's queries can be lifted in the same transaction (numbers
+/// only, so there is nothing to escape).
 fn trim_statements(run: i64, floor: Position, rows: &[(Position, u32)]) -> String {
     let list = |numbers: &mut dyn Iterator<Item = i64>| {
         let mut text = String::new();
@@ -72,11 +72,11 @@ const LEFT_BEHIND: &str = "SELECT format('%I.%I', ns.nspname, class.relname) FRO
     JOIN pg_class indexed ON indexed.oid = index.indrelid \
     WHERE indexed.relnamespace = 'kine_shim'::regnamespace AND NOT index.indisvalid AND class.relname ~ '_cc(new|old)[0-9]*$'";
 
-/// A plain VACUUM: space becomes reusable and the empty end of the files is cut off. And new indexes: what survives a compaction here and
-/// there keeps whole pages of the old ones. Writers go on meanwhile.
+/// A plain VACUUM: space becomes reusable and the empty end of the files is cut off. And new indexes: what survives a
+/// compaction here and there keeps whole pages of the old ones. Writers go on meanwhile.
 pub(super) async fn reclaim(client: &Client) -> Result<(), LogFault> {
-    // None of these runs inside a transaction, so their time limit is lifted for the session. Behind a pooler it may be another one: then
-    // the limit strikes, and that is told.
+    // None of these runs inside a transaction, so their time limit is lifted for the session. Behind a pooler it may be
+    // another one: then the limit strikes, and that is told.
     run(client, "SET statement_timeout = 0").await?;
     let reclaimed = rebuild(client).await;
     run(client, "RESET statement_timeout").await?;

@@ -1,6 +1,6 @@
-//! Which server may be written to: the one whose identity the shim has checked. In goes that identity, out comes the run that a
-//! statement names (see the second migration), looked up once a session. Behind a pooler the server may still change from one
-//! statement to the next: then the statement fails by itself.
+//! Which server may be written to: the one whose identity the shim has checked. In goes that identity, out comes the
+//! run that a statement names (see the second migration), looked up once a session. Behind a pooler the server may
+//! still change from one statement to the next: then the statement fails by itself.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! From a PostgreSQL URL to what a connection needs: libpq's TLS parameters, which tokio-postgres does not know, and defaults
-//! that notice a dead peer. In goes the URL, out comes a [`Connector`]. No SQL here.
+//! From a PostgreSQL URL to what a connection needs: libpq's TLS parameters, which tokio-postgres does not know, and
+//! defaults that notice a dead peer. In goes the URL, out comes a [`Connector`]. No SQL here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,8 +181,8 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// libpq's meanings: only the verify modes look at the certificate, and `require` does when an authority is named. Where a verify mode names
-/// none, the system's count.
+/// libpq's meanings: only the verify modes look at the certificate, and `require` does when an authority is named.
+/// Where a verify mode names none, the system's count.
 fn tls_mode(parameters: &mut TlsParameters) -> Result<(SslMode, Verify), LogFault> {
     let is_named_system = parameters.ca.as_deref() == Some(Path::new("system"));
     if is_named_system {
@@ -303,7 +303,8 @@ impl ServerCertVerifier for Verifier {
             Err(TlsError::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.verify == Verify::Authority => Ok(ServerCertVerified::assertion()),
-            // A self-signed one is its own authority, as for OpenSSL and Go, whatever it says of what it may be used for.
+            // A self-signed one is its own authority, as for OpenSSL and Go, whatever it says of what it may be used
+            // for.
             Err(TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
                 if self.trusted.iter().any(|trusted| trusted == end_entity) =>
             {

@@ -1,5 +1,6 @@
-//! The log in an embedded SQLite file, for one process: one thread owns the only connection and the file, so that a second
-//! process gets a clear refusal. In go jobs over a bounded queue, out come their answers. SQL stands in [`store`].
+//! The log in an embedded SQLite file, for one process: one thread owns the only connection and the file, so that a
+//! second process gets a clear refusal. In go jobs over a bounded queue, out come their answers. SQL stands in
+//! [`store`].
 
 mod store;
 

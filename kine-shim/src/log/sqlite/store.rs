@@ -134,7 +134,8 @@ impl Store {
         transaction.commit().map_err(fault)
     }
 
-    /// Appends what follows the chain, all in one transaction. When that fails, nothing of it stays or nothing is known.
+    /// Appends what follows the chain, all in one transaction. When that fails, nothing of it stays or nothing is
+    /// known.
     pub(super) fn append(&mut self, batches: &[Batch]) -> Vec<Result<Appended, LogFault>> {
         // A file that cannot be written just now may be so again.
         let whole = |fault: LogFault| {

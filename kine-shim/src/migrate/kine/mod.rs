@@ -1,12 +1,13 @@
-//! kine's table as a source. In go its rows in the order of their ids, out come entries; where the rows come from stands in [`postgres`]
-//! and [`sqlite`]. A row's id is its revision, so revisions, create revisions and the compacted revision are kept. What kine does
-//! differently from etcd:
+//! kine's table as a source. In go its rows in the order of their ids, out come entries; where the rows come from
+//! stands in [`postgres`] and [`sqlite`]. A row's id is its revision, so revisions, create revisions and the compacted
+//! revision are kept. What kine does differently from etcd:
 //!
-//! - It counts no versions (its clients read 0, but for one key): here a key's versions are counted from the rows that are left.
-//! - Its lease is a number of seconds, and each key ends by itself. Here keys of one TTL share leases, as kube-apiserver has it; all get their
-//!   full time again.
-//! - Rows named `gap-…` fill holes in the ids, and `compact_rev_key` is its own; neither is data. What API servers store under that
-//!   key it keeps under another name, with the version in front of the value.
+//! - It counts no versions (its clients read 0, but for one key): here a key's versions are counted from the rows that
+//!   are left.
+//! - Its lease is a number of seconds, and each key ends by itself. Here keys of one TTL share leases, as
+//!   kube-apiserver has it; all get their full time again.
+//! - Rows named `gap-…` fill holes in the ids, and `compact_rev_key` is its own; neither is data. What API servers
+//!   store under that key it keeps under another name, with the version in front of the value.
 //!
 //! Source: github.com/k3s-io/kine 0.16, pkg/drivers/generic, pkg/logstructured, pkg/server/compact.go.
 

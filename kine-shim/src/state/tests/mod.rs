@@ -1,4 +1,5 @@
-//! The state machine against a naive twin that keeps a whole map per revision, and cases for what etcd's clients observe.
+//! The state machine against a naive twin that keeps a whole map per revision, and cases for what etcd's clients
+//! observe.
 
 mod cases;
 mod driver;

@@ -1,4 +1,5 @@
-//! What a key costs. Run by name: `cargo test -p kine-shim --release --lib state::tests::weight -- --ignored --nocapture`.
+//! What a key costs. Run by name: `cargo test -p kine-shim --release --lib state::tests::weight -- --ignored
+//! --nocapture`.
 
 use std::time::Instant;
 
