@@ -101,12 +101,11 @@ impl Conditions {
         object: Option<&Object>,
         old: Option<&Object>,
     ) -> Held {
-        let tree = |object: Option<&Object>| object.map_or(Val::Null, |object| tree::object(object.root()));
         // The request is made here, by its type.
         let request = tree::declared(request, &REQUEST_TYPE).unwrap_or(Val::Null);
         let activation = Activation::new()
-            .with(OBJECT, tree(object))
-            .with(OLD_OBJECT, tree(old))
+            .with(OBJECT, seen(object))
+            .with(OLD_OBJECT, seen(old))
             .with(NAMESPACE_OBJECT, Val::Null)
             .with(REQUEST, request)
             .with(AUTHORIZER, Val::Authz(Authz::new(answers).into()))
@@ -137,6 +136,10 @@ impl Conditions {
             several => Held::Failed(format!("[{}]", several.join(", "))),
         }
     }
+}
+
+fn seen(object: Option<&Object>) -> Val<'_> {
+    object.map_or(Val::Null, |object| tree::object(object.root()))
 }
 
 const OVER_BUDGET: &str =

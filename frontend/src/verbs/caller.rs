@@ -79,6 +79,11 @@ impl<'a> Caller<'a> {
         Caller { admission: Asked::OfCollection, ..self }
     }
 
+    /// For a deletion that follows, which may be a dry run by its own options.
+    pub(super) fn deleting(self, options: &DeleteOptions) -> Caller<'a> {
+        Caller { dry_run: options.dry_run, ..self }
+    }
+
     /// For the write that follows from one that admission has judged already, as that of a workload from its scale.
     pub(super) fn admitted(self) -> Caller<'a> {
         Caller { admission: Asked::Already, ..self }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Notes},
     delete,
     delete_options::{DeleteOptions, Wish},
     input,
@@ -46,11 +46,11 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     }
     let asked: Vec<&str> = request.query.all("dryRun").collect();
     let deletion = deletion_of(&eviction, &asked)?;
-    let caller =
-        Caller { user, warnings: &request.warnings, dry_run: options.dry_run, field_manager: &options.field_manager };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let caller = Caller::writes(user, notes, &options);
     caller.admit(ctx, target, &mut eviction, None).await?;
     caller.validate(ctx, target, Some(&mut eviction), None).await?;
-    let caller = Caller { dry_run: deletion.dry_run, ..caller };
+    let caller = caller.admitted().deleting(&deletion);
     let pods = Target { subresource: None, ..target.clone() };
     Evict { ctx, pods: &pods, deletion, caller }.run().await?;
     Answer::done(&target.api.schema, 201)

@@ -30,7 +30,10 @@ use crate::{
         strategy::{self, Writer},
         validation,
     },
-    request::status::{ApiError, FieldError},
+    request::{
+        Warnings,
+        status::{ApiError, FieldError},
+    },
     verbs::Context,
 };
 

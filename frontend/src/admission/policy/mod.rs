@@ -82,7 +82,7 @@ impl Denial {
         let with = binding.map(|binding| format!(" with binding '{binding}'")).unwrap_or_default();
         let message = format!("ValidatingAdmissionPolicy '{policy}'{with} denied request: {message}");
         let mut error = attributes.forbidden(&message);
-        error.reason = reason;
+        error.reason = reason.into();
         error.code = match reason {
             "Forbidden" => 403,
             "Unauthorized" => 401,

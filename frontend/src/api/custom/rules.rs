@@ -43,7 +43,7 @@ pub struct CompiledRule {
 }
 
 /// What expressions see of values of a schema; none where they see nothing.
-pub fn declare(node: &Node, whole: Whole) -> Option<DeclType> {
+pub(super) fn declare(node: &Node, whole: Whole) -> Option<DeclType> {
     let of = declare_plain(node, whole)?;
     Some(if node.nullable { of.nullable() } else { of })
 }

@@ -84,7 +84,7 @@ pub(super) struct ResponseStatus {
     #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
     #[serde(skip_serializing_if = "str::is_empty")]
-    reason: &'static str,
+    reason: std::borrow::Cow<'static, str>,
     code: u16,
 }
 
@@ -93,7 +93,7 @@ struct Empty {}
 
 impl ResponseStatus {
     pub(super) fn of_code(code: u16) -> ResponseStatus {
-        ResponseStatus { metadata: Empty {}, status: "", message: String::new(), reason: "", code }
+        ResponseStatus { metadata: Empty {}, status: "", message: String::new(), reason: "".into(), code }
     }
 
     pub(super) fn of_error(error: &ApiError) -> ResponseStatus {
@@ -101,7 +101,7 @@ impl ResponseStatus {
             metadata: Empty {},
             status: "Failure",
             message: error.message.clone(),
-            reason: error.reason,
+            reason: error.reason.clone(),
             code: error.code,
         }
     }

@@ -230,7 +230,7 @@ impl LocalServices {
 /// What another server did at the same time comes as an event.
 fn settled(result: Result<(), ApiError>) -> Result<(), ApiError> {
     match result {
-        Err(error) if matches!(error.reason, "Conflict" | "NotFound" | "AlreadyExists") => Ok(()),
+        Err(error) if matches!(&*error.reason, "Conflict" | "NotFound" | "AlreadyExists") => Ok(()),
         other => other,
     }
 }

@@ -220,7 +220,7 @@ fn is_isbn10(text: &str) -> bool {
         return false;
     }
     let sum: u32 = digits.bytes().zip(1..).map(|(digit, at)| u32::from(digit - b'0') * at).sum();
-    (sum + 10 * last.to_digit(10).unwrap_or(10)) % 11 == 0
+    (sum + 10 * last.to_digit(10).unwrap_or(10)).is_multiple_of(11)
 }
 
 fn is_isbn13(text: &str) -> bool {
@@ -229,7 +229,7 @@ fn is_isbn13(text: &str) -> bool {
         return false;
     }
     let sum: u32 = text.bytes().enumerate().map(|(at, b)| u32::from(b - b'0') * if at % 2 == 0 { 1 } else { 3 }).sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 fn is_credit_card(text: &str) -> bool {
@@ -247,7 +247,7 @@ fn is_credit_card(text: &str) -> bool {
             (_, digit) => digit * 2,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 fn is_date(text: &str) -> bool {

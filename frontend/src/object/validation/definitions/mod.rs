@@ -33,7 +33,6 @@ struct Leniency<'d> {
     keys_may_be_loose: bool,
     types_may_be_unknown: bool,
     review_versions_may_be_unknown: bool,
-    bundle_may_be_invalid: bool,
 }
 
 /// The definition in the form that is judged.
@@ -55,8 +54,7 @@ pub(super) fn validate_create(object: &Object) -> Vec<FieldError> {
         let at = errors.iter().rposition(|error| error.field == "metadata.name").map_or(0, |at| at + 1);
         errors.insert(at, FieldError::invalid("metadata.name", object.name(), detail));
     }
-    let lenient = Leniency { bundle_may_be_invalid: true, ..Leniency::default() };
-    errors.extend(spec(&definition, lenient));
+    errors.extend(spec(&definition, Leniency::default()));
     errors.extend(status(&definition));
     errors.extend(stored_versions(&definition));
     errors.extend(approval::judge(object, None));
@@ -147,7 +145,6 @@ fn leniency(before: &Object) -> Leniency<'_> {
         keys_may_be_loose: each(&|schema| !openapi::map_keys(schema, "").is_empty()),
         types_may_be_unknown: each(&|schema| !openapi::has_known_type(schema)),
         review_versions_may_be_unknown: !review_versions.is_empty() && !conversion::has_known(&review_versions),
-        bundle_may_be_invalid: true,
     }
 }
 

@@ -72,10 +72,10 @@ impl Judge {
     fn rule(&mut self, rule: &CompiledRule, path: &str, times: u64, loose: Option<&str>) {
         let at = |field: &str| format!("{path}.{field}");
         self.cost(at("rule"), rule.cost_max.saturating_mul(times), "estimated rule cost");
-        if let Err(why) = &rule.program {
-            if !why.is_empty() {
-                self.errors.push(FieldError::invalid_value(at("rule"), printed(&rule.rule), why.as_str()));
-            }
+        if let Err(why) = &rule.program
+            && !why.is_empty()
+        {
+            self.errors.push(FieldError::invalid_value(at("rule"), printed(&rule.rule), why.as_str()));
         }
         match &rule.message {
             Some(Err(why)) => {
