@@ -180,6 +180,6 @@ pub(super) struct Flags {
     #[arg(help_heading = "Logging", long, value_delimiter = ',', default_value = "default", value_name = "OUTPUTS")]
     pub(super) log_outputs: Vec<String>,
     /// kine's spelling of --log-level=debug
-    #[arg(help_heading = "Logging", long)]
+    #[arg(help_heading = "Logging", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pub(super) debug: bool,
 }

@@ -76,7 +76,7 @@ mod tests {
             ("postgres://h/db?sslpassword=secret", Ok("postgres://(a URL that is not understood)")),
             ("postgres:///db?host=/run/postgresql&user=u", Ok("postgres://u@/run/postgresql/db")),
             ("postgres://u:secret?x@h/db", Ok("postgres://u@h/db")),
-            ("postgres://u:se@cr/et@h/db", Ok("postgres://u@h/db")),
+            ("postgres://u:se@cr/et@h/db", Ok("postgres://(a URL that is not understood)")),
             ("host=h password=secret", Err("unsupported scheme: expected")),
             ("u:secret@h/db", Err("unsupported scheme: expected")),
             ("sqlite://", Err("needs a file")),

@@ -34,6 +34,8 @@ const RECURSIONS: &[(&str, &str)] = &[
     ("frontend::object::patch::strategic", "a map holds lists, and a list holds maps"),
     ("frontend::api::schema", "to be opened: codecs convert, conversions decode"),
     ("frontend::api::cel", "values hold what the libraries compute, and the libraries compute values"),
+    ("frontend::object::managed_fields", "an element may be a value, and the form of a value has elements"),
+    ("frontend::client", "to be opened: dialing and certificates"),
     ("frontend::api::discovery", "to be opened"),
     ("frontend::object::validation", "to be opened: the rows name rules, rules walk by the rows"),
     ("frontend::admission", "to be opened: the chain names the plugins"),

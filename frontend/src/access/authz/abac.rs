@@ -68,6 +68,10 @@ impl Abac {
 
 impl Policy {
     fn parse(line: &str) -> Result<Policy, String> {
+        // A list would be read as the fields in their order.
+        if !line.starts_with('{') {
+            return Err("a policy is an object".to_owned());
+        }
         let read: Versioned = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let mut policy = match (read.api_version.as_str(), read.kind.as_str()) {
             (VERSION, "Policy") => read.spec,

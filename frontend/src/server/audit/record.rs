@@ -129,7 +129,7 @@ fn document(json: &[u8], without_managed_fields: bool) -> Option<Box<RawValue>> 
     }
     let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
     remove_managed_fields(&mut value);
-    for item in value["items"].as_array_mut().into_iter().flatten() {
+    for item in value.get_mut("items").and_then(serde_json::Value::as_array_mut).into_iter().flatten() {
         remove_managed_fields(item);
     }
     serde_json::value::to_raw_value(&value).ok()

@@ -116,9 +116,8 @@ impl Connector {
 /// Where a URL leads, as the driver understands it, without anything that may be secret.
 pub(crate) fn shown(url: &str) -> String {
     let (rest, parameters) = take_tls_parameters(url);
-    let Ok(config) = rest.parse::<tokio_postgres::Config>() else {
-        return "postgres://(a URL that is not understood)".to_owned();
-    };
+    let not_understood = || "postgres://(a URL that is not understood)".to_owned();
+    let Ok(config) = rest.parse::<tokio_postgres::Config>() else { return not_understood() };
     let ports = config.get_ports();
     let place = |(at, host): (usize, &Host)| {
         let name = match host {
@@ -132,6 +131,10 @@ pub(crate) fn shown(url: &str) -> String {
     };
     let hosts: Vec<String> = config.get_hosts().iter().enumerate().map(place).collect();
     let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+    // A password with an @ that is not escaped: the driver takes its rest for the host and the database.
+    if hosts.iter().map(String::as_str).chain(config.get_dbname()).any(|part| part.contains('@')) {
+        return not_understood();
+    }
     let database = config.get_dbname().map(|name| format!("/{name}")).unwrap_or_default();
     let mode = parameters.mode.map(|mode| format!("?sslmode={mode}")).unwrap_or_default();
     format!("postgres://{user}{}{database}{mode}", hosts.join(","))

@@ -67,12 +67,35 @@ patterns! {
     );
     SHORT_NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
     LONG_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-    HOSTNAME = concat!(
-        r"^([a-zA-Z0-9\p{S}\p{L}]((-?[a-zA-Z0-9\p{S}\p{L}]{0,62})?)|",
-        r"([a-zA-Z0-9\p{S}\p{L}](([a-zA-Z0-9-\p{S}\p{L}]{0,61}[a-zA-Z0-9\p{S}\p{L}])?)(\.)){1,}([a-zA-Z\p{L}]){2,63})$"
-    );
+    WORD = r"^[a-zA-Z0-9\p{S}\p{L}]$";
+    LETTER = r"^[a-zA-Z\p{L}]$";
     CLOCK = r"^([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))$";
     AMOUNT = r"(\d+)\s*([A-Za-zµ]+)";
+}
+
+fn is_one(class: &Regex, letter: char) -> bool {
+    class.is_match(letter.encode_utf8(&mut [0; 4]))
+}
+
+/// One label, or labels that end in one of letters alone. As go-openapi's pattern, whose classes are too many to be
+/// repeated in a compiled one.
+fn has_form_of_hostname(text: &str) -> bool {
+    let word = |letter: &char| is_one(&WORD, *letter);
+    let mut labels: Vec<Vec<char>> = text.split('.').map(|label| label.chars().collect()).collect();
+    let Some(last) = labels.pop() else { return false };
+    if labels.is_empty() {
+        let Some((first, rest)) = last.split_first() else { return false };
+        let rest = rest.strip_prefix(&['-']).unwrap_or(rest);
+        return word(first) && rest.len() <= 62 && rest.iter().all(word);
+    }
+    let is_label = |label: &Vec<char>| match label.as_slice() {
+        [only] => word(only),
+        [first, middle @ .., end] => {
+            word(first) && word(end) && middle.len() <= 61 && middle.iter().all(|letter| *letter == '-' || word(letter))
+        }
+        [] => false,
+    };
+    labels.iter().all(is_label) && (2..=63).contains(&last.len()) && last.iter().all(|letter| is_one(&LETTER, *letter))
 }
 
 /// The format that is checked, without hyphens; empty for none and for unknown ones.
@@ -166,7 +189,7 @@ fn is_email(text: &str) -> bool {
 }
 
 fn is_hostname(text: &str) -> bool {
-    HOSTNAME.is_match(text) && text.len() <= 255 && text.split('.').all(|part| part.len() <= 63)
+    has_form_of_hostname(text) && text.len() <= 255 && text.split('.').all(|part| part.len() <= 63)
 }
 
 /// As Go once read addresses: leading zeros are nothing special.

@@ -51,7 +51,7 @@ async fn unknown_paths_are_text_and_known_ones_refuse_other_methods() {
     assert_eq!(missing.header("content-type"), "text/plain; charset=utf-8");
     let refused = server.send("DELETE", "/version", Some("admin"), &[], "").await;
     assert_eq!(json(&refused)["message"], "the server does not allow this method on the requested resource");
-    assert_eq!(server.send("POST", "/apis/apps", Some("admin"), &[], "{}").await.status, 405);
+    assert_eq!(server.send("POST", "/apis/apps/v1", Some("admin"), &[], "{}").await.status, 405);
     let health = server.send("POST", "/healthz/ping", Some("admin"), &[], "{}").await;
     assert_eq!(health.status, StatusCode::OK);
 }
