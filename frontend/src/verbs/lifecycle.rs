@@ -171,7 +171,7 @@ fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Call
         None => validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx)),
     };
     refuse_invalid(target, object, errors)?;
-    for warning in validation::warnings(target.row(), object, None) {
+    for warning in validation::warnings(target.row(), "", object, None) {
         caller.warnings.add(warning);
     }
     Ok(())
@@ -222,9 +222,7 @@ fn prepare_update(
         None => validation::validate_update(target.row(), subresource, namespaced, object, old, options(ctx)),
     };
     refuse_invalid(target, object, errors)?;
-    let warned =
-        if subresource.is_empty() { validation::warnings(target.row(), object, Some(old)) } else { Vec::new() };
-    for warning in warned {
+    for warning in validation::warnings(target.row(), subresource, object, Some(old)) {
         caller.warnings.add(warning);
     }
     Ok(())

@@ -5,6 +5,7 @@ mod access;
 mod bootstrap;
 mod definitions;
 mod error;
+mod process;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -43,6 +44,7 @@ struct Readiness {
 
 /// Runs a server until a signal ends it.
 pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), StartError> {
+    process::raise_open_files();
     let authorities = access::Authorities::read(&config)?;
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
@@ -84,7 +86,10 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     services.spawn(async move {
         start_stop.run_until_cancelled(startup.work()).await;
     });
-    until_signal().await?;
+    tokio::select! {
+        signalled = until_signal() => signalled?,
+        () = process::orphaned() => {}
+    }
     tracing::info!("stopping");
     running.set(false);
     tokio::time::sleep(config.shutdown_delay).await;

@@ -79,12 +79,3 @@ pub(super) fn finalizers(object: &Object) -> Vec<FieldError> {
     })
     .collect()
 }
-
-pub(super) fn warnings(row: (&str, &str), _object: &Object) -> Vec<String> {
-    match row {
-        ("", "endpoints") => {
-            vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
-        }
-        _ => Vec::new(),
-    }
-}

@@ -18,6 +18,7 @@ mod rules;
 mod selecting;
 mod updates;
 mod walk;
+mod warnings;
 
 pub use judge::Options;
 pub use meta::field_manager;
@@ -119,11 +120,11 @@ pub fn selects(selector: Option<&Value>, labels: &MapValue) -> bool {
 }
 
 /// What the client is warned of.
-pub fn warnings(row: (&str, &str), object: &Object, old: Option<&Object>) -> Vec<String> {
+pub fn warnings(row: (&str, &str), subresource: &str, object: &Object, old: Option<&Object>) -> Vec<String> {
     match row {
-        DEFINITIONS => definitions::warnings(object, old),
-        _ if is_custom(object) => custom::warnings(object, old),
-        row => kinds::warnings(row, object),
+        DEFINITIONS if subresource.is_empty() => definitions::warnings(object, old),
+        _ if is_custom(object) && subresource.is_empty() => custom::warnings(object, old),
+        row => warnings::warnings(row, subresource, object, old),
     }
 }
 

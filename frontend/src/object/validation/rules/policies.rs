@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     api::schema::Value,
-    object::scope::{Fault, Scope, Wanted},
-    request::status::FieldError,
+    object::scope::{Scope, Wanted},
 };
 
 pub(super) static RULES: &[Rule] = &[
@@ -59,21 +58,6 @@ const RESERVED: &[&str] = &[
 
 fn text<'t>(value: &'t Value, field: &str) -> &'t str {
     value.child(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What the compiler says of an expression.
-pub(super) fn complain_of<'t>(
-    place: &Place<'_, 't>,
-    field: &str,
-    shown: &str,
-    compiled: Result<impl Sized, Fault>,
-    judge: &mut Judge<'t>,
-) {
-    match compiled {
-        Ok(_) => {}
-        Err(Fault::Invalid(why)) => judge.invalid(place, field, shown, why),
-        Err(Fault::Internal(why)) => judge.push(FieldError::internal(place.path(field), why)),
-    }
 }
 
 fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
@@ -164,7 +148,7 @@ fn variables<'t>(place: &Place<'_, 't>, scope: &mut Scope, judge: &mut Judge<'t>
             judge.required(place, &field("expression"), "expression is not specified");
         } else {
             let compiled = scope.add(name, expression);
-            complain_of(place, &field("expression"), expression, compiled, judge);
+            webhooks::complain_of(place, &field("expression"), expression, compiled, judge);
         }
     }
 }
@@ -176,14 +160,14 @@ fn validation<'t>(place: &Place<'_, 't>, at: &str, validation: &'t Value, scope:
         judge.required(place, &field(&"expression"), "expression is not specified");
     } else {
         let compiled = scope.compile(expression, Wanted::Truth);
-        complain_of(place, &field(&"expression"), expression, compiled, judge);
+        webhooks::complain_of(place, &field(&"expression"), expression, compiled, judge);
     }
     let said = text(validation, "messageExpression");
     if !said.is_empty() && said.trim().is_empty() {
         judge.invalid(place, &field(&"messageExpression"), said, "must be non-empty if specified");
     } else if !said.is_empty() {
         let compiled = scope.without_authorizer().compile(said, Wanted::Text);
-        complain_of(place, &field(&"messageExpression"), said, compiled, judge);
+        webhooks::complain_of(place, &field(&"messageExpression"), said, compiled, judge);
     }
     let message = text(validation, "message");
     if !message.is_empty() && message.trim().is_empty() {
@@ -222,7 +206,7 @@ fn notes<'t>(place: &Place<'_, 't>, scope: &Scope, judge: &mut Judge<'t>) {
         } else if trimmed.len() > NOTE_EXPRESSION_BYTES_MAX {
             judge.required(place, &value, format!("must not exceed {NOTE_EXPRESSION_BYTES_MAX} bytes in length"));
         } else {
-            complain_of(place, &value, expression, scope.compile(trimmed, Wanted::TextOrNull), judge);
+            webhooks::complain_of(place, &value, expression, scope.compile(trimmed, Wanted::TextOrNull), judge);
         }
         if list[..at].iter().any(|other| text(other, "key") == key) {
             judge.duplicate(place, &field("key"), key);

@@ -1,18 +1,16 @@
 //! Configurations of admission webhooks: who is asked about what, and where.
 
-use super::{
-    super::{
-        check::Check::{OneOf, Within},
-        judge::Judge,
-        names,
-        place::Place,
-        walk::{Rule, rule, with},
-    },
-    policies::complain_of,
+use super::super::{
+    check::Check::{OneOf, Within},
+    judge::Judge,
+    names,
+    place::Place,
+    walk::{Rule, rule, with},
 };
 use crate::{
     api::schema::{Object, Value},
-    object::scope::{Scope, Wanted},
+    object::scope::{Fault, Scope, Wanted},
+    request::status::FieldError,
 };
 
 pub(super) static RULES: &[Rule] = &[
@@ -219,6 +217,21 @@ fn service<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         for why in names::dns_1123_subdomain(step).into_iter().filter(|_| !step.is_empty()) {
             judge.invalid(place, "path", path, format!("segment[{at}]: {why}"));
         }
+    }
+}
+
+/// What the compiler says of an expression.
+pub(super) fn complain_of<'t>(
+    place: &Place<'_, 't>,
+    field: &str,
+    shown: &str,
+    compiled: Result<impl Sized, Fault>,
+    judge: &mut Judge<'t>,
+) {
+    match compiled {
+        Ok(_) => {}
+        Err(Fault::Invalid(why)) => judge.invalid(place, field, shown, why),
+        Err(Fault::Internal(why)) => judge.push(FieldError::internal(place.path(field), why)),
     }
 }
 
