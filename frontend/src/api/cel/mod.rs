@@ -40,7 +40,7 @@ pub mod value;
 pub use cost::CostRange;
 pub use decl::DeclType;
 pub use env::Env;
-pub use escape::{escape, unescape};
+pub use escape::{escape, is_reserved, unescape};
 pub use eval::LazyFields;
 pub use program::{Activation, CALL_COST_MAX, Compiled, Outcome, Program, compile};
 pub use source::{Issue, Issues, Location};

@@ -32,29 +32,6 @@ const ACTIONS: &[&str] = &["Audit", "Deny", "Warn"];
 const REASONS: &[&str] = &["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const NOTES_MAX: usize = 20;
 const NOTE_EXPRESSION_BYTES_MAX: usize = 5 * 1024;
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 fn text<'t>(value: &'t Value, field: &str) -> &'t str {
     value.child(field).and_then(Value::as_str).unwrap_or_default()
@@ -141,7 +118,7 @@ fn variables<'t>(place: &Place<'_, 't>, scope: &mut Scope, judge: &mut Judge<'t>
         let is_name = name.chars().all(letter) && !name.starts_with(|c: char| c.is_ascii_digit());
         if name.trim().is_empty() {
             judge.required(place, &field("name"), "name is not specified");
-        } else if !is_name || RESERVED.contains(&name) {
+        } else if !is_name || crate::api::cel::is_reserved(name) {
             judge.invalid(place, &field("name"), name, "must be a valid CEL identifier");
         }
         if expression.trim().is_empty() {
