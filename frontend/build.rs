@@ -1,5 +1,5 @@
-//! Writes the built-in rows of the schema: Kubernetes' proto files (shipped by a crate that is used for its data alone),
-//! joined with the authored facts under build/, become Rust statics. Nothing is parsed at run time.
+//! Writes the built-in rows of the schema: Kubernetes' proto files (shipped by a crate that is used for its data
+//! alone), joined with the authored facts under build/, become Rust statics. Nothing is parsed at run time.
 
 #[path = "build/docs.rs"]
 mod docs;

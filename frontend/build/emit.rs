@@ -1,10 +1,11 @@
 //! The model as Rust statics in the types of schema/tables.rs.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
-use crate::docs::Doc;
-use crate::model::{Field, Kind, Model, Struct, Wire};
+use crate::{
+    docs::Doc,
+    model::{Field, Kind, Model, Struct, Wire},
+};
 
 pub(crate) fn rust(model: &Model) -> anyhow::Result<String> {
     let mut out = String::new();

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
-use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    field_descriptor_proto::{Label, Type},
+};
 
-use crate::docs::Doc;
-use crate::facts::{self, FieldForm, PresenceFacts};
+use crate::{
+    docs::Doc,
+    facts::{self, FieldForm, PresenceFacts},
+};
 
 const META: &str = "apimachinery.pkg.apis.meta.v1";
 

@@ -12,9 +12,10 @@ const VERSION_DIR: &str = "v1_35";
 /// Not served by an API server.
 const LEFT_OUT: [&str; 2] = ["metrics", "testapigroup"];
 
-/// The folder that the files' import paths start from: beside the sources of the crate that ships them. Where those lie, Cargo
-/// writes next to each library that it makes (the .d file), for a crate from a registry, a vendored folder and a path alike.
-/// Asking `cargo metadata` would need every crate of the workspace, also those that this build has not fetched.
+/// The folder that the files' import paths start from: beside the sources of the crate that ships them. Where those
+/// lie, Cargo writes next to each library that it makes (the .d file), for a crate from a registry, a vendored folder
+/// and a path alike. Asking `cargo metadata` would need every crate of the workspace, also those that this build has
+/// not fetched.
 pub(crate) fn locate() -> anyhow::Result<PathBuf> {
     // target/PROFILE/build/frontend-HASH/build-script-build
     let program = std::env::current_exe().context("the build script's own path")?;

@@ -1,10 +1,10 @@
 //! A stateless Kubernetes API server on an etcd v3 store.
 //!
-//! The rooms, from the connection inwards: `server` (connections and the chain of a request), `access` (who is it, and may
-//! they), `admission` (what may still happen to an object), `verbs` (one file a verb), `object` (what an object may become),
-//! `api` (what is served), `cluster` (the cluster as this server sees it), `store` (the etcd client and the watch cache).
-//! `client` calls others over HTTP, `request` holds the nouns of a request, `config` the flags, `wiring` puts a server together. A room uses only rooms
-//! further inwards.
+//! The rooms, from the connection inwards: `server` (connections and the chain of a request), `access` (who is it, and
+//! may they), `admission` (what may still happen to an object), `verbs` (one file a verb), `object` (what an object may
+//! become), `api` (what is served), `cluster` (the cluster as this server sees it), `store` (the etcd client and the
+//! watch cache). `client` calls others over HTTP, `request` holds the nouns of a request, `config` the flags, `wiring`
+//! puts a server together. A room uses only rooms further inwards.
 
 pub mod access;
 pub mod admission;

@@ -1,14 +1,18 @@
 //! Round trips of recorded objects of a real kube-apiserver. The recordings are no part of this project: run with
 //! `KUBERNETES_EVIDENCE=<folder> cargo test -p frontend --test schema_evidence -- --ignored --nocapture`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::PathBuf,
+};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use frontend::api::schema::codec::{self, StorageEncoding};
-use frontend::api::schema::{Gvk, Schema, StructDef, StructRef, apply_defaults, convert};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use frontend::api::schema::{
+    Gvk, Schema, StructDef, StructRef, apply_defaults,
+    codec::{self, StorageEncoding},
+    convert,
+};
 
 fn evidence(name: &str) -> PathBuf {
     let folder = std::env::var_os("KUBERNETES_EVIDENCE").expect("KUBERNETES_EVIDENCE names the folder of recordings");

@@ -1,15 +1,18 @@
 //! Rows a second that one handle appends to a throw-away PostgreSQL with fsync on, by rows a batch:
 //! `cargo run --release -p kine-shim --example append_speed`.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesOrdered;
-use kine_shim::log::{Appended, Log, Options, open};
-use kine_shim::model::{Batch, Entry, EntryKind, Head};
+use futures::{StreamExt, stream::FuturesOrdered};
+use kine_shim::{
+    log::{Appended, Log, Options, open},
+    model::{Batch, Entry, EntryKind, Head},
+};
 use tests::postgres::{Disk, Postgres};
 use uuid::Uuid;
 

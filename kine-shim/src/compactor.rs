@@ -1,14 +1,15 @@
 //! Compaction by itself (etcd's --auto-compaction-*): history older than asked for is given up. Several shims of one
 //! store may each do it: what one has compacted the other is refused, which is fine.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::config::Compaction;
-use crate::model::{Error, Op, Refusal, Revision};
-use crate::shim::Shim;
+use crate::{
+    config::Compaction,
+    model::{Error, Op, Refusal, Revision},
+    shim::Shim,
+};
 
 /// How often revisions are noted and compaction is considered, at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(300);
@@ -64,9 +65,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::log::memory::MemoryLog;
-    use crate::model::Put;
-    use crate::settings::ShimConfig;
+    use crate::{log::memory::MemoryLog, model::Put, settings::ShimConfig};
 
     async fn put(shim: &Shim) -> Revision {
         let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"v"));

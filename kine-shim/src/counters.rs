@@ -1,8 +1,10 @@
 //! What happened so far, as numbers. Whoever does something counts it here; how they are shown is not known (see
 //! `metrics`).
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 

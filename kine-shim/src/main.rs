@@ -1,26 +1,27 @@
 //! The program: configuration in, a serving shim out. All wiring, and nothing but wiring, stands here.
 
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use kine_shim::auth::token::Tokens;
-use kine_shim::config::{Config, ConfigError};
-use kine_shim::grpc::{self, GrpcOptions, Quota};
-use kine_shim::http::{Bound, Front, Ready, Shows, Site, raise_open_files};
-use kine_shim::log::timed::TimedLog;
-use kine_shim::log::{self, Log, LogFault};
-use kine_shim::logs::{self, LogLevel};
-use kine_shim::members::Members;
-use kine_shim::metrics::Metrics;
-use kine_shim::model::Position;
-use kine_shim::settings::ShimConfig;
-use kine_shim::shim::Shim;
-use kine_shim::tls::{self, Tls};
+use kine_shim::{
+    auth::token::Tokens,
+    config::{Config, ConfigError},
+    grpc::{self, GrpcOptions, Quota},
+    http::{Bound, Front, Ready, Shows, Site, raise_open_files},
+    log::{self, Log, LogFault, timed::TimedLog},
+    logs::{self, LogLevel},
+    members::Members,
+    metrics::Metrics,
+    model::Position,
+    settings::ShimConfig,
+    shim::Shim,
+    tls::{self, Tls},
+};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

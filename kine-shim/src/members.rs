@@ -1,16 +1,18 @@
 //! Who else serves this store. In go beats to the log, out comes a list of the shims that are alive, for MemberList. A
 //! hint for clients: no decision of ours rests on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
-use crate::log::Member;
-use crate::shim::Shim;
+use crate::{log::Member, shim::Shim};
 
 /// The log forgets who is silent three times as long.
 const BEAT: Duration = Duration::from_secs(5);

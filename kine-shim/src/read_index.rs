@@ -3,21 +3,23 @@
 //! answer may be older than what the reader's client has seen. A server that only replays (a standby) is never
 //! believed.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
-use crate::counters::Counters;
-use crate::log::Log;
-use crate::model::Fault;
-use crate::sequencer::{Hints, Publication, Published, follows, is_same_database};
-use crate::settings::{BrokenRule, ShimConfig};
-use crate::state::State;
+use crate::{
+    counters::Counters,
+    log::Log,
+    model::Fault,
+    sequencer::{Hints, Publication, Published, follows, is_same_database},
+    settings::{BrokenRule, ShimConfig},
+    state::State,
+};
 
 /// Questions on their way at once.
 const IN_FLIGHT_MAX: usize = 4;

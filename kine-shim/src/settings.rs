@@ -1,10 +1,11 @@
 //! How a shim works: sizes, times and bounds, with the clock and the seed that a test may choose. Where the values come
 //! from is not here (see `config`).
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// Milliseconds since 1970, for people and for the jump of an incarnation. Order never depends on it.
 #[derive(Clone)]

@@ -2,28 +2,28 @@
 //! that are durable and current. Starts and joins the tasks that do the work; the work itself is in `sequencer`,
 //! `read_index`, `watch` and `leases`.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use rand::{SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::auth::Caller;
-use crate::counters::Counters;
-use crate::leases::{Keeper, Leases};
-use crate::log::{Log, LogFault, Member, Reader, Size};
-use crate::model::{Error, Fault, Key, LeaseId, Op, Position, Reply, Revision};
-use crate::read_index::{Confirmation, ReadIndexQueue};
-use crate::sequencer::{
-    Hints, Mailbox, Peers, Publication, REPORT_EVERY, Sequencer, Snapshots, Surroundings, Trimming, Trims, drop_aside,
+use crate::{
+    auth::Caller,
+    counters::Counters,
+    leases::{Keeper, Leases},
+    log::{Log, LogFault, Member, Reader, Size},
+    model::{Error, Fault, Key, LeaseId, Op, Position, Reply, Revision},
+    read_index::{Confirmation, ReadIndexQueue},
+    sequencer::{
+        Hints, Mailbox, Peers, Publication, REPORT_EVERY, Sequencer, Snapshots, Surroundings, Trimming, Trims,
+        drop_aside,
+    },
+    settings::ShimConfig,
+    state::State,
+    watch::{Hub, WatchStream},
 };
-use crate::settings::ShimConfig;
-use crate::state::State;
-use crate::watch::{Hub, WatchStream};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {

@@ -1,13 +1,16 @@
 //! What only the PostgreSQL log can meet: several handles, foreign and newer schemas, lost connections, blocked
 //! positions.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kine_shim::log::{Appended, Endpoint, Identity, Log, LogFault, Options, ReadIndexMode, open};
-use kine_shim::model::{Batch, Entry, EntryKind, Grant, Head, Position};
-use tests::pki::{self, Leaf};
-use tests::postgres::{Disk, Postgres, execute, shared};
+use kine_shim::{
+    log::{Appended, Endpoint, Identity, Log, LogFault, Options, ReadIndexMode, open},
+    model::{Batch, Entry, EntryKind, Grant, Head, Position},
+};
+use tests::{
+    pki::{self, Leaf},
+    postgres::{Disk, Postgres, execute, shared},
+};
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;

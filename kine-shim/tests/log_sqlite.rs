@@ -1,10 +1,11 @@
 //! What only the SQLite log can meet: its file held by another, damaged, foreign, newer, read-only, and opened again.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, open};
-use kine_shim::model::{Batch, Entry, EntryKind, Head, Position};
+use kine_shim::{
+    log::{Appended, Endpoint, Log, LogFault, Options, open},
+    model::{Batch, Entry, EntryKind, Head, Position},
+};
 use rusqlite::Connection;
 use uuid::Uuid;
 

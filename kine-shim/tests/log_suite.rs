@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kine_shim::log::{Appended, Endpoint, Log, LogFault, Options, Snapshot, memory::MemoryLog, open};
-use kine_shim::model::{Batch, BatchId, Entry, EntryKind, Grant, Head, LeaseId, Position};
+use kine_shim::{
+    log::{Appended, Endpoint, Log, LogFault, Options, Snapshot, memory::MemoryLog, open},
+    model::{Batch, BatchId, Entry, EntryKind, Grant, Head, LeaseId, Position},
+};
 use uuid::Uuid;
 
 fn entry(key: impl Into<Bytes>, value: impl Into<Bytes>, revision: i64, sub_revision: u32) -> Entry {

@@ -6,21 +6,23 @@ mod operators;
 #[path = "program/tls.rs"]
 mod tls;
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::cluster_client::ClusterClient;
-use proto::etcdserverpb::kv_client::KvClient;
-use proto::etcdserverpb::watch_client::WatchClient;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{cluster_client::ClusterClient, kv_client::KvClient, watch_client::WatchClient},
+};
 use tempfile::TempDir;
 use tests::process::{Process, eventually, free_port};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tonic::Streaming;
-use tonic::transport::{Channel, Endpoint};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

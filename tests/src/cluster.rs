@@ -160,7 +160,8 @@ impl Cluster {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.pem("pki/ca.crt")?))
             .identity(Identity::from_pem(self.pem("pki/frontend.crt")?, self.pem("pki/frontend.key")?));
-        // Wide windows: the h2 crate gives up a connection on which too many small frames wait to be read, and counts by window.
+        // Wide windows: the h2 crate gives up a connection on which too many small frames wait to be read, and counts
+        // by window.
         let endpoint = Endpoint::from_shared(self.shims[shim].url.clone())?.tls_config(tls)?;
         let endpoint = endpoint.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
         Ok(endpoint.connect().await?)

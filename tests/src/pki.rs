@@ -17,8 +17,8 @@ pub struct Leaf<'a> {
     pub organization: Option<&'a str>,
 }
 
-/// Writes `ca.crt`, `ca.key` and a `NAME.crt`/`NAME.key` pair for each leaf. Every leaf may serve and call, on loopback; serial
-/// numbers count from 1.
+/// Writes `ca.crt`, `ca.key` and a `NAME.crt`/`NAME.key` pair for each leaf. Every leaf may serve and call, on
+/// loopback; serial numbers count from 1.
 pub fn write(dir: &Path, leaves: &[Leaf<'_>]) -> Result<()> {
     fs::create_dir_all(dir)?;
     let mut ca = CertificateParams::default();

@@ -1,5 +1,5 @@
-//! A PgBouncer in transaction mode before a throw-away PostgreSQL: consecutive transactions of one client run in different
-//! sessions of the server. Gone with the process that started it.
+//! A PgBouncer in transaction mode before a throw-away PostgreSQL: consecutive transactions of one client run in
+//! different sessions of the server. Gone with the process that started it.
 
 use std::{
     fs,

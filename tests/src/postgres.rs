@@ -1,5 +1,5 @@
-//! A throw-away PostgreSQL for tests: its own folder, a free loopback port, gone with the process that started it, however
-//! that ends. In goes nothing but the programs of an installed PostgreSQL, out come URLs of fresh databases.
+//! A throw-away PostgreSQL for tests: its own folder, a free loopback port, gone with the process that started it,
+//! however that ends. In goes nothing but the programs of an installed PostgreSQL, out come URLs of fresh databases.
 
 use std::{
     ffi::OsString,
@@ -55,8 +55,8 @@ pub struct Postgres {
     dir: TempDir,
 }
 
-/// The server that all cases of one test program share (fsync off); `None` after saying loudly that PostgreSQL is absent.
-/// With REQUIRE_POSTGRES=1 its absence is a failure.
+/// The server that all cases of one test program share (fsync off); `None` after saying loudly that PostgreSQL is
+/// absent. With REQUIRE_POSTGRES=1 its absence is a failure.
 pub fn shared(case: &str) -> Option<&'static Postgres> {
     static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
     let server = SHARED.get_or_init(|| match Postgres::start(Disk::NoFsync) {

@@ -1,4 +1,5 @@
-//! Users on two shims of one PostgreSQL, as clients come: etcd-client with a name and a password, and with a certificate alone.
+//! Users on two shims of one PostgreSQL, as clients come: etcd-client with a name and a password, and with a
+//! certificate alone.
 
 use anyhow::{Context, Result, ensure};
 use etcd_client::{Channel, Client, ConnectOptions, Error, GetOptions, Permission};

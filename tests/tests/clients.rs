@@ -1,5 +1,6 @@
-//! Clients that others wrote, from their registries, against two shims of one PostgreSQL: etcd-client of Rust; clientv3 of Go with its
-//! packages; etcd3gw and aetcd of Python. What they check stands in `clients/`, and passes on an etcd too.
+//! Clients that others wrote, from their registries, against two shims of one PostgreSQL: etcd-client of Rust; clientv3
+//! of Go with its packages; etcd3gw and aetcd of Python. What they check stands in `clients/`, and passes on an etcd
+//! too.
 
 use std::{
     ffi::OsStr,
@@ -71,7 +72,8 @@ async fn fetch(command: &mut Command) -> Output {
 
 /// Runs a client's checks: one line each, PASS or FAIL.
 async fn check(client: &mut Command) -> Result<()> {
-    // What the machine tells its clients of the world outside would go before what we tell them: requests trusts these files instead of ours.
+    // What the machine tells its clients of the world outside would go before what we tell them: requests trusts these
+    // files instead of ours.
     let client = client.env("NO_PROXY", "127.0.0.1").env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
     let output = run(client, CHECKED_WITHIN).await?;
     let failures: Vec<_> = output.stdout.lines().filter(|line| !line.starts_with("PASS ")).collect();

@@ -1,5 +1,6 @@
-//! What an etcd 3.6 answered to seeded random requests, replayed against the shim on each of its logs: every answer must be the same,
-//! field by field. The recordings were made by `differ record`, one theme and one fresh etcd each; see `tests::differ`.
+//! What an etcd 3.6 answered to seeded random requests, replayed against the shim on each of its logs: every answer
+//! must be the same, field by field. The recordings were made by `differ record`, one theme and one fresh etcd each;
+//! see `tests::differ`.
 
 use std::{
     path::{Path, PathBuf},

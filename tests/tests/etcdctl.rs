@@ -1,6 +1,7 @@
-//! etcdctl 3.6, every command, against the shim: the transcript must be the one that a real etcd gave. `tests/data/etcdctl.txt` holds it:
-//! commands after `$` (or `$N`: interrupted once it has printed N lines), their input after `<`, then what they print, identities and
-//! clocks masked. With RECORD naming the URL of a fresh etcd, the file is written anew.
+//! etcdctl 3.6, every command, against the shim: the transcript must be the one that a real etcd gave.
+//! `tests/data/etcdctl.txt` holds it: commands after `$` (or `$N`: interrupted once it has printed N lines), their
+//! input after `<`, then what they print, identities and clocks masked. With RECORD naming the URL of a fresh etcd, the
+//! file is written anew.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -76,7 +77,8 @@ async fn the_check_of_the_data_scale_passes() -> Result<()> {
     Ok(())
 }
 
-/// A minute of 150 puts a second. On a machine that runs other tests as well single ones may be slow, which the check does not forgive.
+/// A minute of 150 puts a second. On a machine that runs other tests as well single ones may be slow, which the check
+/// does not forgive.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_check_of_the_performance_ends_without_errors() -> Result<()> {
     let Some(program) = etcdctl("the_check_of_the_performance_ends_without_errors") else { return Ok(()) };

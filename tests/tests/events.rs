@@ -1,5 +1,5 @@
-//! Many writers and watchers over two shims on one PostgreSQL: lists followed by watches see every change exactly once, in
-//! order, whichever shim they ask. (kine loses events here.)
+//! Many writers and watchers over two shims on one PostgreSQL: lists followed by watches see every change exactly once,
+//! in order, whichever shim they ask. (kine loses events here.)
 
 use std::{
     collections::BTreeMap,
@@ -34,8 +34,8 @@ const WRITERS: usize = 16;
 const WATCHERS: usize = 12;
 const KEYS_PER_WRITER: u32 = 20;
 const WRITES_PER_WRITER: usize = 250;
-/// The h2 crate counts small frames that still arrive on a stream its user dropped, and after some hundred gives the connection up: what
-/// drops a watch again and again takes turns between connections.
+/// The h2 crate counts small frames that still arrive on a stream its user dropped, and after some hundred gives the
+/// connection up: what drops a watch again and again takes turns between connections.
 const LATE_CONNECTIONS: usize = 24;
 const PREFIX: &str = "/events/";
 const PREFIX_END: &str = "/events0";
@@ -157,7 +157,8 @@ async fn watch(channel: Channel, delay_ms: u64) -> Result<Account> {
     }
 }
 
-/// What the account holds must be exactly what the writers were told, from its list's revision on, with every previous value.
+/// What the account holds must be exactly what the writers were told, from its list's revision on, with every previous
+/// value.
 fn check(account: &Account, acknowledged: &BTreeMap<i64, Bytes>) -> Result<()> {
     let revisions =
         |events: &[Event]| -> Vec<i64> { events.iter().flat_map(|e| &e.kv).map(|kv| kv.mod_revision).collect() };

@@ -1,5 +1,5 @@
-//! A shim under bytes that nobody meant to send: as messages on every method, as mutations of recorded requests, as raw bytes on the
-//! port, and in connections that stop halfway. It goes on answering others, and nothing in it panics.
+//! A shim under bytes that nobody meant to send: as messages on every method, as mutations of recorded requests, as raw
+//! bytes on the port, and in connections that stop halfway. It goes on answering others, and nothing in it panics.
 
 use std::{
     path::Path,

@@ -1,4 +1,5 @@
-//! kubectl's everyday commands over many kinds, on the embedded store and over two frontends, two shims and one PostgreSQL.
+//! kubectl's everyday commands over many kinds, on the embedded store and over two frontends, two shims and one
+//! PostgreSQL.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,5 +1,6 @@
-//! Stores moved in and out by the programs an operator has: ours always; a real etcd with its etcdutl, and a kine, where the variables ETCD,
-//! ETCDUTL and KINE name them. The proof is etcd's own HashKV, equal at every revision that can be read.
+//! Stores moved in and out by the programs an operator has: ours always; a real etcd with its etcdutl, and a kine,
+//! where the variables ETCD, ETCDUTL and KINE name them. The proof is etcd's own HashKV, equal at every revision that
+//! can be read.
 
 use std::{
     path::{Path, PathBuf},
@@ -78,8 +79,8 @@ impl Server {
         Ok(())
     }
 
-    /// A history with everything that a file must carry: versions, deletions, several changes of one revision, leases, a compaction, values
-    /// of many pages, users and roles.
+    /// A history with everything that a file must carry: versions, deletions, several changes of one revision, leases,
+    /// a compaction, values of many pages, users and roles.
     async fn fill(&self) -> Result<()> {
         let lease = pb::LeaseGrantRequest { ttl: 5_000, id: 0x7777 };
         LeaseClient::new(self.channel.clone()).lease_grant(lease).await?;
@@ -129,7 +130,8 @@ impl Server {
         Ok(self.kv().range(everything(0)).await?.into_inner().kvs)
     }
 
-    /// The compacted revision, and the hash at each revision behind it. At that one an etcd remembers what it had before the compaction.
+    /// The compacted revision, and the hash at each revision behind it. At that one an etcd remembers what it had
+    /// before the compaction.
     async fn hashes(&self) -> Result<(i64, Vec<u32>)> {
         let mut client = MaintenanceClient::new(self.channel.clone());
         let newest = client.hash_kv(pb::HashKvRequest { revision: 0 }).await?.into_inner();

@@ -1,5 +1,5 @@
-//! The dashboard and the alert rules under deploy/monitoring: every metric that they ask for is one that a shim tells, and,
-//! where a Prometheus is installed, it takes the rules and finds data for every query of the dashboard.
+//! The dashboard and the alert rules under deploy/monitoring: every metric that they ask for is one that a shim tells,
+//! and, where a Prometheus is installed, it takes the rules and finds data for every query of the dashboard.
 
 use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 

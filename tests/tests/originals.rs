@@ -61,8 +61,8 @@ async fn a_real_kube_apiserver_and_the_frontend_share_the_shims() -> Result<()> 
     }
     ensure!(wrong.is_empty(), "{} of {} objects read differently:\n{}", wrong.len(), paths.len(), wrong.join("\n"));
 
-    // What the original itself rewrites: defaults that it applies to what it reads, but had not stored, and what an admission
-    // plugin (of tolerations) adds to a pod that came without.
+    // What the original itself rewrites: defaults that it applies to what it reads, but had not stored, and what an
+    // admission plugin (of tolerations) adds to a pod that came without.
     let rewritten = no_op_writes(&theirs, &paths, &mut kv).await.context("through the original")?;
     let known = ["/registry/jobs/", "/registry/persistentvolumeclaims/", "/registry/pods/by-frontend/"];
     let unknown: Vec<_> = rewritten.iter().filter(|change| !known.iter().any(|key| change.starts_with(key))).collect();

@@ -1,6 +1,7 @@
-//! The original's whole control plane on two shims: kube-apiserver, controller-manager and scheduler (named by the variables
-//! KUBE_APISERVER, KUBE_CONTROLLER_MANAGER and KUBE_SCHEDULER) work off a load of deployments for SOAK_SECONDS (60 unless told), while
-//! the API server compacts. Shown: the work gets done to the end, no watch cache starts over, none differs from the store.
+//! The original's whole control plane on two shims: kube-apiserver, controller-manager and scheduler (named by the
+//! variables KUBE_APISERVER, KUBE_CONTROLLER_MANAGER and KUBE_SCHEDULER) work off a load of deployments for
+//! SOAK_SECONDS (60 unless told), while the API server compacts. Shown: the work gets done to the end, no watch cache
+//! starts over, none differs from the store.
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
 //! Who makes a request, and whether they may.
 //!
 //! In: a request that was only parsed. Out: one that is [`Authorized`], the only kind that a handler takes. Each stage
-//! is made from the one before and in this folder alone, so that skipping one does not compile. Not here: what an object
-//! may contain (`admission`).
+//! is made from the one before and in this folder alone, so that skipping one does not compile. Not here: what an
+//! object may contain (`admission`).
 
 pub mod authn;
 pub mod authz;

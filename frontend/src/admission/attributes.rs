@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    api::{Api, registry::Resource, schema::Gvk, schema::Object},
+    api::{
+        Api,
+        registry::Resource,
+        schema::{Gvk, Object},
+    },
     request::{
         AuditAnnotations, User, Warnings,
         status::{ApiError, GroupResource},

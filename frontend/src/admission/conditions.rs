@@ -1,10 +1,10 @@
 //! Conditions in CEL by which a webhook or a policy leaves out requests that its rules match.
 //!
-//! In: the conditions of an object of admissionregistration.k8s.io, compiled once, and a request. Out: whether all hold.
-//! Not here: what expressions may speak of (`object::expressions`).
+//! In: the conditions of an object of admissionregistration.k8s.io, compiled once, and a request. Out: whether all
+//! hold. Not here: what expressions may speak of (`object::expressions`).
 //!
-//! Expressions run without waiting, and a question to the authorizer may have to wait. So a run that asks what nobody has
-//! answered yet is thrown away: the answers are fetched, and it runs again.
+//! Expressions run without waiting, and a question to the authorizer may have to wait. So a run that asks what nobody
+//! has answered yet is thrown away: the answers are fetched, and it runs again.
 
 use parking_lot::Mutex;
 

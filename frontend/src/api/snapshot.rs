@@ -1,5 +1,5 @@
-//! One snapshot of the API: resources, types, and the documents derived from both. They are replaced together, so that no
-//! request sees the rows of one moment with the types of another.
+//! One snapshot of the API: resources, types, and the documents derived from both. They are replaced together, so that
+//! no request sees the rows of one moment with the types of another.
 
 use std::sync::Arc;
 

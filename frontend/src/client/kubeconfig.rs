@@ -1,7 +1,7 @@
 //! Kubeconfig files, as operators give them for services that this server calls.
 //!
-//! In: a file. Out: where to call, whom to trust and what to show, of its current context. Not here: commands that print
-//! credentials.
+//! In: a file. Out: where to call, whom to trust and what to show, of its current context. Not here: commands that
+//! print credentials.
 
 use std::{
     fmt::Display,

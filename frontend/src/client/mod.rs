@@ -1,11 +1,12 @@
 //! HTTP calls of this server to others: webhooks, aggregated servers, token and policy services.
 //!
-//! In: where to call and whom to trust ([`Peer`]), and a request. Out: the answer, or a [`CallError`] in the words of Go's
-//! client, which clients of webhooks read. One [`Client`] is kept for each peer and keeps its connections: they are
-//! reused, and closed when they were idle for a while. Calls speak HTTP/1.1. Not here: what is called, and how often.
+//! In: where to call and whom to trust ([`Peer`]), and a request. Out: the answer, or a [`CallError`] in the words of
+//! Go's client, which clients of webhooks read. One [`Client`] is kept for each peer and keeps its connections: they
+//! are reused, and closed when they were idle for a while. Calls speak HTTP/1.1. Not here: what is called, and how
+//! often.
 //!
-//! To call a service with JSON and read the whole answer: `client.call(method, &url, headers, body, timeout)`. To stream,
-//! or to upgrade the connection: `client.send(request)`, which follows no redirects and has no time limit.
+//! To call a service with JSON and read the whole answer: `client.call(method, &url, headers, body, timeout)`. To
+//! stream, or to upgrade the connection: `client.send(request)`, which follows no redirects and has no time limit.
 
 mod dial;
 mod kubeconfig;

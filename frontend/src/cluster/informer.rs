@@ -1,4 +1,5 @@
-//! Decoded objects of resources, kept current by the watch cache: what admission, access and strategies know of the cluster.
+//! Decoded objects of resources, kept current by the watch cache: what admission, access and strategies know of the
+//! cluster.
 //!
 //! In: the group and plural of a resource that the registry has a row of. Out: objects in the preferred version of the
 //! row, defaulted as a client would see them. An object is decoded once for each of its revisions and shared. What is

@@ -1,5 +1,5 @@
-//! Flags that older versions of kube-apiserver had. They are accepted, so that an old unit file starts this server, and a
-//! warning says what took their place. What would open a port without TLS is refused.
+//! Flags that older versions of kube-apiserver had. They are accepted, so that an old unit file starts this server, and
+//! a warning says what took their place. What would open a port without TLS is refused.
 
 use super::{Flag, Kind};
 

@@ -1,5 +1,5 @@
-//! Every flag of kube-apiserver 1.35: name, type, and whether it acts here yet. A flag that does not act is accepted, and
-//! named in a warning at start-up, so that what starts a kube-apiserver starts this.
+//! Every flag of kube-apiserver 1.35: name, type, and whether it acts here yet. A flag that does not act is accepted,
+//! and named in a warning at start-up, so that what starts a kube-apiserver starts this.
 
 use super::flag::{Flag, Kind, Section};
 

@@ -1,5 +1,5 @@
-//! Equality as the API means it: quantities by their amount; nothing and empty are the same, unless a pointer tells them
-//! apart.
+//! Equality as the API means it: quantities by their amount; nothing and empty are the same, unless a pointer tells
+//! them apart.
 
 use crate::api::schema::{Field, Kind, Object, Presence, Struct, Value, scalar::quantity::Quantity};
 

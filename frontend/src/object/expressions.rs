@@ -1,7 +1,7 @@
 //! What expressions about admission may speak of.
 //!
-//! Out: the [`Env`] that an object's rules compile its expressions against, and that admission compiles them against once
-//! more to run them. Not here: the values of a request (`admission`).
+//! Out: the [`Env`] that an object's rules compile its expressions against, and that admission compiles them against
+//! once more to run them. Not here: the values of a request (`admission`).
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,4 +1,5 @@
-//! What an object may become: selection, patches, who owns which field, the behaviour of single resources, and validation.
+//! What an object may become: selection, patches, who owns which field, the behaviour of single resources, and
+//! validation.
 //!
 //! In: objects and what a client wants of them. Out: changed objects, or why they are refused. Not here: HTTP.
 

@@ -1,5 +1,5 @@
-//! The expressions of policies and of webhooks' conditions: what they may speak of, what they must come to, and the words
-//! for those that do not.
+//! The expressions of policies and of webhooks' conditions: what they may speak of, what they must come to, and the
+//! words for those that do not.
 //!
 //! In: an expression. Out: a program, or what is wrong with it. Not here: the values of variables (admission).
 

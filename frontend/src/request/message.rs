@@ -91,7 +91,8 @@ struct Kept {
     cutting: bool,
 }
 
-/// Whole texts are sent up to this many letters; when there are more, each is cut, and none follows once so many are sent.
+/// Whole texts are sent up to this many letters; when there are more, each is cut, and none follows once so many are
+/// sent.
 const WARNING_LETTERS_MAX: usize = 4 * 1024;
 const CUT_LETTERS: usize = 256;
 

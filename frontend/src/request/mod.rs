@@ -1,4 +1,5 @@
-//! The nouns of a request: what it asks, its body, who sent it, what was agreed on with the client, and how it is refused.
+//! The nouns of a request: what it asks, its body, who sent it, what was agreed on with the client, and how it is
+//! refused.
 //!
 //! Not here: where requests come from (`server`) and what is done with them (`verbs`).
 

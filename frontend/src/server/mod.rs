@@ -1,6 +1,7 @@
 //! A connection and the chain of a request.
 //!
-//! In: bytes of a client. Out: bytes of an answer. Not here: who the client is (`access`), what the answer says (`verbs`).
+//! In: bytes of a client. Out: bytes of an answer. Not here: who the client is (`access`), what the answer says
+//! (`verbs`).
 
 pub mod audit;
 pub mod health;

@@ -20,9 +20,9 @@ use http::{HeaderValue, Request, Response, header::USER_AGENT};
 use tonic::{Code, Status, body::Body};
 use tower::BoxError;
 
-use super::endpoint::{Endpoint, Tls};
 use super::{
     config::StoreConfig,
+    endpoint::{Endpoint, Tls},
     error::{ChannelFault, StoreError},
 };
 
@@ -57,8 +57,8 @@ impl EndpointChannel {
         endpoints.all[endpoints.sticky.load(Ordering::Relaxed) % endpoints.all.len()].name()
     }
 
-    /// Somebody waited this long in vain: leaves the endpoints that have answered nothing in all that time. A process that
-    /// hangs still holds its connections.
+    /// Somebody waited this long in vain: leaves the endpoints that have answered nothing in all that time. A process
+    /// that hangs still holds its connections.
     pub(super) fn distrust_silent(&self, limit: Duration) {
         for endpoint in self.0.all.iter().filter(|endpoint| endpoint.is_silent_for(limit.mul_f64(0.9))) {
             endpoint.abandon("did not answer in time");

@@ -1,7 +1,7 @@
 //! Compaction of the store's history, in turns with every other API server on it.
 //!
-//! Servers take turns by a counter, the version of one well-known key: who finds it where it last saw it moves it on and
-//! compacts to the revision of its own last turn; who finds it moved only remembers. So the history of at least one
+//! Servers take turns by a counter, the version of one well-known key: who finds it where it last saw it moves it on
+//! and compacts to the revision of its own last turn; who finds it moved only remembers. So the history of at least one
 //! interval is kept, and of at most two when the server whose turn it was has died. kube-apiserver does the same with
 //! the same key, so that both may run on one store.
 
@@ -14,8 +14,7 @@ use proto::etcdserverpb::{
 };
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
-use super::error::Attempt;
-use super::{EndpointChannel, StoreError};
+use super::{EndpointChannel, StoreError, error::Attempt};
 
 const KEY: &[u8] = b"compact_rev_key";
 const TURN_LIMIT: Duration = Duration::from_secs(30);
@@ -48,8 +47,8 @@ impl Compactor {
         }
     }
 
-    /// One turn; the revision compacted to, if it was ours. A lost reply only means that the next turn finds the counter
-    /// moved.
+    /// One turn; the revision compacted to, if it was ours. A lost reply only means that the next turn finds the
+    /// counter moved.
     async fn turn(&mut self) -> Result<Option<i64>, StoreError> {
         let fault = |status| Attempt::from(status).into_read_error();
         let reply = self.kv.txn(self.request()).await.map_err(fault)?.into_inner();

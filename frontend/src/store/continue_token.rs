@@ -1,7 +1,8 @@
 //! The token by which a client asks for the next page of a list.
 //!
 //! Unpadded base64url of `{"v":"meta.k8s.io/v1","rv":N,"start":"..."}`, where `start` is the next key relative to the
-//! resource's prefix, with a leading slash. Clients hold tokens of other servers of the same store, so the form is kube-apiserver's.
+//! resource's prefix, with a leading slash. Clients hold tokens of other servers of the same store, so the form is
+//! kube-apiserver's.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};

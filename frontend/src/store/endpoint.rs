@@ -15,8 +15,8 @@ use tonic::body::Body;
 use super::{config::StoreConfig, error::StoreError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// A watch's peer that answers no ping for this long, after being asked, is dead. etcd closes connections that are pinged
-/// more often than every 5 s, or at all while nothing is asked of it.
+/// A watch's peer that answers no ping for this long, after being asked, is dead. etcd closes connections that are
+/// pinged more often than every 5 s, or at all while nothing is asked of it.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_LIMIT: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! What can go wrong between this server and its store.
 //!
-//! In: gRPC statuses and transport errors. Out: [`StoreError`], which says what the caller may assume. A refusal that is
-//! an answer (a conflict, an existing key) is no error: see the outcomes in `model`. Turning errors into Kubernetes
+//! In: gRPC statuses and transport errors. Out: [`StoreError`], which says what the caller may assume. A refusal that
+//! is an answer (a conflict, an existing key) is no error: see the outcomes in `model`. Turning errors into Kubernetes
 //! Statuses happens elsewhere.
 
 use tonic::{Code, Status};

@@ -6,8 +6,7 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::StoreError;
-use super::read::Reader;
+use super::{StoreError, read::Reader};
 
 /// Callers that may wait to be heard; those beyond wait their turn to wait.
 const WAITING_MAX: usize = 4096;

@@ -9,8 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use etcd_client::LeaseClient;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::StoreError;
-use super::error::Attempt;
+use super::{StoreError, error::Attempt};
 
 const SHARED_FOR_MAX: Duration = Duration::from_secs(60);
 const SHARED_PART: f64 = 0.05;

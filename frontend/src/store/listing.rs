@@ -7,9 +7,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::continue_token::Continue;
-use super::read::{LIST_PAGE_MAX, advance};
-use super::{Entry, PageRequest, Scope, Snapshot, Store, StoreError};
+use super::{
+    Entry, PageRequest, Scope, Snapshot, Store, StoreError,
+    continue_token::Continue,
+    read::{LIST_PAGE_MAX, advance},
+};
 
 /// How long a list waits for a revision that the cache has not seen.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(3);

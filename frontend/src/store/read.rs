@@ -5,9 +5,7 @@ use std::time::Duration;
 use proto::etcdserverpb::{RangeRequest, RangeResponse, kv_client::KvClient};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::Attempt;
-use super::model::prefix_end;
-use super::{EndpointChannel, Page, PageRequest, StoreError, Stored};
+use super::{EndpointChannel, Page, PageRequest, StoreError, Stored, error::Attempt, model::prefix_end};
 
 /// How long a read may take with all its retries, and one attempt of it: beyond, another endpoint is tried.
 const READ_LIMIT: Limit = Limit { whole: Duration::from_secs(10), attempt: Duration::from_secs(3) };

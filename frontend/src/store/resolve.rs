@@ -1,16 +1,18 @@
 //! Finding out whether a write whose reply was lost has happened.
 //!
-//! In: the write. Out: [`Found`]. The watch cache knows every change of the key since the write began, which settles it;
-//! where it cannot help, the key and its older versions are read. A create that left no trace cannot be judged: it may
-//! still be on its way, and, had it happened and been deleted again, a second one would bring the object back.
+//! In: the write. Out: [`Found`]. The watch cache knows every change of the key since the write began, which settles
+//! it; where it cannot help, the key and its older versions are read. A create that left no trace cannot be judged: it
+//! may still be on its way, and, had it happened and been deleted again, a second one would bring the object back.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::cache::{CacheEvent, EventKind};
-use super::read::Reader;
-use super::{Cache, StoreError, Stored};
+use super::{
+    Cache, StoreError, Stored,
+    cache::{CacheEvent, EventKind},
+    read::Reader,
+};
 
 const CACHE_LIMIT: Duration = Duration::from_secs(3);
 /// Older versions looked at; a key that was written more often meanwhile is a conflict nobody can attribute.

@@ -1,8 +1,8 @@
 //! Writes, in exactly the three Txn shapes of kube-apiserver, and what to do when their reply is lost.
 //!
-//! In: a key, the revision it is expected at, the value. Out: an outcome, or a [`StoreError`] that says whether anything
-//! was written. A write is sent again only if it provably never left, or if the key was found still at the expected
-//! revision: as a compare-and-swap, at most one of the two can then take effect.
+//! In: a key, the revision it is expected at, the value. Out: an outcome, or a [`StoreError`] that says whether
+//! anything was written. A write is sent again only if it provably never left, or if the key was found still at the
+//! expected revision: as a compare-and-swap, at most one of the two can then take effect.
 
 use std::time::Duration;
 
@@ -13,11 +13,13 @@ use proto::etcdserverpb::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::Attempt;
-use super::lease::LeasePool;
-use super::read::{Backoff, Reader, bytes_of};
-use super::resolve::{Found, Resolver, Write};
-use super::{Cache, CreateOutcome, DeleteOutcome, EndpointChannel, StoreError, Stored, UpdateOutcome};
+use super::{
+    Cache, CreateOutcome, DeleteOutcome, EndpointChannel, StoreError, Stored, UpdateOutcome,
+    error::Attempt,
+    lease::LeasePool,
+    read::{Backoff, Reader, bytes_of},
+    resolve::{Found, Resolver, Write},
+};
 
 /// How long a write may take with all that follows a lost reply.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -128,7 +130,8 @@ impl Writer {
         }
     }
 
-    /// Sends the write once. After a lost reply a refusal proves nothing: what we sent before may be what changed the key.
+    /// Sends the write once. After a lost reply a refusal proves nothing: what we sent before may be what changed the
+    /// key.
     async fn attempt(
         &self,
         request: &TxnRequest,

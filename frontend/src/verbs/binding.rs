@@ -9,9 +9,9 @@ use super::{
     respond::Answer,
     write::{self, Current, Rewrite, Step},
 };
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, Struct, Value},
+    cluster::{Target, known_kind},
     request::{
         Request, User,
         negotiate::{self, Offer},

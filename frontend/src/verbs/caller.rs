@@ -1,11 +1,11 @@
 //! On whose behalf something is written, and what admission says to it.
 
 use super::{delete_options::DeleteOptions, options::WriteOptions};
-use crate::cluster::Target;
 use crate::{
     access::authz::{self, rbac},
     admission::{Attributes, Operation, Reinvocation},
     api::schema::{Gvk, Object},
+    cluster::Target,
     object::managed_fields,
     request::{AuditAnnotations, User, Warnings, status::ApiError},
     verbs::Context,

@@ -7,9 +7,9 @@ use super::{
     respond::Answer,
     write::insert,
 };
-use crate::cluster::Target;
 use crate::{
     api::schema::Object,
+    cluster::Target,
     request::{
         Request, User,
         negotiate::{self, Offer},

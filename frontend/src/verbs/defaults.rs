@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::Target;
-use crate::{api::schema::Object, request::status::ApiError, verbs::Context};
+use crate::{api::schema::Object, cluster::Target, request::status::ApiError, verbs::Context};
 
 /// The time now, as metadata writes it: whole seconds in UTC.
 pub(super) fn now(ctx: &Context) -> String {

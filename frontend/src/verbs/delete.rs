@@ -9,9 +9,9 @@ use super::{
     respond::Answer,
     write::{self, Current, Rewrite, Step},
 };
-use crate::cluster::{Target, time_text};
 use crate::{
     api::schema::Object,
+    cluster::{Target, time_text},
     object::strategy::{self, Collection, Grace},
     request::{
         Request, User, Warnings,

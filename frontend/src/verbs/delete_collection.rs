@@ -1,5 +1,5 @@
-//! DELETE of a collection: every selected object is deleted by itself, several at a time. The first refusal ends it; what
-//! was deleted before stays deleted.
+//! DELETE of a collection: every selected object is deleted by itself, several at a time. The first refusal ends it;
+//! what was deleted before stays deleted.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -11,9 +11,9 @@ use super::{
     list_options::ListOptions,
     respond::Answer,
 };
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, Value},
+    cluster::{Target, known_kind},
     request::{Request, User, status::ApiError},
     store::Entry,
     verbs::Context,

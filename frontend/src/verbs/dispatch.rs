@@ -1,6 +1,7 @@
 //! From a permitted request to the verb that answers it.
 //!
-//! A dropped future ends a read; of a change it leaves open whether it happens, so that the pipeline runs changes detached.
+//! A dropped future ends a read; of a change it leaves open whether it happens, so that the pipeline runs changes
+//! detached.
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use super::{
     respond::{Answer, respond},
     reviews, subresources, update, watch,
 };
-use crate::cluster::Target;
 use crate::{
     access::Authorized,
+    cluster::Target,
     request::{
         Request, User,
         body::Body,

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::cluster::Target;
 use crate::{
     api::schema::{Gvk, Object, codec},
+    cluster::Target,
     request::status::ApiError,
     store::{Entry, cache::EncodingId},
 };

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{respond::Answer, write::store_error};
-use crate::cluster::Target;
 use crate::{
     api::schema::Object,
+    cluster::Target,
     request::{Request, status::ApiError},
     verbs::Context,
 };

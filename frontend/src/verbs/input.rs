@@ -1,7 +1,8 @@
 //! The body of a request as an object.
 //!
-//! In: bytes, their media type, and the kind that the endpoint expects. Out: that object, of the version that the client
-//! wrote and defaulted, with what strict decoding found; or the 400 of the real server. Not here: reading the body.
+//! In: bytes, their media type, and the kind that the endpoint expects. Out: that object, of the version that the
+//! client wrote and defaulted, with what strict decoding found; or the 400 of the real server. Not here: reading the
+//! body.
 
 use bytes::Bytes;
 
@@ -40,7 +41,8 @@ pub(super) fn decode(
     Ok(object)
 }
 
-/// A custom resource may say that it is of any kind, and is refused with an object that cannot be; its version counts first.
+/// A custom resource may say that it is of any kind, and is refused with an object that cannot be; its version counts
+/// first.
 fn check_custom(kind: &Type, media: MediaType, body: &Bytes) -> Result<(), ApiError> {
     let refuse = |error: DecodeError| ApiError::bad_request(error.refusal(&kind.gvk.kind, body));
     let json = match media {

@@ -1,10 +1,11 @@
-//! The one order of a write, from what a client wants to what goes to the store. Every verb that stores an object takes it
-//! from here.
+//! The one order of a write, from what a client wants to what goes to the store. Every verb that stores an object takes
+//! it from here.
 //!
-//! 1. *Ownership* comes first: what the client and the defaults wrote is owned by the client, what comes after by nobody.
+//! 1. *Ownership* comes first: what the client and the defaults wrote is owned by the client, what comes after by
+//!    nobody.
 //! 2. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
-//! 3. *What others gave* it, addresses and ports, is carried over from the current object or refused, before anything that
-//!    depends on it is judged.
+//! 3. *What others gave* it, addresses and ports, is carried over from the current object or refused, before anything
+//!    that depends on it is judged.
 //! 4. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
 //!    other endpoints, the generation.
 //! 5. *Validation* by the type judges the prepared object, since preparation drops what may not be set.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use http::Response;
 
-use super::respond::go_type;
 use super::{
     encodings, input,
     list_options::{ListOptions, Match},
-    respond::{self, response},
+    respond::{self, go_type, response},
     select, table,
     write::store_error,
 };
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, Value},
+    cluster::{Target, known_kind},
     request::{
         Request,
         body::{self, Body},
@@ -114,7 +113,8 @@ fn read_token(options: &ListOptions, prefix: &str) -> Result<Continue, ApiError>
     })
 }
 
-/// A page whose revision is gone. The token, if the list was begun with one, goes on from there at the current revision.
+/// A page whose revision is gone. The token, if the list was begun with one, goes on from there at the current
+/// revision.
 fn expired(continue_token: Option<String>) -> ApiError {
     let Some(continue_token) = continue_token else {
         return ApiError::gone_expired("The resourceVersion for the provided list is too old.");

@@ -1,8 +1,8 @@
 //! The options of lists, watches and collection deletes.
 
 use super::get::{invalid_version, parse_revision};
-use crate::cluster::Target;
 use crate::{
+    cluster::Target,
     object::selector::{FieldSelector, LabelSelector},
     request::{
         info::Query,

@@ -3,11 +3,13 @@
 use http::HeaderMap;
 
 use super::ownership::name_of_agent;
-use crate::api::schema::{Object, Schema};
-use crate::object::validation;
-use crate::request::{
-    info::Query,
-    status::{ApiError, FieldError},
+use crate::{
+    api::schema::{Object, Schema},
+    object::validation,
+    request::{
+        info::Query,
+        status::{ApiError, FieldError},
+    },
 };
 
 /// What to do with fields that no schema knows and with repeated ones.

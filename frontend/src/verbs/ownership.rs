@@ -97,7 +97,8 @@ pub(super) fn apply(
     })
 }
 
-/// The name of a client that gives none: what its User-Agent has in front of the first slash, as far as it can be printed.
+/// The name of a client that gives none: what its User-Agent has in front of the first slash, as far as it can be
+/// printed.
 pub(super) fn name_of_agent(user_agent: &[u8]) -> String {
     const LENGTH_MAX: usize = 128;
     let text = String::from_utf8_lossy(user_agent);

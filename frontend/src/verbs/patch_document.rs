@@ -1,7 +1,8 @@
 //! Patch documents: read, judged as strictly as the client wishes, and applied to an object.
 //!
-//! In: the body of a PATCH and an object. Out: the changed object, or the refusal of the real server. A document is read when there is an
-//! object to apply it to, since that there is none is said first. Not here: who owns what, and the way to the store.
+//! In: the body of a PATCH and an object. Out: the changed object, or the refusal of the real server. A document is
+//! read when there is an object to apply it to, since that there is none is said first. Not here: who owns what, and
+//! the way to the store.
 
 use std::sync::OnceLock;
 

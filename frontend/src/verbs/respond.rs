@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::{
         registry::Resource,
         schema::{Object, Schema, Value, codec},
         table::copy_metadata,
     },
+    cluster::{Target, known_kind},
     request::{
         body::{self, Body},
         info::Query,

@@ -7,9 +7,9 @@ use super::{
     ownership,
     respond::Answer,
 };
-use crate::cluster::Target;
 use crate::{
     access::reviews,
+    cluster::Target,
     request::{
         Request, User,
         negotiate::{self, Offer},

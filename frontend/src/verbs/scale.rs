@@ -14,9 +14,9 @@ use super::{
     update::check_name,
     write::{self, Current, Rewrite, Step},
 };
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, StructRef, Type, Value},
+    cluster::{Target, known_kind},
     object::{
         managed_fields::{ReplicasPath, Versions, entries_of_parent, entries_of_scale},
         selector::LabelSelector,

@@ -1,9 +1,9 @@
 //! Which objects a selection means, judged from what the cache keeps of them.
 
 use super::list_options::Selection;
-use crate::cluster::Target;
 use crate::{
     api::schema::{Object, Value, codec},
+    cluster::Target,
     store::{Entry, Scope, cache::Selectable},
     verbs::Context,
 };

@@ -1,8 +1,8 @@
 //! Subresources that are not simply a part of their object: scale, binding, eviction.
 
 use super::{binding, eviction, respond::Answer, scale, token};
-use crate::cluster::Target;
 use crate::{
+    cluster::Target,
     request::{Request, User, status::ApiError},
     verbs::Context,
 };

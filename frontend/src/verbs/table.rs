@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{list::Page, respond::response};
-use crate::cluster::Target;
 use crate::{
     api::{
         custom::Column,
         schema::{Object, codec},
         table::{self, IncludeObject, ListMeta, Options},
     },
+    cluster::Target,
     request::{
         Request,
         body::{self, Body},

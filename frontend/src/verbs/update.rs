@@ -10,9 +10,9 @@ use super::{
     respond::Answer,
     write::{self, Current, Rewrite, Step},
 };
-use crate::cluster::Target;
 use crate::{
     api::schema::Object,
+    cluster::Target,
     request::{
         Request, User,
         negotiate::{self, Offer},

@@ -1,8 +1,8 @@
 //! Watches: every change of what is selected, as a stream of frames.
 //!
 //! An object that enters a selection is ADDED, one that leaves it is DELETED as it was before. Frames of whole objects
-//! are made once and shared by all watchers. A watch ends cleanly at its timeout, and with an ERROR event when it cannot
-//! go on.
+//! are made once and shared by all watchers. A watch ends cleanly at its timeout, and with an ERROR event when it
+//! cannot go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use super::{
     watch_frames::{EventType, Frames},
     write::store_error,
 };
-use crate::cluster::Target;
 use crate::{
+    cluster::Target,
     request::{
         Request,
         body::{self, Body},

@@ -10,9 +10,9 @@ use super::{
     respond::{not_a_list, partial_metadata},
     table::{self, TableStyle},
 };
-use crate::cluster::{Target, known_kind};
 use crate::{
     api::schema::{Object, codec},
+    cluster::{Target, known_kind},
     request::{
         info::Query,
         negotiate::{MediaType, MetaVersion, Output, Transform},

@@ -6,9 +6,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::cluster::Target;
 use crate::{
     api::schema::Object,
+    cluster::Target,
     object::strategy::{self, Claims},
     request::status::ApiError,
     store::{CreateOutcome, DeleteOutcome, StoreError, Stored, UpdateOutcome},
@@ -239,8 +239,8 @@ async fn insert_bytes(
     }
 }
 
-/// Claims follow the object: what was taken stays taken if it is stored, and goes back if it certainly is not. Where that
-/// is unknown nothing is given back: an address that nobody uses is a smaller loss than one that two use.
+/// Claims follow the object: what was taken stays taken if it is stored, and goes back if it certainly is not. Where
+/// that is unknown nothing is given back: an address that nobody uses is a smaller loss than one that two use.
 async fn settle_claims(ctx: &Context, claims: Claims, outcome: &Result<Replaced, Fault>) {
     match outcome {
         Ok(Replaced::Stored { .. }) => claims.commit(&ctx.cluster).await,

@@ -173,7 +173,8 @@ impl Startup {
         let mut pause = Pause::default();
         while let Err(error) = keeper.reconcile().await {
             pause.after("the endpoints of the kubernetes Service", &error).await;
-            // An address that no Endpoints may hold, such as a loopback one: a server without endpoints serves all else.
+            // An address that no Endpoints may hold, such as a loopback one: a server without endpoints serves all
+            // else.
             if error.is_final() {
                 break;
             }

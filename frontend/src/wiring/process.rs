@@ -15,8 +15,8 @@ const BENCH_NAME: &str = "kube-apiserver";
 /// Set to anything, a server of a test bench outlives the program that started it.
 const OUTLIVE: &str = "TESTBENCH_OUTLIVE_PARENT";
 
-/// Lets this process open as many files as it may let itself, as every Go program does: shells and service managers give
-/// few at first.
+/// Lets this process open as many files as it may let itself, as every Go program does: shells and service managers
+/// give few at first.
 pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
@@ -24,8 +24,8 @@ pub(super) fn raise_open_files() {
     }
 }
 
-/// Resolves when this is a server of a test bench and the program that started it has ended, however that came about. Never
-/// elsewhere: a server that an operator started goes on without its shell.
+/// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.
+/// Never elsewhere: a server that an operator started goes on without its shell.
 pub(super) async fn orphaned() {
     let bench = std::env::args_os().next().is_some_and(|path| is_bench(Path::new(&path)));
     if bench
@@ -44,8 +44,8 @@ fn is_bench(program: &Path) -> bool {
     program.file_name().is_some_and(|name| name == BENCH_NAME)
 }
 
-/// A descriptor of a process is readable once it has ended. A signal on the parent's death would come when the thread ends
-/// that started us, which Go's threads do. The thread that waits here ends with this process at the latest.
+/// A descriptor of a process is readable once it has ended. A signal on the parent's death would come when the thread
+/// ends that started us, which Go's threads do. The thread that waits here ends with this process at the latest.
 async fn ended(process: Pid) -> std::io::Result<()> {
     let descriptor = pidfd_open(process, PidfdFlags::empty())?;
     let (tell, told) = oneshot::channel();

@@ -16,8 +16,10 @@ use frontend::store::{
 use proto::etcdserverpb::{CompactionRequest, kv_client::KvClient};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
-use crate::proxy::Proxy;
-use crate::server::{Server, eventually};
+use crate::{
+    proxy::Proxy,
+    server::{Server, eventually},
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use frontend::store::{CreateOutcome, DeleteOutcome, Scope, Store, StoreConfig, StoreError, UpdateOutcome};
 
-use crate::proxy::{Cut, Proxy};
-use crate::server::{Server, eventually};
+use crate::{
+    proxy::{Cut, Proxy},
+    server::{Server, eventually},
+};
 
 /// A store behind a proxy, and the same one directly.
 async fn pair() -> Option<(Server, Proxy, Store, Store)> {

@@ -1,8 +1,8 @@
 //! A real etcd v3 server to test against.
 //!
 //! `STORE_ENDPOINTS` names running ones (a comma between them; their content under the test's own prefixes is theirs to
-//! lose); else `ETCD_BIN` or `KINE_SHIM_BIN` names a program, or it is the kine-shim of this build, started with its data in
-//! a scratch folder. With none of them a test says loudly that it was skipped.
+//! lose); else `ETCD_BIN` or `KINE_SHIM_BIN` names a program, or it is the kine-shim of this build, started with its
+//! data in a scratch folder. With none of them a test says loudly that it was skipped.
 
 use std::{
     net::{TcpListener, TcpStream},

@@ -1,10 +1,14 @@
 //! What a caller may do on one state. The rules are etcd's (server/etcdserver/apply/apply_auth.go and v3_server.go),
 //! their order too.
 
-use super::store::{Auth, ROOT, User};
-use super::{AuthRefusal, Caller};
-use crate::model::{DeleteRange, Key, KeyRange, LeaseId, Op, Put, Txn, TxnOp};
-use crate::state::State;
+use super::{
+    AuthRefusal, Caller,
+    store::{Auth, ROOT, User},
+};
+use crate::{
+    model::{DeleteRange, Key, KeyRange, LeaseId, Op, Put, Txn, TxnOp},
+    state::State,
+};
 
 /// A caller on a state.
 pub struct Access<'a> {

@@ -1,8 +1,10 @@
 //! Passwords: hashing and comparing them as etcd does, on threads of their own, a few at a time. The cost is meant to
 //! hurt whoever guesses, not the requests of others.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;

@@ -2,16 +2,13 @@
 //! snapshot carries them over byte for byte; what a user may do is computed when a record changes, not when a request
 //! asks.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use prost::Message;
-use proto::authpb;
-use proto::authpb::permission::Type;
+use proto::{authpb, authpb::permission::Type};
 
-use super::ranges::KeySet;
-use super::{AuthRefusal, Caller, Secret};
+use super::{AuthRefusal, Caller, Secret, ranges::KeySet};
 use crate::model::{Key, KeyRange};
 
 /// Every record of the auth store is named below this.

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use proto::authpb::{self, permission::Type};
 
-use super::ranges::KeySet;
-use super::{Auth, AuthRefusal, Caller, Change, Identity, NewPassword, Secret};
-use crate::model::{DeleteRange, Key, KeyRange, Op, Put, Refusal, Reply};
-use crate::state::State;
+use super::{Auth, AuthRefusal, Caller, Change, Identity, NewPassword, Secret, ranges::KeySet};
+use crate::{
+    model::{DeleteRange, Key, KeyRange, Op, Put, Refusal, Reply},
+    state::State,
+};
 
 fn range(key: &str, end: &str) -> KeyRange {
     KeyRange::from_wire(Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(end.as_bytes()))

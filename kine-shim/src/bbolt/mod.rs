@@ -10,8 +10,10 @@ mod read;
 mod tests;
 mod write;
 
-pub use self::read::{Cursor, Db, ReadError};
-pub use self::write::{Builder, Layout, Value};
+pub use self::{
+    read::{Cursor, Db, ReadError},
+    write::{Builder, Layout, Value},
+};
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;

@@ -2,10 +2,7 @@
 //! with the file. Every number in it is checked before it is used; no page is visited more often than a sound file
 //! would ask for. Pages are read as they are needed, so that the file may be larger than the memory.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use bytes::{Buf, Bytes, BytesMut};
 

@@ -1,12 +1,9 @@
 //! What is written is read again, whatever its shape, and no file, however damaged, does more than fail to be read.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{Builder, Cursor, Db, Layout, ReadError};
 

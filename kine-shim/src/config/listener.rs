@@ -1,8 +1,6 @@
 //! What to listen on: parsed URLs, and kine's plain addresses.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::{fmt, path::PathBuf, str::FromStr};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {

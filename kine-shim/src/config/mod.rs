@@ -7,20 +7,20 @@ mod flags;
 mod listener;
 mod sources;
 
-use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 use rustls::pki_types::ServerName;
 
-pub use self::error::ConfigError;
-use self::error::wrong;
-use self::flags::Flags;
-pub use self::listener::{Address, Listener};
-use crate::auth::password;
-use crate::log::{Endpoint, Options, ReadIndexMode};
+pub use self::{
+    error::ConfigError,
+    listener::{Address, Listener},
+};
+use self::{error::wrong, flags::Flags};
+use crate::{
+    auth::password,
+    log::{Endpoint, Options, ReadIndexMode},
+};
 
 const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
 const REQUEST_BYTES_MIN: usize = 1024;

@@ -2,10 +2,7 @@
 //! else the file of --config-file. In go all three, out comes one command line with every flag at most once a source;
 //! what the flags mean is not known here.
 
-use std::any::TypeId;
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::Path;
+use std::{any::TypeId, collections::BTreeSet, ffi::OsString, path::Path};
 
 use clap::Command;
 use serde_json::Value;

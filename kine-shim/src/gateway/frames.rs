@@ -8,8 +8,7 @@ use futures::{StreamExt, stream};
 use http::Response;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tonic::body::Body;
-use tonic::{Code, Status};
+use tonic::{Code, Status, body::Body};
 
 const PREFIX_BYTES: usize = 5;
 

@@ -11,26 +11,24 @@ mod timeout;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use futures::stream;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
 };
-use serde_json::Value;
-use serde_json::value::RawValue;
-use tonic::body::Body;
-use tonic::{Code, Status};
+use serde_json::{Value, value::RawValue};
+use tonic::{Code, Status, body::Body};
 
-use self::frames::Messages;
-use self::paths::PATHS;
+use self::{frames::Messages, paths::PATHS};
 
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(60);

@@ -9,10 +9,12 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use super::*;
-use crate::grpc::{GrpcOptions, routes};
-use crate::log::memory::MemoryLog;
-use crate::settings::ShimConfig;
-use crate::shim::Shim;
+use crate::{
+    grpc::{GrpcOptions, routes},
+    log::memory::MemoryLog,
+    settings::ShimConfig,
+    shim::Shim,
+};
 
 const RECORDED: &str = include_str!("recorded.tsv");
 

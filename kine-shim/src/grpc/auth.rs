@@ -1,20 +1,21 @@
 //! The Auth service. What a change means and who may make it is evaluated with everything else that is written (see
 //! `auth`); passwords are hashed and tokens made here, before.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::auth_server::Auth;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use proto::{etcdserverpb as pb, etcdserverpb::auth_server::Auth};
 use tonic::{Request, Response, Status};
 
-use super::credentials::{Credentials, now_ms};
-use super::errors;
-use super::wire::Wire;
-use crate::auth::password::PasswordFault;
-use crate::auth::{AuthRefusal, Caller, Change, NewPassword, Secret};
-use crate::model::Op;
-use crate::shim::Consistency;
-use crate::state::State;
+use super::{
+    credentials::{Credentials, now_ms},
+    errors,
+    wire::Wire,
+};
+use crate::{
+    auth::{AuthRefusal, Caller, Change, NewPassword, Secret, password::PasswordFault},
+    model::Op,
+    shim::Consistency,
+    state::State,
+};
 
 /// An answer to a request of the first type.
 type Answer<M> = Result<Response<M>, Status>;

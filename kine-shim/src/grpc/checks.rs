@@ -4,9 +4,11 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use proto::etcdserverpb::request_op::Request;
-use proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
+use proto::etcdserverpb::{
+    DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
+    range_request::{SortOrder, SortTarget},
+    request_op::Request,
+};
 
 use super::errors::Invalid;
 

@@ -3,14 +3,11 @@
 
 use std::time::Duration;
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::cluster_server::Cluster;
+use proto::{etcdserverpb as pb, etcdserverpb::cluster_server::Cluster};
 use tonic::{Code, Request, Response, Status};
 
-use super::errors;
-use super::wire::Wire;
-use crate::log::Member;
-use crate::shim::Consistency;
+use super::{errors, wire::Wire};
+use crate::{log::Member, shim::Consistency};
 
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
 

@@ -1,18 +1,20 @@
 //! Who sends a request, and what it may do. In go metadata and the connection's certificate, out come callers (see
 //! `auth`) on a state. etcd's client sends its token as `token`, the JSON gateway as `authorization`.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use tonic::{Request, Status};
 
-use super::errors;
-use super::wire::Wire;
-use crate::auth::token::Verdict;
-use crate::auth::{AuthRefusal, Caller, Identity};
-use crate::model::{Error, Op, Refusal, Reply, Revision};
-use crate::shim::Consistency;
-use crate::state::State;
+use super::{errors, wire::Wire};
+use crate::{
+    auth::{AuthRefusal, Caller, Identity, token::Verdict},
+    model::{Error, Op, Refusal, Reply, Revision},
+    shim::Consistency,
+    state::State,
+};
 
 /// The common name of the certificate that the connection's client showed: whoever accepts connections puts it among
 /// the extensions of their requests when certificates name users.

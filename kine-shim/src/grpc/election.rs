@@ -3,16 +3,20 @@
 use std::pin::Pin;
 
 use futures::Stream;
-use proto::v3electionpb as pb;
-use proto::v3electionpb::election_server::Election;
+use proto::{v3electionpb as pb, v3electionpb::election_server::Election};
 use tonic::{Request, Response, Status};
 
-use super::credentials::Credentials;
-use super::queue::{self, Waiter};
-use super::wire::Wire;
-use super::{errors, replies};
-use crate::model::{Key, Revision, TxnReply};
-use crate::watch::{Filters, WatchMessage, WatchRequest, WatchStream};
+use super::{
+    credentials::Credentials,
+    errors,
+    queue::{self, Waiter},
+    replies,
+    wire::Wire,
+};
+use crate::{
+    model::{Key, Revision, TxnReply},
+    watch::{Filters, WatchMessage, WatchRequest, WatchStream},
+};
 
 #[tonic::async_trait]
 impl Election for Wire {

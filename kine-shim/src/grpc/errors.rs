@@ -3,8 +3,10 @@
 
 use tonic::{Code, Status};
 
-use crate::auth::AuthRefusal;
-use crate::model::{Error, Fault, Refusal};
+use crate::{
+    auth::AuthRefusal,
+    model::{Error, Fault, Refusal},
+};
 
 /// What is wrong with a request before anything is read or evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,23 +3,25 @@
 //! read. Tonic's own encoder would copy every event for every watcher. What is in a response is not decided here (see
 //! `watch`).
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::Stream;
-use futures::future::BoxFuture;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use futures::{Stream, future::BoxFuture};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use http_body::Frame;
 use prost::Message;
 use proto::etcdserverpb as pb;
-use tonic::body::Body;
-use tonic::codec::{CompressionEncoding, DecodeBuf, Decoder};
-use tonic::server::NamedService;
-use tonic::{Status, Streaming};
+use tonic::{
+    Status, Streaming,
+    body::Body,
+    codec::{CompressionEncoding, DecodeBuf, Decoder},
+    server::NamedService,
+};
 
 use super::wire::Wire;
 

@@ -3,9 +3,11 @@
 
 use prost::Message;
 
-use crate::migrate::schema;
-use crate::model::{ReadAt, Refusal};
-use crate::state::{Scrub, State};
+use crate::{
+    migrate::schema,
+    model::{ReadAt, Refusal},
+    state::{Scrub, State},
+};
 
 pub(crate) fn of(scrub: &Scrub) -> u32 {
     let mut hash = Crc32c::new();

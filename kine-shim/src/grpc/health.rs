@@ -1,13 +1,12 @@
 //! grpc.health.v1: serving while the database answers.
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::time::Duration;
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use futures::Stream;
-use proto::health::health_check_response::ServingStatus;
-use proto::health::health_server::Health;
-use proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
+use proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus, health_server::Health,
+};
 use tonic::{Request, Response, Status};
 
 use super::wire::Wire;

@@ -1,17 +1,22 @@
 //! The KV service: validate, delegate, fill the header.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::kv_server::Kv;
+use proto::{etcdserverpb as pb, etcdserverpb::kv_server::Kv};
 use tonic::{Request, Response, Status};
 
-use super::credentials::Credentials;
-use super::errors::{self, Invalid};
-use super::range_stream::{self, RangeStream};
-use super::wire::Wire;
-use super::{checks, quota, replies, requests};
-use crate::model::{KeyRange, Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Txn, TxnOp};
-use crate::shim::Consistency;
-use crate::state::State;
+use super::{
+    checks,
+    credentials::Credentials,
+    errors::{self, Invalid},
+    quota,
+    range_stream::{self, RangeStream},
+    replies, requests,
+    wire::Wire,
+};
+use crate::{
+    model::{KeyRange, Op, Range, RangeEnd, RangeReply, ReadAt, Reply, Txn, TxnOp},
+    shim::Consistency,
+    state::State,
+};
 
 /// A list that may be longer, or that looks back, takes its time.
 const INLINE_KEYS_MAX: usize = 1_000;

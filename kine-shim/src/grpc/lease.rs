@@ -3,18 +3,21 @@
 use std::pin::Pin;
 
 use futures::{Stream, StreamExt};
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::lease_server::Lease;
+use proto::{etcdserverpb as pb, etcdserverpb::lease_server::Lease};
 use rand::RngExt;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::credentials::Credentials;
-use super::errors::{self, Invalid};
-use super::kv::unexpected;
-use super::quota;
-use super::wire::Wire;
-use crate::model::{Error, LeaseId, Op, Refusal, Reply};
-use crate::shim::Consistency;
+use super::{
+    credentials::Credentials,
+    errors::{self, Invalid},
+    kv::unexpected,
+    quota,
+    wire::Wire,
+};
+use crate::{
+    model::{Error, LeaseId, Op, Refusal, Reply},
+    shim::Consistency,
+};
 
 /// A default etcd's: one and a half election timeouts, in whole seconds.
 const TTL_MIN: i64 = 2;

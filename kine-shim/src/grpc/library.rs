@@ -1,8 +1,7 @@
 //! What the gRPC library says by itself, in the words of the one that etcd is built on (grpc-go): clients' logs and
 //! tests know those.
 
-use http::header::HeaderValue;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, header::HeaderValue};
 
 const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";

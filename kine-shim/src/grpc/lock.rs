@@ -1,15 +1,16 @@
 //! v3lockpb.Lock: a lock is the oldest key below its name.
 
-use proto::v3lockpb as pb;
-use proto::v3lockpb::lock_server::Lock;
+use proto::{v3lockpb as pb, v3lockpb::lock_server::Lock};
 use tonic::{Request, Response, Status};
 
-use super::credentials::Credentials;
-use super::errors::{self, Invalid};
-use super::kv::unexpected;
-use super::queue::Waiter;
-use super::requests;
-use super::wire::Wire;
+use super::{
+    credentials::Credentials,
+    errors::{self, Invalid},
+    kv::unexpected,
+    queue::Waiter,
+    requests,
+    wire::Wire,
+};
 use crate::model::{Op, Reply};
 
 #[tonic::async_trait]

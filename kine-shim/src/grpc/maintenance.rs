@@ -1,18 +1,18 @@
 //! The Maintenance service.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::alarm_request::AlarmAction;
-use proto::etcdserverpb::downgrade_request::DowngradeAction;
-use proto::etcdserverpb::maintenance_server::Maintenance;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{alarm_request::AlarmAction, downgrade_request::DowngradeAction, maintenance_server::Maintenance},
+};
 use tonic::{Request, Response, Status};
 
-use super::credentials::Credentials;
-use super::wire::Wire;
-use super::{errors, hash};
-use crate::log::LogFault;
-use crate::model::{Fault, Key, Op, ReadAt};
-use crate::shim::Consistency;
-use crate::state::{CORRUPT, NO_SPACE, alarm_key};
+use super::{credentials::Credentials, errors, hash, wire::Wire};
+use crate::{
+    log::LogFault,
+    model::{Fault, Key, Op, ReadAt},
+    shim::Consistency,
+    state::{CORRUPT, NO_SPACE, alarm_key},
+};
 
 /// The etcd whose API this is; kube-apiserver decides by it which features it may use.
 pub const ETCD_VERSION: &str = "3.6.16";

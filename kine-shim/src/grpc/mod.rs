@@ -28,17 +28,13 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proto::etcdserverpb as pb;
-use tonic::codec::CompressionEncoding;
-use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, server::NamedService, service::Routes};
 
 use self::wire::Wire;
-use crate::auth::password::Passwords;
-use crate::shim::Shim;
+use crate::{auth::password::Passwords, shim::Shim};
 
 pub use credentials::ClientName;
 pub(crate) use errors::{fault_text, no_leader};

@@ -5,17 +5,16 @@
 use bytes::Bytes;
 use tonic::Status;
 
-use super::credentials::Credentials;
-use super::kv::unexpected;
-use super::wire::Wire;
-use super::{errors, lease};
-use crate::model::{
-    Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
-    Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
+use super::{credentials::Credentials, errors, kv::unexpected, lease, wire::Wire};
+use crate::{
+    model::{
+        Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
+        Reply, Revision, SortOrder, SortTarget, Txn, TxnOp, TxnOpReply, TxnReply,
+    },
+    shim::Consistency,
+    state::State,
+    watch::{Filters, WatchMessage, WatchRequest},
 };
-use crate::shim::Consistency;
-use crate::state::State;
-use crate::watch::{Filters, WatchMessage, WatchRequest};
 
 /// Of a session without a lease of its own.
 const SESSION_TTL: i64 = 60;

@@ -1,12 +1,15 @@
 //! --quota-backend-bytes: what would make the store grow past it is refused and raises the alarm NOSPACE, which all
 //! shims obey until it is disarmed. What the alarm refuses is decided in `state`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::request_op::Request;
+use proto::{etcdserverpb as pb, etcdserverpb::request_op::Request};
 
 use crate::shim::Shim;
 

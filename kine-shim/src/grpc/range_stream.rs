@@ -9,8 +9,10 @@ use proto::etcdserverpb as pb;
 use tonic::Status;
 
 use super::{errors, replies};
-use crate::model::{KeyValue, Range, RangeReply, SortOrder, SortTarget};
-use crate::state::State;
+use crate::{
+    model::{KeyValue, Range, RangeReply, SortOrder, SortTarget},
+    state::State,
+};
 
 pub(super) type RangeStream = Pin<Box<dyn Stream<Item = Result<pb::RangeStreamResponse, Status>> + Send>>;
 

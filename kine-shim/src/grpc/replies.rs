@@ -1,8 +1,6 @@
 //! From the model's answers to the wire's. Sub-headers inside a Txn carry a revision alone.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::response_op::Response;
-use proto::mvccpb;
+use proto::{etcdserverpb as pb, etcdserverpb::response_op::Response, mvccpb};
 
 use crate::model::{DeleteRangeReply, Event, KeyValue, PutReply, RangeReply, Revision, TxnOpReply, TxnReply};
 

@@ -1,9 +1,13 @@
 //! From the wire's requests to the model's operations. The requests have passed [`super::checks`].
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::compare::{CompareResult as WireResult, CompareTarget as WireTarget, TargetUnion};
-use proto::etcdserverpb::range_request as wire;
-use proto::etcdserverpb::request_op::Request;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{
+        compare::{CompareResult as WireResult, CompareTarget as WireTarget, TargetUnion},
+        range_request as wire,
+        request_op::Request,
+    },
+};
 
 use super::errors::Invalid;
 use crate::model::{

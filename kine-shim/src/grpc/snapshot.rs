@@ -1,16 +1,21 @@
 //! Maintenance.Snapshot: the state as etcd's own file, in pieces as large as etcd's, its SHA-256 at the end. A slow
 //! client slows nobody: the next piece is made when it asks for more.
 
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use proto::etcdserverpb as pb;
 use tonic::Status;
 
-use super::errors;
-use super::wire::Wire;
-use crate::migrate::schema;
-use crate::migrate::write::{Member, Snapshot};
-use crate::shim::Consistency;
+use super::{errors, wire::Wire};
+use crate::{
+    migrate::{
+        schema,
+        write::{Member, Snapshot},
+    },
+    shim::Consistency,
+};
 
 pub(super) type Pieces = BoxStream<'static, Result<pb::SnapshotResponse, Status>>;
 

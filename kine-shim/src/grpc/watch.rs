@@ -4,21 +4,26 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use futures::Stream;
-use futures::future::BoxFuture;
+use futures::{Stream, future::BoxFuture};
 use prost::Message;
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::watch_create_request::FilterType;
-use proto::etcdserverpb::watch_request::RequestUnion;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{watch_create_request::FilterType, watch_request::RequestUnion},
+};
 use tonic::{Request, Status, Streaming};
 
-use super::credentials::Credentials;
-use super::frames::{Outgoing, event_bytes};
-use super::wire::Wire;
-use super::{errors, replies};
-use crate::auth::AuthRefusal;
-use crate::model::{Encoded, Error, Event, KeyRange, Refusal, Revision};
-use crate::watch::{Filters, WatchControl, WatchId, WatchMessage, WatchRefusal, WatchRequest, WatchStream};
+use super::{
+    credentials::Credentials,
+    errors,
+    frames::{Outgoing, event_bytes},
+    replies,
+    wire::Wire,
+};
+use crate::{
+    auth::AuthRefusal,
+    model::{Encoded, Error, Event, KeyRange, Refusal, Revision},
+    watch::{Filters, WatchControl, WatchId, WatchMessage, WatchRefusal, WatchRequest, WatchStream},
+};
 
 /// The id of answers that belong to no watcher.
 const NO_WATCHER: WatchId = -1;

@@ -1,21 +1,26 @@
 //! What every service has at hand: the shim, the options, and the answers that they share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures::{Stream, StreamExt};
 use proto::etcdserverpb as pb;
 use tonic::{Request, Status};
 
-use super::errors;
-use super::quota::Quota;
-use crate::auth::password::{COST_DEFAULT, Passwords};
-use crate::auth::token::Tokens;
-use crate::log::Member;
-use crate::members::Members;
-use crate::model::{Key, Op, Refusal, Revision};
-use crate::shim::Shim;
-use crate::state::{NO_SPACE, alarm_key};
+use super::{errors, quota::Quota};
+use crate::{
+    auth::{
+        password::{COST_DEFAULT, Passwords},
+        token::Tokens,
+    },
+    log::Member,
+    members::Members,
+    model::{Key, Op, Refusal, Revision},
+    shim::Shim,
+    state::{NO_SPACE, alarm_key},
+};
 
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {

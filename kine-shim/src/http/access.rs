@@ -1,10 +1,13 @@
 //! Who may ask by plain HTTP, as far as headers tell: the host names of --host-whitelist, against rebinding of names
 //! (CVE-2018-5702), and the origins of --cors. gRPC is not asked: no browser speaks it.
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HOST, HeaderValue, ORIGIN,
+use http::{
+    HeaderMap, Request, Response,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HOST, HeaderValue,
+        ORIGIN,
+    },
 };
-use http::{HeaderMap, Request, Response};
 
 pub(super) struct Access {
     origins: List,

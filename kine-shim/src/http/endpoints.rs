@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{ALLOW, HeaderValue},
+};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::front::{Front, Shows};
-use super::pages::{TEXT, not_found, page, query};
-use crate::grpc::{self, ETCD_VERSION};
-use crate::metrics::Subject;
-use crate::shim::Consistency;
-use crate::state::CORRUPT;
+use super::{
+    front::{Front, Shows},
+    pages::{TEXT, not_found, page, query},
+};
+use crate::{
+    grpc::{self, ETCD_VERSION},
+    metrics::Subject,
+    shim::Consistency,
+    state::CORRUPT,
+};
 
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";

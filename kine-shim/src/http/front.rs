@@ -1,33 +1,42 @@
 //! What is answered on a connection: gRPC, the JSON gateway, the pages. In comes a request, out goes a response; which
 //! of them a listener shows is said here, what they say is not.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, SetOnce};
-use tokio::time::timeout;
-use tonic::body::Body;
-use tonic::service::Routes;
-use tonic::{Code, Status};
+use tokio::{
+    sync::{Semaphore, SetOnce},
+    time::timeout,
+};
+use tonic::{Code, Status, body::Body, service::Routes};
 use tower::ServiceExt;
 
-use super::access::Access;
-use super::observe::Observation;
-use super::pages::{TEXT, not_found, page};
-use super::{limits, pages, profile};
-use crate::config::HttpOptions;
-use crate::gateway::Gateway;
-use crate::grpc::{self, ClientName};
-use crate::logs::LogLevel;
-use crate::members::Members;
-use crate::metrics::Metrics;
-use crate::shim::Shim;
+use super::{
+    access::Access,
+    limits,
+    observe::Observation,
+    pages,
+    pages::{TEXT, not_found, page},
+    profile,
+};
+use crate::{
+    config::HttpOptions,
+    gateway::Gateway,
+    grpc::{self, ClientName},
+    logs::LogLevel,
+    members::Members,
+    metrics::Metrics,
+    shim::Shim,
+};
 
 /// A request that comes during the load waits so long for its end: most starts are quick, and a client does not repeat
 /// a write.

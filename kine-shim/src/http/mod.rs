@@ -10,32 +10,33 @@ mod opening;
 mod pages;
 mod profile;
 
-use std::convert::Infallible;
-use std::io;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket, UnixListener},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::front::Caller;
-pub use self::front::{Front, Ready, Shows, Site};
 pub(crate) use self::limits::open_files;
-pub use self::limits::raise_open_files;
-use self::opening::Opened;
-use crate::config::{Address, HttpOptions, Listener};
-use crate::grpc::RESET_STREAMS_MAX;
-use crate::tls::Tls;
+use self::{front::Caller, opening::Opened};
+pub use self::{
+    front::{Front, Ready, Shows, Site},
+    limits::raise_open_files,
+};
+use crate::{
+    config::{Address, HttpOptions, Listener},
+    grpc::RESET_STREAMS_MAX,
+    tls::Tls,
+};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);

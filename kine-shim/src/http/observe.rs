@@ -1,9 +1,11 @@
 //! Counts and times RPCs as they pass, from the path and the trailers alone: no handler knows of it.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -11,8 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 use prometheus_client::metrics::counter::Counter;
 use tonic::Code;
 
-use crate::metrics::methods::{OTHER, UNARY, code_name, methods};
-use crate::metrics::{ApiVersion, ClientLabels, HandledLabels, MethodLabels, Metrics, RequestLabels};
+use crate::metrics::{
+    ApiVersion, ClientLabels, HandledLabels, MethodLabels, Metrics, RequestLabels,
+    methods::{OTHER, UNARY, code_name, methods},
+};
 
 fn method(path: &str) -> MethodLabels {
     let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or_default();

@@ -1,7 +1,9 @@
 //! Plain answers: a page, and the parameters of a query.
 
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use http::{Response, StatusCode};
+use http::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+};
 use tonic::body::Body;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";

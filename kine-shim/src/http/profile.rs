@@ -1,9 +1,11 @@
 //! /debug/pprof/: a profile of the processor's time, sampled while somebody waits for it, in the format that `go tool
 //! pprof` reads (github.com/google/pprof, proto/profile.proto). Other profiles of Go's have no counterpart here.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use http::{Response, StatusCode, Uri};
 use pprof::{ProfilerGuardBuilder, Report, Symbol};

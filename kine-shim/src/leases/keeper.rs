@@ -2,21 +2,21 @@
 //! of this shim's own monotonic time without interruption; then the database marks it, which conflicts with renewals,
 //! and only then is it revoked. Every shim keeps every lease; a mark whose maker died is finished by any other.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Leases, Watched};
-use crate::auth::Caller;
-use crate::counters::Counters;
-use crate::log::{LeaseClock, LeaseClocks, Log, LogFault};
-use crate::model::{Error, Grant, Op, Refusal};
-use crate::sequencer::{Mailbox, Publication};
-use crate::settings::{BrokenRule, ShimConfig};
-use crate::state::LeaseSet;
+use crate::{
+    auth::Caller,
+    counters::Counters,
+    log::{LeaseClock, LeaseClocks, Log, LogFault},
+    model::{Error, Grant, Op, Refusal},
+    sequencer::{Mailbox, Publication},
+    settings::{BrokenRule, ShimConfig},
+    state::LeaseSet,
+};
 
 const TICK: Duration = Duration::from_millis(500);
 /// A keeper that slept for longer cannot know whether clients were able to renew meanwhile.

@@ -7,19 +7,27 @@ mod keeper;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
-use crate::log::{LeaseClock, Log, LogFault};
-use crate::model::{Fault, Grant, LeaseId};
-use crate::state::State;
+use crate::{
+    log::{LeaseClock, Log, LogFault},
+    model::{Fault, Grant, LeaseId},
+    state::State,
+};
 
 pub(crate) use keeper::Keeper;
 

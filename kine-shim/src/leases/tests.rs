@@ -1,13 +1,13 @@
 //! What comes late for an earlier grant of an id, and what is left of leases that ended.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::log::Log;
-use crate::log::memory::MemoryLog;
-use crate::model::{Error, Grant, LeaseId, Op, Refusal};
-use crate::settings::ShimConfig;
-use crate::shim::Shim;
+use crate::{
+    log::{Log, memory::MemoryLog},
+    model::{Error, Grant, LeaseId, Op, Refusal},
+    settings::ShimConfig,
+    shim::Shim,
+};
 
 async fn shim() -> (Arc<MemoryLog>, Shim) {
     let log = Arc::new(MemoryLog::new());

@@ -1,7 +1,6 @@
 //! Where the log lives: in goes what stands after `--endpoint`, out comes an [`Endpoint`]. No connection is made here.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// A parsed `--endpoint`. Its `Display` hides the password; there is no way to print the URL whole.
 #[derive(Clone, PartialEq, Eq)]

@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::endpoint::Endpoint;
-pub use self::open::open;
+pub use self::{endpoint::Endpoint, open::open};
 use crate::model::{Batch, Grant, Head, Position, Revision, Secret};
 
 /// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].

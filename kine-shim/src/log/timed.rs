@@ -1,13 +1,17 @@
 //! A log that times another: the one place where the database's answers are measured, whatever database it is.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
 use super::{Appended, Identity, LeaseClocks, Log, LogFault, Member, Page, ReadIndex, Reader, Size, Snapshot};
-use crate::metrics::{DatabaseTimes, Metrics};
-use crate::model::{Batch, Grant, Position};
+use crate::{
+    metrics::{DatabaseTimes, Metrics},
+    model::{Batch, Grant, Position},
+};
 
 /// What etcd calls slow to apply.
 const SLOW: Duration = Duration::from_millis(100);

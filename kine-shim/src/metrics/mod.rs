@@ -5,23 +5,31 @@ pub(crate) mod methods;
 mod process;
 mod text;
 
-use std::fmt::Write;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    fmt::Write,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
 
 pub use self::methods::MethodLabels;
 use self::methods::{code_name, methods};
-use crate::counters::Counters;
-use crate::grpc::ETCD_VERSION;
-use crate::shim::{Health, Shim};
-use crate::state::State;
+use crate::{
+    counters::Counters,
+    grpc::ETCD_VERSION,
+    shim::{Health, Shim},
+    state::State,
+};
 
 /// How long a scrape waits for the database to tell its size; the last known one is shown otherwise.
 const SIZE_WITHIN: Duration = Duration::from_secs(2);

@@ -1,22 +1,29 @@
 //! The export: in goes a log, out comes a snapshot file as `etcdctl snapshot save` writes it. Needs no running shim; a
 //! running one goes on.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 
-use super::content::Content;
-use super::progress::{Progress, say};
-use super::read::{EtcdFile, HashCheck};
-use super::source::{Feed, Step};
-use super::write::{Member, Snapshot};
-use super::{import::Imported, load};
-use crate::grpc::hash;
-use crate::log::Log;
-use crate::model::{Position, ReadAt};
-use crate::state::State;
+use super::{
+    content::Content,
+    import::Imported,
+    load,
+    progress::{Progress, say},
+    read::{EtcdFile, HashCheck},
+    source::{Feed, Step},
+    write::{Member, Snapshot},
+};
+use crate::{
+    grpc::hash,
+    log::Log,
+    model::{Position, ReadAt},
+    state::State,
+};
 
 const PIECE_BYTES: usize = 1 << 20;
 

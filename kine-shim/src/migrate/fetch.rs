@@ -1,21 +1,28 @@
 //! A running etcd (or a running shim) as a source: its snapshot, fetched into a file that a second try finds again, and
 //! its word on what the hash must be.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::auth_client::AuthClient;
-use proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{auth_client::AuthClient, maintenance_client::MaintenanceClient},
+};
 use sha2::{Digest, Sha256};
-use tonic::Request;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
 
-use super::import::Imported;
-use super::progress::{Progress, say};
+use super::{
+    import::Imported,
+    progress::{Progress, say},
+};
 
 /// Names are etcdctl's.
 #[derive(clap::Args, Clone, Debug, Default)]

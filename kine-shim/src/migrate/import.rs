@@ -6,26 +6,26 @@
 //! alone and each one's id is a hash of its contents and of its predecessor's id. So an import that was killed goes on
 //! where it stopped: it computes again what it had appended, and the id of the log's head proves that it is the same.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesOrdered;
+use futures::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use sha2::{Digest, Sha256};
 
-use super::content::Content;
-use super::load;
-use super::progress::{Progress, say};
-use super::schema;
-use super::source::{self, End, Step, Steps};
-use crate::grpc::hash;
-use crate::log::{Appended, Log, LogFault};
-use crate::model::{Batch, BatchId, Entry, Head, Position, ReadAt, Revision};
-use crate::state::IMPORT;
+use super::{
+    content::Content,
+    load,
+    progress::{Progress, say},
+    schema,
+    source::{self, End, Step, Steps},
+};
+use crate::{
+    grpc::hash,
+    log::{Appended, Log, LogFault},
+    model::{Batch, BatchId, Entry, Head, Position, ReadAt, Revision},
+    state::IMPORT,
+};
 
 /// One append: far fewer round trips than a shim's batches need.
 const BATCH_BYTES: usize = 8 << 20;

@@ -4,8 +4,7 @@
 use anyhow::{Context, Result};
 
 use super::progress::Progress;
-use crate::log::Log;
-use crate::state::State;
+use crate::{log::Log, state::State};
 
 const PAGE_BYTES: usize = 8 << 20;
 

@@ -15,19 +15,18 @@ mod source;
 mod tests;
 pub mod write;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
-use self::fetch::{ClientFlags, Remote};
-use self::import::Imported;
-use self::progress::say;
-use self::read::{EtcdFile, HashCheck};
-use self::source::Feed;
+use self::{
+    fetch::{ClientFlags, Remote},
+    import::Imported,
+    progress::say,
+    read::{EtcdFile, HashCheck},
+    source::Feed,
+};
 use crate::log::{self, Endpoint, Log, Options};
 
 /// The etcd v3 API on PostgreSQL or an embedded SQLite file: moving whole stores in and out.

@@ -1,9 +1,11 @@
 //! A database file of etcd as a source: a snapshot, or a copy of `member/snap/db`. In goes a path, out come entries.
 //! What contradicts the format is an error that says where, never a guess.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -11,11 +13,15 @@ use prost::Message;
 use proto::mvccpb;
 use sha2::{Digest, Sha256};
 
-use super::content::Content;
-use super::schema;
-use super::source::{self, End, Feed, Gone};
-use crate::bbolt::Db;
-use crate::model::{Entry, EntryKind, Revision};
+use super::{
+    content::Content,
+    schema,
+    source::{self, End, Feed, Gone},
+};
+use crate::{
+    bbolt::Db,
+    model::{Entry, EntryKind, Revision},
+};
 
 const HASH_LEN: u64 = 32;
 /// Revisions beyond this leave no room to count on.

@@ -7,9 +7,11 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use proto::mvccpb;
 
-use crate::bbolt::Value;
-use crate::model::{Key, KeyValue, LeaseId, Revision};
-use crate::state::ScrubRecord;
+use crate::{
+    bbolt::Value,
+    model::{Key, KeyValue, LeaseId, Revision},
+    state::ScrubRecord,
+};
 
 pub(crate) const ALARM: &str = "alarm";
 pub(crate) const AUTH: &str = "auth";

@@ -1,24 +1,27 @@
 //! What is imported is what was written, wherever an import is interrupted, and a shim serves nothing less.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::import::{self, Imported};
-use super::read::{EtcdFile, HashCheck};
-use super::source::Feed;
-use super::write::{Member, Snapshot};
-use super::{export, load, progress::Progress};
-use crate::grpc::hash;
-use crate::log::memory::MemoryLog;
-use crate::log::{Appended, Log};
-use crate::model::{Batch, KeyRange, Op, Put, ReadAt};
-use crate::settings::ShimConfig;
-use crate::shim::Shim;
-use crate::state::State;
+use super::{
+    export,
+    import::{self, Imported},
+    load,
+    progress::Progress,
+    read::{EtcdFile, HashCheck},
+    source::Feed,
+    write::{Member, Snapshot},
+};
+use crate::{
+    grpc::hash,
+    log::{Appended, Log, memory::MemoryLog},
+    model::{Batch, KeyRange, Op, Put, ReadAt},
+    settings::ShimConfig,
+    shim::Shim,
+    state::State,
+};
 
 const NOBODY: uuid::Uuid = uuid::Uuid::nil();
 

@@ -10,8 +10,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::schema;
-use crate::bbolt::{Builder, Layout, Value};
-use crate::state::{Kept, KeptCursor, State};
+use crate::{
+    bbolt::{Builder, Layout, Value},
+    state::{Kept, KeptCursor, State},
+};
 
 /// Records that are fetched at once.
 const RECORDS: usize = 256;

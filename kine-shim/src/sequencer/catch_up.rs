@@ -1,16 +1,22 @@
 //! How a shim follows what it did not write: batches of other shims, found by looking around or by a refusal. What is
 //! committed, whoever wrote it, becomes the state that others see here.
 
-use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::Ordering,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::identity::{IDENTITY_RECORD, follows, is_same_database};
-use super::snapshots::drop_aside;
-use super::task::{Sequencer, View};
-use super::trim::Author;
-use crate::counters::Counters;
-use crate::log::{Page, ReadIndex};
-use crate::state::{Applied, State};
+use super::{
+    identity::{IDENTITY_RECORD, follows, is_same_database},
+    snapshots::drop_aside,
+    task::{Sequencer, View},
+    trim::Author,
+};
+use crate::{
+    counters::Counters,
+    log::{Page, ReadIndex},
+    state::{Applied, State},
+};
 
 impl Sequencer {
     /// Takes in what an idle look brought. If something was sent meanwhile, its outcome will tell more.

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::identity::{follows, is_same_database};
-use super::task::{Evaluated, InFlight, Next, Outcome, Sequencer, TRY_AGAIN};
-use super::trim::Author;
-use crate::counters::Counters;
-use crate::log::{Appended, LogFault, ReadIndex};
-use crate::model::{Batch, Error, Fault, Head, Op};
-use crate::settings::BrokenRule;
+use super::{
+    identity::{follows, is_same_database},
+    task::{Evaluated, InFlight, Next, Outcome, Sequencer, TRY_AGAIN},
+    trim::Author,
+};
+use crate::{
+    counters::Counters,
+    log::{Appended, LogFault, ReadIndex},
+    model::{Batch, Error, Fault, Head, Op},
+    settings::BrokenRule,
+};
 
 /// The record that a barrier sets (see [`State::records`](crate::state::State::records)).
 const BARRIER_RECORD: &[u8] = b"kine-shim/barrier";

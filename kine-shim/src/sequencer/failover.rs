@@ -4,17 +4,21 @@
 
 use std::time::Duration;
 
-use super::identity::{IDENTITY_RECORD, follows, identity_value, is_same_database};
-use super::load::{Loaded, Reading, load};
-use super::peers::Testimony;
-use super::snapshots::drop_aside;
-use super::task::Sequencer;
-use super::trim::Author;
-use crate::counters::Counters;
-use crate::log::{Appended, LogFault, ReadIndex, Reader};
-use crate::model::{BatchId, Op, Position, Revision};
-use crate::settings::BrokenRule;
-use crate::state::State;
+use super::{
+    identity::{IDENTITY_RECORD, follows, identity_value, is_same_database},
+    load::{Loaded, Reading, load},
+    peers::Testimony,
+    snapshots::drop_aside,
+    task::Sequencer,
+    trim::Author,
+};
+use crate::{
+    counters::Counters,
+    log::{Appended, LogFault, ReadIndex, Reader},
+    model::{BatchId, Op, Position, Revision},
+    settings::BrokenRule,
+    state::State,
+};
 
 /// What a database that answers is to the one that we wrote to.
 pub(super) enum Whole {

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::log::{Identity, ReadIndex};
-use crate::model::{Head, Position};
-use crate::state::State;
+use crate::{
+    log::{Identity, ReadIndex},
+    model::{Head, Position},
+    state::State,
+};
 
 /// The record (see [`State::records`]) that names the database the log was written to. When the database answers by
 /// another name, a failover or a restore has happened.

@@ -1,14 +1,18 @@
 //! Loading: the whole log, as it is at one moment, becomes a state, with progress. Meanwhile the log is told that
 //! somebody reads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use crate::log::{Log, LogFault, Reader};
-use crate::model::{BatchId, Position};
-use crate::state::State;
+use crate::{
+    log::{Log, LogFault, Reader},
+    model::{BatchId, Position},
+    state::State,
+};
 
 /// How often the load tells how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);

@@ -3,11 +3,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 
-use crate::auth::Caller;
-use crate::model::{Error, Fault, Op, Reply, Revision, TxnOp};
+use crate::{
+    auth::Caller,
+    model::{Error, Fault, Op, Reply, Revision, TxnOp},
+};
 
 /// What an operation takes besides its keys and values.
 const OP_BYTES: usize = 256;

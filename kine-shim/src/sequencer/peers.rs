@@ -2,15 +2,18 @@
 //! From it follows what may be trimmed, and, when another database has taken over, whether anybody has seen what it
 //! does not have.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::log::Reader;
-use crate::model::Position;
+use crate::{log::Reader, model::Position};
 
 /// Reports in which a shim may be missing before it is forgotten: about a minute.
 const MISSED_MAX: u32 = 60;

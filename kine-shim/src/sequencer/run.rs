@@ -6,11 +6,15 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio::time::Instant;
 
-use super::mailbox::weight;
-use super::task::{Evaluated, InFlight, Next, Outcome, Sequencer, View};
-use crate::counters::Counters;
-use crate::model::{Batch, Fault};
-use crate::settings::BrokenRule;
+use super::{
+    mailbox::weight,
+    task::{Evaluated, InFlight, Next, Outcome, Sequencer, View},
+};
+use crate::{
+    counters::Counters,
+    model::{Batch, Fault},
+    settings::BrokenRule,
+};
 
 impl Sequencer {
     /// Works until the stop signal, and then until everything taken is answered. Dropping the future leaves outcomes

@@ -1,13 +1,11 @@
 //! States kept for reads at a revision that is not the newest: about one a second, and those a first page was read at.
 //! Bounded in number and in age; what is not here is read from the history in the newest state.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::model::Revision;
-use crate::state::State;
+use crate::{model::Revision, state::State};
 
 const KEPT_MAX: usize = 64;
 const AGE_MAX: Duration = Duration::from_secs(60);

@@ -1,30 +1,31 @@
 //! How a sequencer comes to be: the log is loaded once, and the name of the database compared with the recorded one.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use futures::stream::FuturesOrdered;
 use parking_lot::Mutex;
-use rand::RngExt;
-use rand::rngs::StdRng;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use rand::{RngExt, rngs::StdRng};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::group_commit::GroupCommit;
-use super::identity::{IDENTITY_RECORD, identity_value, is_same_database};
-use super::load::{Reading, load};
-use super::mailbox::Submission;
-use super::publication::Publication;
-use super::snapshots::Snapshots;
-use super::task::{BACKOFF_MIN, Sequencer};
-use super::trim::{Author, Trims};
-use crate::counters::Counters;
-use crate::leases::Leases;
-use crate::log::{Log, LogFault, Reader};
-use crate::model::{Op, Position};
-use crate::settings::ShimConfig;
-use crate::watch::Hub;
+use super::{
+    group_commit::GroupCommit,
+    identity::{IDENTITY_RECORD, identity_value, is_same_database},
+    load::{Reading, load},
+    mailbox::Submission,
+    publication::Publication,
+    snapshots::Snapshots,
+    task::{BACKOFF_MIN, Sequencer},
+    trim::{Author, Trims},
+};
+use crate::{
+    counters::Counters,
+    leases::Leases,
+    log::{Log, LogFault, Reader},
+    model::{Op, Position},
+    settings::ShimConfig,
+    watch::Hub,
+};
 
 /// What a sequencer is given by the shim it belongs to.
 pub(crate) struct Surroundings {

@@ -1,33 +1,35 @@
 //! What the sequencer's task owns, and the small things that all its parts do.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::FuturesOrdered;
+use futures::{future::BoxFuture, stream::FuturesOrdered};
 use parking_lot::Mutex;
-use rand::RngExt;
-use rand::rngs::StdRng;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
+use rand::{RngExt, rngs::StdRng};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::group_commit::GroupCommit;
-use super::identity::identity_value;
-use super::mailbox::Submission;
-use super::peers::Peers;
-use super::publication::Publication;
-use super::snapshots::Snapshots;
-use super::trim::{Author, Trims};
-use crate::counters::Counters;
-use crate::leases::Leases;
-use crate::log::{Appended, Identity, Log, LogFault, Page, ReadIndex};
-use crate::model::{Batch, Head, Refusal, Reply, Revision};
-use crate::settings::{BrokenRule, ShimConfig};
-use crate::state::{Applied, State};
-use crate::watch::Hub;
+use super::{
+    group_commit::GroupCommit,
+    identity::identity_value,
+    mailbox::Submission,
+    peers::Peers,
+    publication::Publication,
+    snapshots::Snapshots,
+    trim::{Author, Trims},
+};
+use crate::{
+    counters::Counters,
+    leases::Leases,
+    log::{Appended, Identity, Log, LogFault, Page, ReadIndex},
+    model::{Batch, Head, Refusal, Reply, Revision},
+    settings::{BrokenRule, ShimConfig},
+    state::{Applied, State},
+    watch::Hub,
+};
 
 pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(10);
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(1);

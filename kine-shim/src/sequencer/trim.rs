@@ -5,20 +5,24 @@
 //! the log next. Rows that a living shim has not read yet stay, for a while: it would have to load the whole log again,
 //! and again.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use super::peers::Peers;
-use super::publication::Publication;
-use crate::counters::Counters;
-use crate::log::{Log, Reader};
-use crate::model::Position;
+use super::{peers::Peers, publication::Publication};
+use crate::{
+    counters::Counters,
+    log::{Log, Reader},
+    model::Position,
+};
 
 /// After a fault; twice as long after each in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);

@@ -1,14 +1,17 @@
 //! The checker: every promise of the shim, against the truth of the database. Each failure names the invariant it
 //! breaks.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::database::Database;
-use super::history::{Call, Done, Outcome, WatchSession};
-use super::model::Lineage;
-use crate::model::{Event, Key, Refusal, Revision};
-use crate::watch::WatchMessage;
+use super::{
+    database::Database,
+    history::{Call, Done, Outcome, WatchSession},
+    model::Lineage,
+};
+use crate::{
+    model::{Event, Key, Refusal, Revision},
+    watch::WatchMessage,
+};
 
 type Verdict = Result<(), String>;
 

@@ -1,23 +1,24 @@
 //! Seeded clients: they write, compare and swap, read, compact, hold leases, and watch, each through whichever shim it
 //! feels like.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{sleep, timeout};
 
-use super::database::POISON;
-use super::history::{Call, Done, History, Outcome, WatchSession};
-use crate::model::{
-    Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
-    ReadAt, Refusal, Reply, Revision, Txn, TxnOp, TxnOpReply,
+use super::{
+    database::POISON,
+    history::{Call, Done, History, Outcome, WatchSession},
 };
-use crate::shim::{Consistency, Shim};
-use crate::watch::{Filters, WatchMessage, WatchRequest};
+use crate::{
+    model::{
+        Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, KeyValue, LeaseId, Op, Put, Range, RangeEnd,
+        ReadAt, Refusal, Reply, Revision, Txn, TxnOp, TxnOpReply,
+    },
+    shim::{Consistency, Shim},
+    watch::{Filters, WatchMessage, WatchRequest},
+};
 
 /// The shims as clients find them: a slot is empty while its shim is down.
 pub(super) type Shims = Arc<Mutex<Vec<Option<Shim>>>>;

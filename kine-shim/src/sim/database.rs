@@ -2,20 +2,25 @@
 //! repeat too late, all drawn from one seed. It remembers everything that was ever committed, so that the checker knows
 //! the truth.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
 use uuid::Uuid;
 
-use crate::log::{Appended, Identity, LeaseClock, LeaseClocks, Log, LogFault, Page, ReadIndex, Reader, Size, Snapshot};
-use crate::model::{Batch, BatchId, Grant, Head, Position};
+use crate::{
+    log::{Appended, Identity, LeaseClock, LeaseClocks, Log, LogFault, Page, ReadIndex, Reader, Size, Snapshot},
+    model::{Batch, BatchId, Grant, Head, Position},
+};
 
 /// How often what goes wrong, in a hundredth of a percent of calls.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,15 +1,19 @@
 //! What clients did and saw: the only thing, beside the truth of the database, that the checker looks at.
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::database::POISON;
-use crate::model::{Error, Fault, Key, KeyValue, LeaseId, Refusal, Revision};
-use crate::watch::WatchMessage;
+use crate::{
+    model::{Error, Fault, Key, KeyValue, LeaseId, Refusal, Revision},
+    watch::WatchMessage,
+};
 
 /// A moment: virtual time for people, a counter for order.
 #[derive(Clone, Copy)]

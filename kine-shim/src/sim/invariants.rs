@@ -1,22 +1,25 @@
 //! The numbered invariants of ARCHITECTURE.md, each shown once in the smallest setting; [`super::tests`] looks for the
 //! rest at random.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::clients::range_of;
-use super::database::{Database, Faults, SimLog};
-use super::model::Lineage;
-use crate::model::{
-    Compare, CompareResult, CompareTarget, Error, Fault, Key, KeyRange, KeyValue, Op, Put, Range, Reply, Revision, Txn,
-    TxnOp,
+use super::{
+    clients::range_of,
+    database::{Database, Faults, SimLog},
+    model::Lineage,
 };
-use crate::settings::ShimConfig;
-use crate::shim::{Consistency, Shim};
-use crate::state::State;
-use crate::watch::{Filters, WatchMessage, WatchRequest, WatchStream};
+use crate::{
+    model::{
+        Compare, CompareResult, CompareTarget, Error, Fault, Key, KeyRange, KeyValue, Op, Put, Range, Reply, Revision,
+        Txn, TxnOp,
+    },
+    settings::ShimConfig,
+    shim::{Consistency, Shim},
+    state::State,
+    watch::{Filters, WatchMessage, WatchRequest, WatchStream},
+};
 
 struct Setting {
     database: Arc<Database>,

@@ -12,17 +12,16 @@ mod invariants;
 mod model;
 mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 
-use crate::settings::BrokenRule;
-use crate::settings::{ShimConfig, WallClock};
-use crate::shim::Shim;
+use crate::{
+    settings::{BrokenRule, ShimConfig, WallClock},
+    shim::Shim,
+};
 use clients::{Client, Shims, Watcher, final_list};
 pub(crate) use database::Database;
 use database::{BrokenLog, Faults, SimLog};

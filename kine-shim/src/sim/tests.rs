@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Scenario;
-use super::database::BrokenLog;
+use super::{Scenario, database::BrokenLog};
 use crate::settings::BrokenRule;
 
 fn from_env(name: &str) -> Option<u64> {

@@ -4,10 +4,14 @@
 
 use std::sync::Arc;
 
-use super::record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded};
-use super::{Applied, LeaseInfo, State};
-use crate::auth;
-use crate::model::{Batch, Entry, EntryKind, Event, Key, Position, Revision, RevisionEvents};
+use super::{
+    Applied, LeaseInfo, State,
+    record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded},
+};
+use crate::{
+    auth,
+    model::{Batch, Entry, EntryKind, Event, Key, Position, Revision, RevisionEvents},
+};
 
 /// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
 /// The state may be half changed: drop it and load anew.

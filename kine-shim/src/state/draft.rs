@@ -3,12 +3,13 @@
 
 use bytes::Bytes;
 
-use super::apply::Gathered;
-use super::{Applied, State};
-use crate::auth::{Caller, Change};
-use crate::model::{
-    Batch, BatchId, DeleteRange, DeleteRangeReply, Entry, EntryKind, Grant, Key, LeaseId, Op, Put, PutReply, Refusal,
-    Reply, Revision,
+use super::{Applied, State, apply::Gathered};
+use crate::{
+    auth::{Caller, Change},
+    model::{
+        Batch, BatchId, DeleteRange, DeleteRangeReply, Entry, EntryKind, Grant, Key, LeaseId, Op, Put, PutReply,
+        Refusal, Reply, Revision,
+    },
 };
 
 /// A state after the operations evaluated so far, and the entries that make it so.

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::State;
-use super::record::Record;
+use super::{State, record::Record};
 use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
 
 impl State {

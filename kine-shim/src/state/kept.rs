@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::record::Record;
-use super::{ScrubRecord, State};
+use super::{ScrubRecord, State, record::Record};
 use crate::model::Revision;
 
 /// Of one state, which it keeps alive.

@@ -26,16 +26,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::record::{Attached, Change, Lease, Named, Newest, Place, Superseded};
-use self::tree::Tree;
-use crate::auth::Auth;
-use crate::model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents};
+use self::{
+    record::{Attached, Change, Lease, Named, Newest, Place, Superseded},
+    tree::Tree,
+};
+use crate::{
+    auth::Auth,
+    model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents},
+};
 
-pub use self::alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key};
-pub use self::apply::Corrupt;
-pub use self::draft::Draft;
-pub use self::kept::{Kept, KeptCursor};
-pub use self::scrub::{Scrub, ScrubRecord};
+pub use self::{
+    alarms::{ALARMS, CORRUPT, NO_SPACE, alarm_key},
+    apply::Corrupt,
+    draft::Draft,
+    kept::{Kept, KeptCursor},
+    scrub::{Scrub, ScrubRecord},
+};
 
 /// The record that says that an import into this store was begun; its end removes it. Until then the log is not for
 /// serving.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::State;
-use super::record::Record;
+use super::{State, record::Record};
 use crate::model::{Key, KeyRange, Range, RangeEnd, RangeReply, ReadAt, Refusal, Revision, SortOrder, SortTarget};
 
 impl State {

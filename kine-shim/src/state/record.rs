@@ -2,8 +2,7 @@
 //! one allocation that belongs to the record alone, so that no request or page of the log stays in memory for the sake
 //! of a key.
 
-use std::cmp::Ordering;
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use bytes::Bytes;
 

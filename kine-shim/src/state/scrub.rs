@@ -1,11 +1,9 @@
 //! What a hash over the key space covers: the records that any etcd with the same contents has at a revision, in order.
 //! How they are encoded and summed is not known here (see `grpc`).
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use super::State;
-use super::record::Record;
+use super::{State, record::Record};
 use crate::model::{KeyValue, ReadAt, Refusal, Revision};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,7 @@
 //! owner is edited in place. Every branch knows how many live items hang below each child, so that counts and ranks are
 //! O(log n). What the items are is not known here (see `record`).
 
-use std::cmp::Ordering;
-use std::fmt::Debug;
-use std::sync::Arc;
+use std::{cmp::Ordering, fmt::Debug, sync::Arc};
 
 /// Items of a node at most; half of it after a split, except where items arrive in ascending order.
 const NODE_ITEMS_MAX: usize = 32;

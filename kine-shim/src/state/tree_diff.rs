@@ -1,8 +1,7 @@
 //! What two versions of a [`Tree`] differ in. It costs what was changed between them and not their size: the nodes that
 //! they share are stepped over.
 
-use std::cmp::Ordering;
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use super::tree::{Item, Node, Tree};
 

@@ -1,7 +1,6 @@
 //! Walks over a [`Tree`] in both directions, from a key on. Subtrees without anything live are stepped over on request.
 
-use std::cmp::Ordering;
-use std::slice::Iter;
+use std::{cmp::Ordering, slice::Iter};
 
 use super::tree::{Child, Item, Node, Tree, child_of};
 

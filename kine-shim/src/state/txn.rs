@@ -3,8 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::record::Record;
-use super::{Draft, State};
+use super::{Draft, State, record::Record};
 use crate::model::{Compare, CompareResult, CompareTarget, Put, Refusal, Txn, TxnOp, TxnOpReply, TxnReply};
 
 /// The branch taken, and the same for the Txns in it, in order.

@@ -3,17 +3,23 @@
 //! delays who publishes (invariant 8). Created revisions, progress and events all derive from the watermark, under one
 //! lock (invariant 4).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::index::{Index, Slot};
-use super::ring::Ring;
-use super::{Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest};
-use crate::model::{KeyRange, RangeEnd, Revision, RevisionEvents};
-use crate::state::State;
+use super::{
+    Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest,
+    index::{Index, Slot},
+    ring::Ring,
+};
+use crate::{
+    model::{KeyRange, RangeEnd, Revision, RevisionEvents},
+    state::State,
+};
 
 /// Commits that wait for their marks; more are forgotten and every watcher reads on from history.
 const INCOMING_REVISIONS: usize = 8_192;

@@ -10,8 +10,10 @@ mod stream;
 
 use std::sync::Arc;
 
-use crate::auth::AuthRefusal;
-use crate::model::{KeyRange, Revision, RevisionEvents};
+use crate::{
+    auth::AuthRefusal,
+    model::{KeyRange, Revision, RevisionEvents},
+};
 
 pub(crate) use hub::Hub;
 pub use stream::{WatchControl, WatchStream};

@@ -1,7 +1,6 @@
 //! The most recent events, shared by all watchers, bounded in number and in bytes.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::model::{Revision, RevisionEvents};
 

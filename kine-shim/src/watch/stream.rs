@@ -1,15 +1,15 @@
 //! One client stream's end of the hub: requests go in by [`WatchControl`], messages come out of [`WatchStream::next`]
 //! in their one order.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
-use super::hub::{Hub, Reading, Source, Step};
-use super::ring::{MESSAGE_BYTES, MESSAGE_REVISIONS, size_of};
-use super::{Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest};
+use super::{
+    Filters, WatchId, WatchMessage, WatchRefusal, WatchRequest,
+    hub::{Hub, Reading, Source, Step},
+    ring::{MESSAGE_BYTES, MESSAGE_REVISIONS, size_of},
+};
 use crate::model::{Event, KeyRange, Refusal, Revision, RevisionEvents};
 
 /// Control messages that may wait for the client; then new requests wait.

@@ -1,5 +1,5 @@
-//! The differential tool: records what an etcd answers, replays a recording against another server, or compares two servers live.
-//! Every server must be fresh (revision 1): revisions are compared exactly.
+//! The differential tool: records what an etcd answers, replays a recording against another server, or compares two
+//! servers live. Every server must be fresh (revision 1): revisions are compared exactly.
 
 use std::path::PathBuf;
 

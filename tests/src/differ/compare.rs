@@ -1,13 +1,16 @@
-//! Where two answers to one step differ. Messages are compared field by field, once masked: who answered (cluster, member, term),
-//! sizes, tokens, and what the clock says of leases.
+//! Where two answers to one step differ. Messages are compared field by field, once masked: who answered (cluster,
+//! member, term), sizes, tokens, and what the clock says of leases.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use prost::Message;
-use proto::etcdserverpb::{range_request::SortTarget, request_op::Request, response_op::Response};
-use proto::{etcdserverpb as pb, health, v3electionpb, v3lockpb};
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{range_request::SortTarget, request_op::Request, response_op::Response},
+    health, v3electionpb, v3lockpb,
+};
 use tonic::Code;
 
 use super::{

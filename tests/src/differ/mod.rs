@@ -1,8 +1,9 @@
-//! The differential suite: seeded random sequences of requests, what an etcd answered to them, and the comparison with what another
-//! server answers. [`generate`] makes steps (it learns revisions and ids from the answers to the steps before), [`player`] plays them
-//! against a server, [`recording`] keeps steps and answers in a file, [`compare`] says where two answers differ once identities and
-//! clocks are masked. Nothing here knows which server it talks to.
-//! A recording is made against a fresh etcd with `differ record`; `tests/tests/differential.rs` replays those in `tests/data`.
+//! The differential suite: seeded random sequences of requests, what an etcd answered to them, and the comparison with
+//! what another server answers. [`generate`] makes steps (it learns revisions and ids from the answers to the steps
+//! before), [`player`] plays them against a server, [`recording`] keeps steps and answers in a file, [`compare`] says
+//! where two answers differ once identities and clocks are masked. Nothing here knows which server it talks to.
+//! A recording is made against a fresh etcd with `differ record`; `tests/tests/differential.rs` replays those in
+//! `tests/data`.
 
 //!
 //! Every server must be fresh: revisions are compared exactly.

@@ -1,4 +1,5 @@
-//! Plays steps against one server, one after the other, without looking into the messages more than waiting for them needs.
+//! Plays steps against one server, one after the other, without looking into the messages more than waiting for them
+//! needs.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +24,8 @@ use super::recording::{Kind, Outcome, Step};
 pub const WATCH: &str = "/etcdserverpb.Watch/Watch";
 pub const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
 
-/// A stream has one watcher from its beginning that never sees an event: progress is answered for streams with watchers only.
+/// A stream has one watcher from its beginning that never sees an event: progress is answered for streams with watchers
+/// only.
 pub const KEEPER: i64 = 1 << 40;
 const KEEPER_KEY: &[u8] = b"~keeper";
 

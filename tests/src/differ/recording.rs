@@ -1,4 +1,5 @@
-//! Steps, what was answered, and the file that holds both: protobuf messages, each with its length before it, in one gzip stream.
+//! Steps, what was answered, and the file that holds both: protobuf messages, each with its length before it, in one
+//! gzip stream.
 
 use std::{
     fs::File,
@@ -20,8 +21,8 @@ pub enum Kind {
     Unary = 0,
     /// A streaming call with one request; its first answer counts.
     First = 1,
-    /// A request on a watch stream that is answered by a control response: create, or cancel of a watcher that exists. Without a request,
-    /// the control response is only waited for.
+    /// A request on a watch stream that is answered by a control response: create, or cancel of a watcher that exists.
+    /// Without a request, the control response is only waited for.
     WatchAnswered = 2,
     /// A request on a watch stream that is not answered.
     WatchUnanswered = 3,

@@ -1,5 +1,6 @@
-//! What a client learns from one watch stream. Servers may cut events into responses as they please, so the content is taken apart by
-//! watcher: control responses and events in their order. The rules that hold for any cut are checked on the way.
+//! What a client learns from one watch stream. Servers may cut events into responses as they please, so the content is
+//! taken apart by watcher: control responses and events in their order. The rules that hold for any cut are checked on
+//! the way.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Many connections that say nothing after the first frames of HTTP/2: what they cost a server, and what they cost the one client that
-//! writes beside them.
+//! Many connections that say nothing after the first frames of HTTP/2: what they cost a server, and what they cost the
+//! one client that writes beside them.
 
 use std::{io, time::Duration};
 

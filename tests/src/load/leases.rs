@@ -1,5 +1,5 @@
-//! Many leases on any etcd-compatible server: granted, listed, kept alive over a few streams, left alone, and at last expired, with the
-//! keys of some of them watched so that each is seen to go exactly once.
+//! Many leases on any etcd-compatible server: granted, listed, kept alive over a few streams, left alone, and at last
+//! expired, with the keys of some of them watched so that each is seen to go exactly once.
 
 use std::{
     collections::HashSet,

@@ -1,5 +1,5 @@
-//! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also with many [`watchers`],
-//! [`leases`] or [`idle`] connections, and [`kube`] API servers.
+//! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also
+//! with many [`watchers`], [`leases`] or [`idle`] connections, and [`kube`] API servers.
 
 pub mod etcd;
 pub mod idle;
@@ -52,7 +52,8 @@ impl Measured {
     }
 }
 
-/// Presses with `clients` tasks for `duration`; each call of `work` gets (client, sequence number) and is one operation.
+/// Presses with `clients` tasks for `duration`; each call of `work` gets (client, sequence number) and is one
+/// operation.
 pub async fn press<W, F>(name: &str, clients: usize, duration: Duration, pids: &[u32], work: W) -> Result<Measured>
 where
     W: Fn(usize, u64) -> F + Clone + Send + 'static,

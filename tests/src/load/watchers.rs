@@ -1,5 +1,5 @@
-//! Many watchers on few or many prefixes of any etcd-compatible server. Each writer writes into a prefix of its own and waits until all of
-//! the prefix's watchers have seen it, so that what is measured is delivery and not a queue.
+//! Many watchers on few or many prefixes of any etcd-compatible server. Each writer writes into a prefix of its own and
+//! waits until all of the prefix's watchers have seen it, so that what is measured is delivery and not a queue.
 
 use std::{
     sync::{
@@ -50,7 +50,8 @@ const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 struct Prefix {
     name: String,
     watchers: usize,
-    /// Of the write under way: when it was sent (nanoseconds after the start), and how many watchers have not seen it yet.
+    /// Of the write under way: when it was sent (nanoseconds after the start), and how many watchers have not seen it
+    /// yet.
     sent: AtomicU64,
     missing: AtomicUsize,
     seen: Notify,

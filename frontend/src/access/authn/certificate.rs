@@ -20,8 +20,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Authenticator, BadCredentials};
-use crate::request::Request;
-use crate::request::User;
+use crate::request::{Request, User};
 
 /// The object identifier of a user's uid in the subject.
 const UID_OID: &str = "1.3.6.1.4.1.57683.2";

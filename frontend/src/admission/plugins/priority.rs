@@ -5,8 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Resource;
-use crate::admission::{Attributes, Operation, Plugin};
-use crate::{api::schema::Object, cluster::Cluster, request::status::ApiError};
+use crate::{
+    admission::{Attributes, Operation, Plugin},
+    api::schema::Object,
+    cluster::Cluster,
+    request::status::ApiError,
+};
 
 const CLASSES: Resource = ("scheduling.k8s.io", "priorityclasses");
 

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{PODS, Resource, list};
-use crate::admission::{Attributes, Operation, Plugin};
-use crate::cluster::objects::{append, sample, text};
 use crate::{
+    admission::{Attributes, Operation, Plugin},
     api::schema::{Object, Value},
-    cluster::Cluster,
+    cluster::{
+        Cluster,
+        objects::{append, sample, text},
+    },
     object::generate_name,
     request::status::ApiError,
 };

@@ -3,9 +3,14 @@
 use async_trait::async_trait;
 use serde_json::json;
 
-use crate::admission::{Attributes, Plugin};
-use crate::cluster::objects::{append, sample, text};
-use crate::{cluster::Cluster, request::status::ApiError};
+use crate::{
+    admission::{Attributes, Plugin},
+    cluster::{
+        Cluster,
+        objects::{append, sample, text},
+    },
+    request::status::ApiError,
+};
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 

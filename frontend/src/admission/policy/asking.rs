@@ -1,5 +1,5 @@
-//! What expressions ask authorization. Each question is asked once a request. Expressions run without waiting: a question
-//! that cannot be answered at once is noted, answered after the run, and the run is made again.
+//! What expressions ask authorization. Each question is asked once a request. Expressions run without waiting: a
+//! question that cannot be answered at once is noted, answered after the run, and the run is made again.
 
 use std::fmt;
 

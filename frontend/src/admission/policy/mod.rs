@@ -1,7 +1,7 @@
 //! ValidatingAdmissionPolicy: judges what will be stored by expressions that an operator wrote.
 //!
-//! In: a request, and the policies and bindings of the cluster, compiled once for each of their revisions. Out: a refusal,
-//! warnings, annotations for the audit. Not here: what is wrong with a policy itself (`object::validation`).
+//! In: a request, and the policies and bindings of the cluster, compiled once for each of their revisions. Out: a
+//! refusal, warnings, annotations for the audit. Not here: what is wrong with a policy itself (`object::validation`).
 
 mod asking;
 mod compiled;

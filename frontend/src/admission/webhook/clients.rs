@@ -19,7 +19,8 @@ use crate::{
 
 /// So many clients are kept; another one makes all be made anew.
 const CLIENTS_MAX: usize = 200;
-/// So many requests wait for one webhook; more count as failed calls, so that one slow webhook cannot hold all requests.
+/// So many requests wait for one webhook; more count as failed calls, so that one slow webhook cannot hold all
+/// requests.
 const WAITING_MAX: usize = 1000;
 const SERVICES: ResourceName<'static> = ("", "services");
 

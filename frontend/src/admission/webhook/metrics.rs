@@ -1,5 +1,5 @@
-//! Figures about webhooks, under the names that Kubernetes' dashboards read. A webhook's name is a label: their number is
-//! that of webhooks that were configured.
+//! Figures about webhooks, under the names that Kubernetes' dashboards read. A webhook's name is a label: their number
+//! is that of webhooks that were configured.
 
 use std::time::Duration;
 

@@ -6,7 +6,8 @@
 //!
 //! A webhook is asked when one of its rules matches the request, as it was sent or in another version that is stored as
 //! the same, and its selectors and conditions hold. Mutating ones are asked one after the other and see what those
-//! before them changed; validating ones all at once. Not called: for configurations of webhooks and policies themselves.
+//! before them changed; validating ones all at once. Not called: for configurations of webhooks and policies
+//! themselves.
 
 mod clients;
 mod hook;

@@ -1,8 +1,8 @@
 //! Webhooks that change objects, one after the other.
 //!
-//! Each sees what those before it, and the plugins of this server, have made of the object. When something changed after
-//! a webhook that wants to see such changes, the whole chain runs a second time, and this webhook is asked again: see
-//! [`Reinvocation`].
+//! Each sees what those before it, and the plugins of this server, have made of the object. When something changed
+//! after a webhook that wants to see such changes, the whole chain runs a second time, and this webhook is asked again:
+//! see [`Reinvocation`].
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
-//! The tree of an expression. Macros are already comprehensions here. Each node has a number, under which its place, and
-//! later its type and the chosen overloads, are kept.
+//! The tree of an expression. Macros are already comprehensions here. Each node has a number, under which its place,
+//! and later its type and the chosen overloads, are kept.
 
 use super::source::{Lines, Location};
 

@@ -1,5 +1,5 @@
-//! Finds the type of every node and the overloads of every call. In: a parsed tree and an environment. Out: the tree with
-//! namespaced names resolved, the types and the overloads; or all type errors.
+//! Finds the type of every node and the overloads of every call. In: a parsed tree and an environment. Out: the tree
+//! with namespaced names resolved, the types and the overloads; or all type errors.
 
 use super::{
     ast::{Ast, Call, Comprehension, Element, Entry, Expr, Id, Kind, Literal, Places, Select, Test},

@@ -1,7 +1,7 @@
 //! Types that a schema declares, with what may be in their values: fields, and the sizes that cost estimates need.
 //!
-//! In: what a schema says (maxLength, maxItems, required, …). Out: a [`DeclType`], for the declaration of a variable and
-//! for reading trees by it. Not here: the schema itself.
+//! In: what a schema says (maxLength, maxItems, required, …). Out: a [`DeclType`], for the declaration of a variable
+//! and for reading trees by it. Not here: the schema itself.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Macros: calls that are rewritten while they are parsed. In: the call's target and arguments. Out: the tree that takes
-//! its place, or what is wrong with the arguments.
+//! Macros: calls that are rewritten while they are parsed. In: the call's target and arguments. Out: the tree that
+//! takes its place, or what is wrong with the arguments.
 
 use super::ast::{Call, Comprehension, Element, Entry, Expr, Field, Id, Kind, Literal, Places, Select, Test};
 

@@ -1,13 +1,13 @@
-//! CEL, the expression language of Kubernetes, as a 1.35 serves it: the language, its macros, Kubernetes' functions, and
-//! what expressions cost.
+//! CEL, the expression language of Kubernetes, as a 1.35 serves it: the language, its macros, Kubernetes' functions,
+//! and what expressions cost.
 //!
 //! In: an expression and an [`Env`], the declarations that it may speak of. Out: all its errors in cel-go's words
 //! ([`Issues`]), or a [`Compiled`] expression: its type, its estimated cost and a [`Program`] that runs over trees of
 //! objects without copying them, within a limit of costs. Not here: who writes expressions and what follows from their
 //! values (admission, custom resources, authentication).
 //!
-//! An expression's way: `lexer`, `parser` with `macros`, `checker`, `validators`; then `cost` estimates and `plan` makes
-//! what `eval` runs.
+//! An expression's way: `lexer`, `parser` with `macros`, `checker`, `validators`; then `cost` estimates and `plan`
+//! makes what `eval` runs.
 
 mod ast;
 pub mod authorizer;

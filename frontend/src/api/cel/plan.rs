@@ -1,7 +1,7 @@
 //! Turns a checked tree into what is run: constants computed ahead, patterns compiled, variables by their places.
 //!
-//! The shape follows cel-go's, since what an evaluation costs depends on it: selections and indexes are qualifiers of an
-//! attribute, and a branch of a conditional is not charged by itself. Not here: the run (`eval`).
+//! The shape follows cel-go's, since what an evaluation costs depends on it: selections and indexes are qualifiers of
+//! an attribute, and a branch of a conditional is not charged by itself. Not here: the run (`eval`).
 
 use std::{collections::HashSet, sync::Arc};
 

@@ -1,8 +1,9 @@
-//! What happens where the tokens fit no rule: the words that ANTLR has for it, and the way it finds back to the rules, so
-//! that one mistake is said once and the next one still is.
+//! What happens where the tokens fit no rule: the words that ANTLR has for it, and the way it finds back to the rules,
+//! so that one mistake is said once and the next one still is.
 //!
-//! After an error nothing is said until a token fits again. A token too many is skipped if the one after it fits; one too
-//! few is supplied if the next one fits after it; else the rule ends, and tokens are skipped up to one that may follow it.
+//! After an error nothing is said until a token fits again. A token too many is skipped if the one after it fits; one
+//! too few is supplied if the next one fits after it; else the rule ends, and tokens are skipped up to one that may
+//! follow it.
 
 use super::{
     ast::{Expr, Kind},
@@ -187,7 +188,8 @@ impl<'l> Parser<'l> {
             || ((nested || rule == Rule::Primary) && matches!(token, Token::Dot | Token::OpenBracket))
     }
 
-    /// Ends a rule: after an error in it, tokens are skipped up to one that may follow it, and `instead` is its outcome.
+    /// Ends a rule: after an error in it, tokens are skipped up to one that may follow it, and `instead` is its
+    /// outcome.
     pub(super) fn recover<T>(&mut self, rule: Rule, done: Result<T, Stop>, instead: T) -> Result<T, Stop> {
         let Err(Stop::Syntax) = done else { return done };
         if self.failed_at == Some(self.at) && rule == Rule::Member {

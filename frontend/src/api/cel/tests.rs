@@ -1,8 +1,8 @@
 //! Expressions with what cel-go in Kubernetes' environment says of them: errors of compilation, types, estimated costs,
 //! values, errors and costs.
 //!
-//! `testdata/corpus.jsonl.gz` has one expression a line with the answers recorded from it; `testdata/values.json` has the
-//! values of the variables and the schemas of `self`.
+//! `testdata/corpus.jsonl.gz` has one expression a line with the answers recorded from it; `testdata/values.json` has
+//! the values of the variables and the schemas of `self`.
 
 use std::{collections::HashMap, io::Read, sync::Arc};
 

@@ -1,7 +1,8 @@
 //! One CustomResourceDefinition as what is served because of it.
 //!
-//! In: the definition as an object of apiextensions.k8s.io/v1. Out: rows for the registry, kinds for the schema, and for each
-//! version what a request must know besides. Not here: whether the definition is good (validation), and its status.
+//! In: the definition as an object of apiextensions.k8s.io/v1. Out: rows for the registry, kinds for the schema, and
+//! for each version what a request must know besides. Not here: whether the definition is good (validation), and its
+//! status.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,8 @@
-//! The rules of a schema (`x-kubernetes-validations`), compiled: a tree beside the schema's, with nodes where rules are.
+//! The rules of a schema (`x-kubernetes-validations`), compiled: a tree beside the schema's, with nodes where rules
+//! are.
 //!
-//! In: a schema. Out: [`RuleTree`]s, what expressions may see of values (declarations), and the errors of expressions that do
-//! not compile. Not here: running rules over objects, and what a definition is refused for (validation).
+//! In: a schema. Out: [`RuleTree`]s, what expressions may see of values (declarations), and the errors of expressions
+//! that do not compile. Not here: running rules over objects, and what a definition is refused for (validation).
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The run-time tables of a custom kind, made of its schema.
 //!
-//! In: a [`Node`]. Out: struct definitions and fields as built-in kinds have them, so that one engine reads, prints, defaults
-//! and merges both. Not here: values that the schema does not allow (validation).
+//! In: a [`Node`]. Out: struct definitions and fields as built-in kinds have them, so that one engine reads, prints,
+//! defaults and merges both. Not here: values that the schema does not allow (validation).
 
 use std::{
     borrow::Cow,

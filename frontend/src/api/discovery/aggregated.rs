@@ -4,13 +4,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::legacy::names;
-use super::{Asked, encode, respond, write};
-use crate::api::Api;
-use crate::api::registry::{Group, KeptDocument, Name, Registry, Resource, Subresource};
-use crate::api::schema::Gvk;
-use crate::request::negotiate::{self, MediaType, Output, Transform};
-use crate::request::status::ApiError;
+use super::{Asked, encode, legacy::names, respond, write};
+use crate::{
+    api::{
+        Api,
+        registry::{Group, KeptDocument, Name, Registry, Resource, Subresource},
+        schema::Gvk,
+    },
+    request::{
+        negotiate::{self, MediaType, Output, Transform},
+        status::ApiError,
+    },
+};
 
 const LIST: Gvk = Gvk::from_static("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList");
 const SUFFIX: &str = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

@@ -1,4 +1,5 @@
-//! The older documents: APIVersions, APIGroupList, APIGroup and APIResourceList. Fields stand in the order of the original.
+//! The older documents: APIVersions, APIGroupList, APIGroup and APIResourceList. Fields stand in the order of the
+//! original.
 
 use serde::Serialize;
 

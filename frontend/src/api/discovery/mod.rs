@@ -1,6 +1,7 @@
 //! Discovery: what groups, versions and resources there are, derived from a snapshot of the registry.
 //!
-//! In: a path and what the client accepts. Out: a whole response, or the refusal. Not here: authorization, and methods other than GET.
+//! In: a path and what the client accepts. Out: a whole response, or the refusal. Not here: authorization, and methods
+//! other than GET.
 
 mod aggregated;
 mod legacy;
@@ -11,11 +12,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::api::Api;
-use crate::api::schema::{Gvk, Schema, codec};
-use crate::request::info::Query;
-use crate::request::negotiate::{self, MediaType, Offer, Output};
-use crate::request::status::ApiError;
+use crate::{
+    api::{
+        Api,
+        schema::{Gvk, Schema, codec},
+    },
+    request::{
+        info::Query,
+        negotiate::{self, MediaType, Offer, Output},
+        status::ApiError,
+    },
+};
 
 const API_VERSION: &[u8] = b"\"apiVersion\"";
 

@@ -1,5 +1,5 @@
-//! What the proto files do not say of types and documents tell: closed sets of values, defaults, structs that are taken as a whole, unions.
-//! Rows of facts, by the names of struct and field.
+//! What the proto files do not say of types and documents tell: closed sets of values, defaults, structs that are taken
+//! as a whole, unions. Rows of facts, by the names of struct and field.
 
 use serde_json::{Value, json};
 

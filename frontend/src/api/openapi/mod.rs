@@ -1,8 +1,8 @@
 //! OpenAPI: the types and paths of the API as documents, generated from the schema's tables and the registry's rows.
 //!
-//! In: a path and what the client accepts. Out: a whole response. Version 3 has one document for each group version and an index
-//! that names each with a hash of its content's sources; version 2 is one document. Documents are made when first asked for and
-//! kept compressed. Not here: authorization, other methods than GET.
+//! In: a path and what the client accepts. Out: a whole response. Version 3 has one document for each group version and
+//! an index that names each with a hash of its content's sources; version 2 is one document. Documents are made when
+//! first asked for and kept compressed. Not here: authorization, other methods than GET.
 
 mod custom;
 mod definitions;

@@ -1,11 +1,10 @@
-//! What can be done at each path, as a model that both dialects write; and the paths of discovery. Not here: the paths of resources
-//! (`routes`).
+//! What can be done at each path, as a model that both dialects write; and the paths of discovery. Not here: the paths
+//! of resources (`routes`).
 
 use std::collections::BTreeMap;
 
 use super::definitions::Definitions;
-use crate::api::registry::Group;
-use crate::api::schema::Gvk;
+use crate::api::{registry::Group, schema::Gvk};
 
 /// What an answer or a request body is.
 #[derive(Clone, Debug, PartialEq)]

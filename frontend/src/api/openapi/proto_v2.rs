@@ -1,6 +1,8 @@
-//! The document of version 2 as protobuf, in the messages of gnostic's `openapi.v2` that clients of the older kind read.
+//! The document of version 2 as protobuf, in the messages of gnostic's `openapi.v2` that clients of the older kind
+//! read.
 //!
-//! In: the document as JSON. Out: its bytes. Only what the document can hold is known here; extensions are carried as YAML.
+//! In: the document as JSON. Out: its bytes. Only what the document can hold is known here; extensions are carried as
+//! YAML.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::{Map, Value};

@@ -1,12 +1,14 @@
 //! The paths of a group version's resources: for each row of the registry what its verbs and subresources give.
 
-use super::definitions::Definitions;
-use super::operations::{
-    Body, Content, In, Operation, Parameter, Paths, discovery_operation, group_tag, root_path, title,
+use super::{
+    definitions::Definitions,
+    operations::{Body, Content, In, Operation, Parameter, Paths, discovery_operation, group_tag, root_path, title},
+    special,
 };
-use super::special;
-use crate::api::registry::{GroupVersion, Resource, Subresource, Verb};
-use crate::api::schema::{Gvk, Kind};
+use crate::api::{
+    registry::{GroupVersion, Resource, Subresource, Verb},
+    schema::{Gvk, Kind},
+};
 
 const LIST: &[&str] = &[
     "allowWatchBookmarks",

@@ -3,18 +3,20 @@
 use std::io::{Read as _, Write as _};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
 use super::{proto_v2, v2, v3};
-use crate::api::Api;
-use crate::api::registry::{GroupVersion, KeptDocument, Registry, hash_of};
-use crate::request::status::ApiError;
+use crate::{
+    api::{
+        Api,
+        registry::{GroupVersion, KeptDocument, Registry, hash_of},
+    },
+    request::status::ApiError,
+};
 
 /// A page of OpenAPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +245,8 @@ const GENERATOR: [&[u8]; 7] = [
     include_bytes!("v3.rs"),
 ];
 
-/// The hash of what a document is made of, so that the index need not make the documents: the program, the schema, the rows.
+/// The hash of what a document is made of, so that the index need not make the documents: the program, the schema, the
+/// rows.
 fn hash(api: &Api, name: &str) -> String {
     let sources = api.documents.get("openapi/sources", || {
         let mut kinds: Vec<_> = api.schema.kinds().collect();

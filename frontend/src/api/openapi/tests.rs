@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::{collections::BTreeMap, io::Read as _};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
@@ -128,8 +127,8 @@ fn version_2_in_protobuf_for_those_who_ask_first_for_it() {
     assert_eq!(get_with(&api, "/openapi/v3/version", &[("accept", protobuf)]).status(), 406);
 }
 
-/// Compares with documents recorded from the original, where RECORDED_SURFACES names their folder; the shares that must be equal
-/// only ever go up. Descriptions are left out: those of enums tell their values.
+/// Compares with documents recorded from the original, where RECORDED_SURFACES names their folder; the shares that must
+/// be equal only ever go up. Descriptions are left out: those of enums tell their values.
 #[test]
 fn close_to_the_recorded_documents() {
     let Ok(folder) = std::env::var("RECORDED_SURFACES") else { return };

@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::API_VERSION;
-use super::definitions::Definitions;
-use super::dialect::Dialect;
-use super::operations::{self, Body, Content, In, Operation, Parameter};
-use super::v3::shared_parameters;
-use super::{routes, special};
-use crate::api::registry::Registry;
-use crate::api::schema::Schema;
+use super::{
+    API_VERSION,
+    definitions::Definitions,
+    dialect::Dialect,
+    operations::{self, Body, Content, In, Operation, Parameter},
+    routes, special,
+    v3::shared_parameters,
+};
+use crate::api::{registry::Registry, schema::Schema};
 
 const OBJECTS: [&str; 4] =
     ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor"];

@@ -2,13 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::API_VERSION;
-use super::definitions::Definitions;
-use super::dialect::Dialect;
-use super::operations::{self, Body, Content, In, Operation, Parameter, Paths};
-use super::{routes, special};
-use crate::api::registry::{Group, GroupVersion};
-use crate::api::schema::Schema;
+use super::{
+    API_VERSION,
+    definitions::Definitions,
+    dialect::Dialect,
+    operations::{self, Body, Content, In, Operation, Parameter, Paths},
+    routes, special,
+};
+use crate::api::{
+    registry::{Group, GroupVersion},
+    schema::Schema,
+};
 
 const JSON: &str = "application/json";
 const OBJECTS: [&str; 3] = [JSON, "application/vnd.kubernetes.protobuf", "application/yaml"];

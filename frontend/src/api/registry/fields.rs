@@ -1,7 +1,7 @@
 //! Field selectors: which labels a resource accepts and where their values stand.
 //!
-//! Values are read from the *storage* version of an object, so that one evaluation serves every version of the resource: `key` is the
-//! name shared by all versions, `label` is what clients of one version write.
+//! Values are read from the *storage* version of an object, so that one evaluation serves every version of the
+//! resource: `key` is the name shared by all versions, `label` is what clients of one version write.
 
 use super::{
     row::{Name, Resource},

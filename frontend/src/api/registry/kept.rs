@@ -1,9 +1,12 @@
-//! Documents derived from one snapshot of the API (discovery, OpenAPI), made when first asked for and kept as long as the snapshot.
+//! Documents derived from one snapshot of the API (discovery, OpenAPI), made when first asked for and kept as long as
+//! the snapshot.
 //!
 //! Bounded by what can be derived: callers use names of documents that exist, never a client's text.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -1,7 +1,9 @@
-//! Which resources this server knows: a table of rows, one for each group, version and plural, and an immutable snapshot of it.
+//! Which resources this server knows: a table of rows, one for each group, version and plural, and an immutable
+//! snapshot of it.
 //!
-//! In: rows (the built-in ones of [`builtin`], later custom resources). Out: [`Registry`], which requests are resolved against and which
-//! discovery, OpenAPI, tables and storage keys are derived from. Not here: what a verb does, and how objects are encoded.
+//! In: rows (the built-in ones of [`builtin`], later custom resources). Out: [`Registry`], which requests are resolved
+//! against and which discovery, OpenAPI, tables and storage keys are derived from. Not here: what a verb does, and how
+//! objects are encoded.
 
 mod builtin;
 mod fields;

@@ -48,7 +48,8 @@ pub enum Encoding {
 /// Where and as what objects are stored. Rows of several versions of one resource share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Below the store's root ("/registry"), with a leading and without a trailing slash: "/pods", "/services/specs", "/minions".
+    /// Below the store's root ("/registry"), with a leading and without a trailing slash: "/pods", "/services/specs",
+    /// "/minions".
     pub prefix: Name,
     pub group: Name,
     pub version: Name,

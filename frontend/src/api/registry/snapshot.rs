@@ -1,11 +1,17 @@
 //! The table as an immutable snapshot, and the handle through which a newer one is published.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use super::row::{Name, Resource};
-use super::{builtin, row};
+use super::{
+    builtin, row,
+    row::{Name, Resource},
+};
 
 /// One version of a group; resources sorted by plural.
 #[derive(Clone, Debug)]
@@ -34,7 +40,8 @@ impl Group {
 
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
-/// All resources at one moment, in discovery order: built-in groups by their priority, the core group first, then custom groups by name.
+/// All resources at one moment, in discovery order: built-in groups by their priority, the core group first, then
+/// custom groups by name.
 #[derive(Clone, Debug)]
 pub struct Registry {
     groups: Vec<Group>,
@@ -179,7 +186,8 @@ fn insert(group: &mut Group, resource: Resource) {
     }
 }
 
-/// Kubernetes' order of versions: v2 over v1 over v1beta2 over v1beta1 over v1alpha1 over everything else by name (first wins).
+/// Kubernetes' order of versions: v2 over v1 over v1beta2 over v1beta1 over v1alpha1 over everything else by name
+/// (first wins).
 fn version_order(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
     let other = (0, 0, 0, std::cmp::Reverse(version.to_string()));
     let Some(rest) = version.strip_prefix('v') else { return other };

@@ -1,13 +1,15 @@
 //! A value made to fit the tables of a custom resource: what kube-apiserver calls pruning and coercing.
 //!
-//! In: a free tree, or a value of another version of the kind. Out: a value of the field, without members that the schema has
-//! no place for and without nulls that it does not allow; and the paths of what was left out. Values of the wrong type stay,
-//! so that validation can name them. Not here: defaults (`defaults`), validation.
+//! In: a free tree, or a value of another version of the kind. Out: a value of the field, without members that the
+//! schema has no place for and without nulls that it does not allow; and the paths of what was left out. Values of the
+//! wrong type stay, so that validation can name them. Not here: defaults (`defaults`), validation.
 
-use super::codec;
-use super::structural::Node;
-use super::tables::{Field, Kind, Shape, StructRef};
-use super::value::{MapValue, Struct, Text, Value};
+use super::{
+    codec,
+    structural::Node,
+    tables::{Field, Kind, Shape, StructRef},
+    value::{MapValue, Struct, Text, Value},
+};
 
 /// What was left out on the way, and where the walk is.
 #[derive(Default)]

@@ -1,7 +1,9 @@
 //! Which kinds there are: an immutable snapshot that can be extended into a new one.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, LazyLock},
+};
 
 use super::tables::{Gvk, KindDef, Type};
 

@@ -1,7 +1,9 @@
 //! metadata by its names: what every verb asks of every object, whatever its kind.
 
-use super::object::Object;
-use super::value::{MapValue, Value};
+use super::{
+    object::Object,
+    value::{MapValue, Value},
+};
 
 const METADATA: &str = "metadata";
 

@@ -1,7 +1,9 @@
 //! An object of a known kind and the paths through it. Not here: metadata's names (`meta`), bytes (`codec`).
 
-use super::tables::{Field, Gvk, Kind, Shape, Type};
-use super::value::{MapValue, Struct, Value};
+use super::{
+    tables::{Field, Gvk, Kind, Shape, Type},
+    value::{MapValue, Struct, Value},
+};
 
 /// A root struct and its kind. `kind` and `apiVersion` are fields of it like any other.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,12 @@
-//! What is to be done in which built-in struct, found once: an engine that walks an object looks a struct up here and goes only where
-//! there is something to do. Structs that are added at run time have no plan.
+//! What is to be done in which built-in struct, found once: an engine that walks an object looks a struct up here and
+//! goes only where there is something to do. Structs that are added at run time have no plan.
 
 use std::collections::{HashMap, HashSet};
 
-use super::builtin;
-use super::tables::{Field, StructDef, StructRef};
+use super::{
+    builtin,
+    tables::{Field, StructDef, StructRef},
+};
 
 pub struct Plan<W> {
     /// What is to be done in the struct itself.
@@ -17,7 +19,8 @@ pub struct Plan<W> {
 pub struct Plans<W>(HashMap<usize, Plan<W>>);
 
 impl<W> Plans<W> {
-    /// `work_in` tells for a struct and its name ("core.v1.PodSpec": package without "api.", struct) the work, and whether there is any.
+    /// `work_in` tells for a struct and its name ("core.v1.PodSpec": package without "api.", struct) the work, and
+    /// whether there is any.
     pub fn new(mut work_in: impl FnMut(&StructRef, &str) -> (W, bool)) -> Self {
         let structs = all_structs();
         let (mut plans, mut busy) = (HashMap::new(), HashSet::new());

@@ -1,15 +1,18 @@
 //! The schema of a custom resource as a tree: what a definition's `openAPIV3Schema` says, read once.
 //!
-//! In: the schema as the value that a definition holds it as. Out: [`Node`]s, which the engine (fitting, defaulting) and
-//! validation walk beside the values. Not here: whether a schema is allowed, and the tables made of it (`api::custom`).
+//! In: the schema as the value that a definition holds it as. Out: [`Node`]s, which the engine (fitting, defaulting)
+//! and validation walk beside the values. Not here: whether a schema is allowed, and the tables made of it
+//! (`api::custom`).
 
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 
-use super::scalar::pattern;
-use super::tables::Merge;
-use super::value::{MapValue, Value};
+use super::{
+    scalar::pattern,
+    tables::Merge,
+    value::{MapValue, Value},
+};
 
 /// The type that a schema demands; `None` where it demands none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

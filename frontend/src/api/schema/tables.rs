@@ -1,9 +1,7 @@
 //! The shape of the tables: kinds, structs, fields. Built-in rows are statics that build.rs writes; rows that come at
 //! run time (custom resources) are shared and freed with their last user. Not here: the lookup of kinds (`kinds`).
 
-use std::borrow::Cow;
-use std::ops::Deref;
-use std::sync::Arc;
+use std::{borrow::Cow, ops::Deref, sync::Arc};
 
 use super::structural::Node;
 

@@ -1,9 +1,13 @@
 //! The columns of custom resources, as their definitions give them.
 
-use super::column::{self, CellValue};
-use super::row::{Row, parse_time};
-use crate::api::custom::{Column, printed};
-use crate::api::schema::Value;
+use super::{
+    column::{self, CellValue},
+    row::{Row, parse_time},
+};
+use crate::api::{
+    custom::{Column, printed},
+    schema::Value,
+};
 
 /// A path that is none ends the columns.
 pub(super) fn usable(columns: &[Column]) -> impl Iterator<Item = &Column> {

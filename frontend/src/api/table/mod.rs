@@ -1,7 +1,7 @@
 //! Tables: objects as rows of cells, for clients that show them to people.
 //!
-//! In: the kind of the items, the objects, the list's metadata and what the client wants in each row. Out: the JSON of a
-//! `meta.k8s.io` Table. Not here: negotiation.
+//! In: the kind of the items, the objects, the list's metadata and what the client wants in each row. Out: the JSON of
+//! a `meta.k8s.io` Table. Not here: negotiation.
 
 mod cell;
 mod column;
@@ -16,11 +16,17 @@ mod value;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::api::custom::Column;
-use crate::api::registry::{Resource, Subresource};
-use crate::api::schema::{Gvk, Object, Schema, Type, Value, codec, convert, convert_struct};
-use crate::request::negotiate::MetaVersion;
-use crate::request::status::{ApiError, escape_html};
+use crate::{
+    api::{
+        custom::Column,
+        registry::{Resource, Subresource},
+        schema::{Gvk, Object, Schema, Type, Value, codec, convert, convert_struct},
+    },
+    request::{
+        negotiate::MetaVersion,
+        status::{ApiError, escape_html},
+    },
+};
 use column::{CellValue, Doc, Printer, RowCondition};
 use row::Row;
 

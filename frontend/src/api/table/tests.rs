@@ -46,8 +46,10 @@ mod recorded {
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::api::registry::Registry;
-    use crate::request::info::{Query, RequestInfo};
+    use crate::{
+        api::registry::Registry,
+        request::info::{Query, RequestInfo},
+    };
 
     fn resource_at(path: &str) -> Option<RequestInfo> {
         let path = path.replace("${ns}", "ns").split('?').next()?.to_owned();

@@ -1,7 +1,9 @@
 //! The bound of what is kept about updaters: beyond it the oldest of a version become one.
 
-use super::managers::{Manager, Operation, second};
-use super::updater::manager;
+use super::{
+    managers::{Manager, Operation, second},
+    updater::manager,
+};
 
 /// More updaters than this are not kept apart. Appliers have no bound.
 const UPDATERS_MAX: usize = 10;

@@ -1,12 +1,17 @@
-//! Whether a free tree, which is what a client applies, is of the form that the schema wants. Messages are those of the real server.
+//! Whether a free tree, which is what a client applies, is of the form that the schema wants. Messages are those of the
+//! real server.
 
 use std::fmt::Write as _;
 
-use super::element::Element;
-use super::node::Node;
-use super::place::{Form, Items, Place, ScalarType};
-use crate::api::schema::{MapValue, Value};
-use crate::request::status::go_quote;
+use super::{
+    element::Element,
+    node::Node,
+    place::{Form, Items, Place, ScalarType},
+};
+use crate::{
+    api::schema::{MapValue, Value},
+    request::status::go_quote,
+};
 
 /// Items that cannot be told apart are refused: what is stored may have them, what is applied may not.
 pub(super) fn check(place: Place<'_>, node: Node<'_>) -> Result<(), String> {

@@ -1,9 +1,11 @@
 //! What changed between two values, as sets of paths. Values that cannot be told apart in a list are compared together.
 
-use super::element::Element;
-use super::node::Node;
-use super::place::{Form, Items, Place};
-use super::set::{Node as SetNode, Set};
+use super::{
+    element::Element,
+    node::Node,
+    place::{Form, Items, Place},
+    set::{Node as SetNode, Set},
+};
 use crate::api::schema::{Kind, Value};
 
 /// No path is in more than one set, unless it is an item that was repeated and no longer is.

@@ -1,9 +1,8 @@
-//! One step of a path: a field's name, the keys of a list's item, the value of a set's item, or an index. In: names and values, or the
-//! text that managedFields have for a step. Out: the order of steps, that text, and the form in which messages show a step.
+//! One step of a path: a field's name, the keys of a list's item, the value of a set's item, or an index. In: names and
+//! values, or the text that managedFields have for a step. Out: the order of steps, that text, and the form in which
+//! messages show a step.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
-use std::fmt;
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 use super::json;
 use crate::request::status::go_quote;

@@ -1,9 +1,11 @@
 //! The set of a value: every place in it that somebody may own.
 
-use super::element::Element;
-use super::node::{self, Node};
-use super::place::{Form, Items, Place};
-use super::set::{Node as SetNode, Set};
+use super::{
+    element::Element,
+    node::{self, Node},
+    place::{Form, Items, Place},
+    set::{Node as SetNode, Set},
+};
 
 /// What is below a place, and whether the place itself is owned.
 struct Found<'a> {

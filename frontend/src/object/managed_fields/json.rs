@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::element::{Element, Scalar};
-use super::set::{Node, Set};
+use super::{
+    element::{Element, Scalar},
+    set::{Node, Set},
+};
 use crate::api::schema::codec;
 
 /// Sets nested deeper are not read: no object is.

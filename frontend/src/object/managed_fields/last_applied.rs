@@ -1,11 +1,13 @@
-//! Objects that `kubectl apply` keeps from its own side, with what it applied in an annotation. When the same kubectl applies through
-//! the server, it owns what its annotation says; and the annotation follows what it applies.
+//! Objects that `kubectl apply` keeps from its own side, with what it applied in an annotation. When the same kubectl
+//! applies through the server, it owns what its annotation says; and the annotation follows what it applies.
 
-use super::compare::compare;
-use super::node::Node;
-use super::place::Place;
-use super::set::path_text;
-use super::updater::{Conflict, check_config};
+use super::{
+    compare::compare,
+    node::Node,
+    place::Place,
+    set::path_text,
+    updater::{Conflict, check_config},
+};
 use crate::api::schema::{Object, Value, codec};
 
 /// Only under this name, unless the user gives another.

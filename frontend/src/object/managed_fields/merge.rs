@@ -1,11 +1,13 @@
-//! An applied configuration merged into a live object. Nothing is removed by it; items of lists come in the order of the configuration
-//! where it names them, and in that of the object where it does not.
+//! An applied configuration merged into a live object. Nothing is removed by it; items of lists come in the order of
+//! the configuration where it names them, and in that of the object where it does not.
 
 use std::collections::BTreeMap;
 
-use super::element::Element;
-use super::node::Node;
-use super::place::{Form, Items, Place};
+use super::{
+    element::Element,
+    node::Node,
+    place::{Form, Items, Place},
+};
 use crate::api::schema::{MapValue, Text, Value};
 
 type Result<T> = std::result::Result<T, String>;
@@ -94,7 +96,8 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Walks both lists at once. An item of both that is not the next of the shared ones in the configuration's order waits for its turn.
+/// Walks both lists at once. An item of both that is not the next of the shared ones in the configuration's order waits
+/// for its turn.
 fn of_items<'a>(
     place: Place<'a>,
     items: Items<'a>,

@@ -1,11 +1,12 @@
 //! Who owns which field of an object, and server-side apply.
 //!
-//! In: the object that is stored, the one that is to be stored (or the configuration that a client applies), and who asks. Out: the
-//! entries of metadata.managedFields, and for an apply the merged object, or the conflicts that refuse it. Pure functions over the
-//! tables of the schema and trees: no clock, no store, no HTTP.
+//! In: the object that is stored, the one that is to be stored (or the configuration that a client applies), and who
+//! asks. Out: the entries of metadata.managedFields, and for an apply the merged object, or the conflicts that refuse
+//! it. Pure functions over the tables of the schema and trees: no clock, no store, no HTTP.
 //!
-//! A place is what the schema says of a value ([`place`]), a node is a value as JSON shows it ([`node`]), a set ([`Set`]) holds paths.
-//! [`extract`], [`compare`], [`merge`] and [`remove`] walk places and nodes; [`updater`] moves ownership between managers.
+//! A place is what the schema says of a value ([`place`]), a node is a value as JSON shows it ([`node`]), a set
+//! ([`Set`]) holds paths. [`extract`], [`compare`], [`merge`] and [`remove`] walk places and nodes; [`updater`] moves
+//! ownership between managers.
 
 mod cap;
 mod check;
@@ -119,7 +120,8 @@ impl FieldManager<'_> {
         Ok(managers::encode(managers, metadata_of(new.root()).ok_or("no metadata")?))
     }
 
-    /// The entries that count: what the client sent, unless it sent none that can be read, or writes through a subresource.
+    /// The entries that count: what the client sent, unless it sent none that can be read, or writes through a
+    /// subresource.
     fn source<'e>(&self, kept: Option<&'e [Value]>, sent: Option<&'e [Value]>) -> &'e [Value] {
         let kept_or_none = kept.unwrap_or_default();
         match sent {

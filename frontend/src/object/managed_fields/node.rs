@@ -1,8 +1,7 @@
-//! Values as JSON shows them, whether the schema guides them or not, without copying: a field that Go prints although nothing was given
-//! is there, one that it leaves out is not.
+//! Values as JSON shows them, whether the schema guides them or not, without copying: a field that Go prints although
+//! nothing was given is there, one that it leaves out is not.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::api::schema::{Field, Kind, MapValue, Presence, Shape, Struct, StructDef, Text, Value, codec};
 

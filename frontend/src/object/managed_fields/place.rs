@@ -1,9 +1,12 @@
-//! What the schema says of a place: whether it is owned field by field or as a whole, and how a list's items are told apart.
+//! What the schema says of a place: whether it is owned field by field or as a whole, and how a list's items are told
+//! apart.
 
 use std::borrow::Cow;
 
-use super::element::{Element, Scalar};
-use super::node::Node;
+use super::{
+    element::{Element, Scalar},
+    node::Node,
+};
 use crate::api::schema::{Field, Kind, Presence, Shape, StructDef, Type};
 
 /// A place in an object, as far as the schema knows it.

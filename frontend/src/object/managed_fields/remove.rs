@@ -1,9 +1,11 @@
 //! A value without the items and fields of a set.
 
-use super::element::Element;
-use super::node::Node;
-use super::place::{Form, Items, Place};
-use super::set::Set;
+use super::{
+    element::Element,
+    node::Node,
+    place::{Form, Items, Place},
+    set::Set,
+};
 use crate::api::schema::{MapValue, Text, Value};
 
 /// What is left is a free tree; null when it is nothing.

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::managers::{self, Manager};
-use super::set::Set;
+use super::{
+    managers::{self, Manager},
+    set::Set,
+};
 use crate::api::schema::{StructRef, Value};
 
 const SCALE_VERSION: &str = "autoscaling/v1";

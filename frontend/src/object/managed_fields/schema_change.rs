@@ -1,9 +1,12 @@
-//! Sets against the schema: places that have become atomic since a set was written, and named fields on the way to what is in a set.
+//! Sets against the schema: places that have become atomic since a set was written, and named fields on the way to what
+//! is in a set.
 
-use super::element::Element;
-use super::node::Node;
-use super::place::{Form, Items, Place};
-use super::set::{Node as SetNode, Set};
+use super::{
+    element::Element,
+    node::Node,
+    place::{Form, Items, Place},
+    set::{Node as SetNode, Set},
+};
 
 /// A set in which what is below a place that is owned as a whole has become that place.
 pub(super) fn reconciled<'a>(place: Place<'_>, set: Set<'a>) -> Set<'a> {

@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::element::Element;
-use super::json;
+use super::{element::Element, json};
 
 /// Steps in order, each once.
 #[derive(Clone, Debug, Default, PartialEq)]

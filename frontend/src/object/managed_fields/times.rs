@@ -3,8 +3,8 @@
 use super::managers::{self, PATH};
 use crate::api::schema::{Object, Value};
 
-/// Gives the entries their old times back, if there is nothing else that changed. `same_rest` is asked only when the entries are equal
-/// but for times.
+/// Gives the entries their old times back, if there is nothing else that changed. `same_rest` is asked only when the
+/// entries are equal but for times.
 pub fn keep_times(new: &mut Object, old: &Object, same_rest: impl FnOnce(&Object, &Object) -> bool) {
     let (Some(before), Some(after)) = (managers::entries(old), managers::entries(new)) else { return };
     if before.is_empty() || before.len() != after.len() || before == after {

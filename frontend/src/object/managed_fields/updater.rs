@@ -1,21 +1,23 @@
-//! How ownership moves: what changes is owned by who changed it, what is applied by who applied it, and what an applier no longer
-//! names goes when nobody else has it.
+//! How ownership moves: what changes is owned by who changed it, what is applied by who applied it, and what an applier
+//! no longer names goes when nobody else has it.
 //!
-//! In: a live object, a changed one or a configuration, and the managers. Out: the managers after it, and the merged object.
+//! In: a live object, a changed one or a configuration, and the managers. Out: the managers after it, and the merged
+//! object.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::check::check;
-use super::compare::{Comparison, compare};
-use super::extract::field_set;
-use super::managers::{Manager, Operation};
-use super::merge::merge;
-use super::node::Node;
-use super::place::Place;
-use super::remove::remove;
-use super::schema_change::{reconciled, with_named_fields};
-use super::set::{Set, path_text};
+use super::{
+    check::check,
+    compare::{Comparison, compare},
+    extract::field_set,
+    managers::{Manager, Operation},
+    merge::merge,
+    node::Node,
+    place::Place,
+    remove::remove,
+    schema_change::{reconciled, with_named_fields},
+    set::{Set, path_text},
+};
 use crate::api::schema::{Object, Type, Value, codec};
 
 /// Which changes an endpoint drops: nobody comes to own what is at and below these paths.
@@ -218,7 +220,8 @@ impl<'a> Changes<'a> {
         conflicts
     }
 
-    /// Takes what changed from all but one; managers who own nothing any more, or in a version that is gone, are dropped.
+    /// Takes what changed from all but one; managers who own nothing any more, or in a version that is gone, are
+    /// dropped.
     pub(super) fn take(&self, managers: &mut Vec<Manager<'_>>, except: Option<usize>) {
         let mut at = 0;
         managers.retain_mut(|manager| {
@@ -260,7 +263,8 @@ pub(super) fn full_version(kind: &Type) -> String {
     format!("{}/{}", kind.gvk.group, kind.gvk.version)
 }
 
-/// Merges a configuration into the live object on behalf of `applier`, a manager without set. None for the object: it is as it was.
+/// Merges a configuration into the live object on behalf of `applier`, a manager without set. None for the object: it
+/// is as it was.
 pub(super) fn apply<'a>(
     versions: &dyn Versions,
     live: &'a Tree<'_>,

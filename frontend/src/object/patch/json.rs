@@ -1,7 +1,8 @@
 //! JSON patch (RFC 6902), with the liberties that the real server's library takes.
 //!
 //! `replace` of a missing map key succeeds, a pointer without a leading slash loses its first segment, negative indexes
-//! count from the end. Objects on the way to a change come out with sorted keys, since error messages show the document.
+//! count from the end. Objects on the way to a change come out with sorted keys, since error messages show the
+//! document.
 
 use serde_json::{Map, Value};
 

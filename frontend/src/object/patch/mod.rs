@@ -29,8 +29,8 @@ pub enum PatchError {
 
 /// What strategic merge wants to know about a type. Built-in types know it, custom resources do not.
 pub trait MergeInfo: Sized {
-    /// The field of that JSON name: how it merges, and the type of its value (of its elements, if it is a list). An error says that
-    /// there is none.
+    /// The field of that JSON name: how it merges, and the type of its value (of its elements, if it is a list). An
+    /// error says that there is none.
     fn field(&self, name: &str) -> Result<FieldMerge<Self>, String>;
     /// What Go calls the kind of the type: "struct", "map".
     fn kind_name(&self) -> &'static str {

@@ -107,7 +107,8 @@ fn check_keys(items: &[Value], merge_key: &str) -> Result<(), PatchError> {
     }
 }
 
-/// Acts on elements that are directives. Answers what is left of the original (nothing if it is replaced) and the patch.
+/// Acts on elements that are directives. Answers what is left of the original (nothing if it is replaced) and the
+/// patch.
 fn take_special_elements(
     mut original: Vec<Value>,
     patch: Vec<Value>,

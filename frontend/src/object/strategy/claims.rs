@@ -1,9 +1,11 @@
-//! PersistentVolumeClaims: the two spellings of where their content comes from. PersistentVolumes: when their phase last
-//! changed. ResourceClaims: what is known of devices that are given back.
+//! PersistentVolumeClaims: the two spellings of where their content comes from. PersistentVolumes: when their phase
+//! last changed. ResourceClaims: what is known of devices that are given back.
 
 use super::writer::Writer;
-use crate::api::schema::{Object, Value};
-use crate::object::equality::same;
+use crate::{
+    api::schema::{Object, Value},
+    object::equality::same,
+};
 
 pub(super) fn claim_created(claim: &mut Object, _: &Writer) {
     claim.set(&["status", "phase"], "Pending");

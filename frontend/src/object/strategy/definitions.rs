@@ -1,4 +1,5 @@
-//! CustomResourceDefinitions: their conditions, the versions that objects are stored in, and the beginning of their end.
+//! CustomResourceDefinitions: their conditions, the versions that objects are stored in, and the beginning of their
+//! end.
 
 use super::writer::Writer;
 use crate::api::schema::{Object, Struct, Value};

@@ -1,8 +1,10 @@
 //! EndpointSlices: the topology of older versions is not written through this one.
 
 use super::writer::Writer;
-use crate::api::schema::{Object, Value};
-use crate::object::equality::same;
+use crate::{
+    api::schema::{Object, Value},
+    object::equality::same,
+};
 
 const HOST_NAME: &str = "kubernetes.io/hostname";
 

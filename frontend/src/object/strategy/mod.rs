@@ -1,7 +1,7 @@
 //! What is particular to single resources when their objects are created, changed and deleted.
 //!
-//! In: a target and its objects. Out: objects made ready for the store. Most resources are a row of [`rows`]; those with
-//! more to do have a file. Not here: validation, and the verbs.
+//! In: a target and its objects. Out: objects made ready for the store. Most resources are a row of [`rows`]; those
+//! with more to do have a file. Not here: validation, and the verbs.
 
 mod accounts;
 mod certificates;

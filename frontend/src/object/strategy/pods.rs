@@ -1,8 +1,10 @@
 //! Pods: the status they start with, and what an update leaves alone.
 
 use super::writer::Writer;
-use crate::api::schema::{MapValue, Object, Struct, Value, codec};
-use crate::object::qos::quality_of_service;
+use crate::{
+    api::schema::{MapValue, Object, Struct, Value, codec},
+    object::qos::quality_of_service,
+};
 
 /// What the status endpoint leaves, and what the other parts of a pod leave too.
 const METADATA: [&str; 6] =

@@ -1,9 +1,9 @@
 //! The strategy of every resource, as rows: facts, and functions for what no fact can say.
 
-use super::writer::{Changed, New};
 use super::{
     accounts, certificates, claims, definitions, endpoints, limits, namespaces, pods, registrations, secrets,
     selectors, services, templates,
+    writer::{Changed, New},
 };
 use crate::cluster::Target;
 

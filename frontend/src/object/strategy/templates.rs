@@ -1,8 +1,7 @@
 //! DaemonSets say how often their template has changed; they are the one workload that still does.
 
 use super::writer::Writer;
-use crate::api::schema::Object;
-use crate::object::equality::same_at;
+use crate::{api::schema::Object, object::equality::same_at};
 
 const GENERATION: &str = "deprecated.daemonset.template.generation";
 

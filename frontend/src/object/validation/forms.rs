@@ -1,4 +1,5 @@
-//! The forms of texts that are not names: addresses, paths, percentages, headers. In: a text. Out: what is wrong with it.
+//! The forms of texts that are not names: addresses, paths, percentages, headers. In: a text. Out: what is wrong with
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

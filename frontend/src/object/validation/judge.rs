@@ -1,4 +1,5 @@
-//! What is wrong with an object, gathered. In: places and complaints. Out: field errors. Not here: which rules there are.
+//! What is wrong with an object, gathered. In: places and complaints. Out: field errors. Not here: which rules there
+//! are.
 
 use std::fmt;
 

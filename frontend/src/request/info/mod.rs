@@ -1,7 +1,7 @@
 //! What a request asks for, read from its method, path and query alone.
 //!
-//! In: an HTTP method and a URI. Out: a [`RequestInfo`]. Not here: whether such a resource exists (registry), whether the
-//! user may (authz).
+//! In: an HTTP method and a URI. Out: a [`RequestInfo`]. Not here: whether such a resource exists (registry), whether
+//! the user may (authz).
 
 mod query;
 

@@ -51,8 +51,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Copies key and value into one allocation of their own: slices of a reply would keep all of it alive as long as the
-    /// entry lives, a page of thousands for the one object that never changes.
+    /// Copies key and value into one allocation of their own: slices of a reply would keep all of it alive as long as
+    /// the entry lives, a page of thousands for the one object that never changes.
     pub(super) fn from_wire(kv: &KeyValue) -> Option<Arc<Entry>> {
         std::str::from_utf8(&kv.key).ok()?;
         let mut both = Vec::with_capacity(kv.key.len() + kv.value.len());

@@ -1,8 +1,8 @@
 //! Keeps the cache current: reads the whole store at one revision, then follows one watch from there.
 //!
 //! A broken watch is resumed behind the watermark. When that is not possible (compacted, the store went back, an event
-//! is missing) everything is read again and all watchers are told to begin anew. Without `prev_kv`: the cache itself holds
-//! the previous value, so that a change crosses the wire once.
+//! is missing) everything is read again and all watchers are told to begin anew. Without `prev_kv`: the cache itself
+//! holds the previous value, so that a change crosses the wire once.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -23,14 +23,17 @@ use tonic::{Request, Streaming, metadata::MetadataValue};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::group::CacheLimits;
-use super::group::Group;
-use super::layout::resource_of;
-use super::tree::Tree;
-use super::{Cache, Entry, Ordering};
-use crate::store::model::prefix_end;
-use crate::store::read::{Backoff, Reader, advance};
-use crate::store::{EndpointChannel, PageRequest, StoreError};
+use super::{
+    Cache, Entry, Ordering,
+    group::{CacheLimits, Group},
+    layout::resource_of,
+    tree::Tree,
+};
+use crate::store::{
+    EndpointChannel, PageRequest, StoreError,
+    model::prefix_end,
+    read::{Backoff, Reader, advance},
+};
 
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// Progress requests are answered at once; a stream that leaves one unanswered this long is dead.

@@ -1,8 +1,8 @@
 //! One resource in the cache: its entries now, its latest events, and who wants to know of new ones.
 //!
 //! Events are kept once, in a bounded ring that all watchers read at their own pace; a watcher holds a position, not a
-//! queue, and learns by a mark that events concern it. A slow watcher therefore costs nobody anything; when the ring has
-//! moved past it, it is told so. Everything here happens under one short lock a resource, never across an await.
+//! queue, and learns by a mark that events concern it. A slow watcher therefore costs nobody anything; when the ring
+//! has moved past it, it is told so. Everything here happens under one short lock a resource, never across an await.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,9 +17,7 @@ use parking_lot::Mutex;
 use proto::mvccpb::{Event, event::EventType};
 use tokio::{sync::Notify, time::Instant};
 
-use super::layout::namespace_of;
-use super::tree::Tree;
-use super::{CacheEvent, Entry, Scope};
+use super::{CacheEvent, Entry, Scope, layout::namespace_of, tree::Tree};
 
 /// How much history is kept of each resource.
 #[derive(Debug, Clone, Copy)]
@@ -332,7 +330,8 @@ impl Inner {
 }
 
 impl Tree {
-    /// Applies one change; None when the key is none of ours. The store counts a key's writes, which shows a lost event.
+    /// Applies one change; None when the key is none of ours. The store counts a key's writes, which shows a lost
+    /// event.
     fn change(&mut self, event: &Event) -> Result<Option<CacheEvent>, Gap> {
         let Some(kv) = &event.kv else { return Ok(None) };
         let gap = |why| Gap { key: kv.key.escape_ascii().to_string(), revision: kv.mod_revision, why };

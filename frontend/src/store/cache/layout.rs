@@ -1,10 +1,11 @@
 //! Which keys belong to one resource, and what part of a resource a list or a watch is about.
 //!
-//! A resource's keys share a prefix of one segment (`/registry/pods/`), or of two where the first is an API group (it has
-//! a dot, as every custom resource's group must) or `services`. Read off the key itself, so that objects of a resource
-//! that another server has just defined fall into place before this one knows of it.
+//! A resource's keys share a prefix of one segment (`/registry/pods/`), or of two where the first is an API group (it
+//! has a dot, as every custom resource's group must) or `services`. Read off the key itself, so that objects of a
+//! resource that another server has just defined fall into place before this one knows of it.
 
-/// The prefix of the key's resource, ending in a slash; None for a key outside `root` or directly in it. `root` ends in a slash.
+/// The prefix of the key's resource, ending in a slash; None for a key outside `root` or directly in it. `root` ends in
+/// a slash.
 pub(super) fn resource_of<'k>(root: &str, key: &'k str) -> Option<&'k str> {
     let rest = key.strip_prefix(root)?;
     let first = rest.find('/')?;

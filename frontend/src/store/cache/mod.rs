@@ -1,8 +1,9 @@
 //! The whole store in memory, kept current by one watch.
 //!
-//! In: the store's keys below the prefix, and every change of them. Out: snapshots, watches, and the revision up to which
-//! they are complete (the *watermark*). Lists copy nothing and block no writer; all watchers share the events. Not here:
-//! what the values mean, and freshness: whoever needs the latest asks the store for its revision and waits for that.
+//! In: the store's keys below the prefix, and every change of them. Out: snapshots, watches, and the revision up to
+//! which they are complete (the *watermark*). Lists copy nothing and block no writer; all watchers share the events.
+//! Not here: what the values mean, and freshness: whoever needs the latest asks the store for its revision and waits
+//! for that.
 
 mod entry;
 mod feed;

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::group::{Group, Position};
-use super::{Cache, Snapshot, entry::CacheEvent, group::WatchEnd, layout::Scope};
+use super::{
+    Cache, Snapshot,
+    entry::CacheEvent,
+    group::{Group, Position, WatchEnd},
+    layout::Scope,
+};
 use crate::store::error::StoreError;
 
 /// Every event of a scope after a revision, exactly once and in order. Dropping it ends the watch.

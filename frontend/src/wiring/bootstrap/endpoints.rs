@@ -20,7 +20,8 @@ pub(crate) struct EndpointsKeeper {
     client: SelfClient,
     leases: ServerLeases,
     port: u16,
-    /// The port is this server's word once, at start; afterwards servers that share an address would only fight over it.
+    /// The port is this server's word once, at start; afterwards servers that share an address would only fight over
+    /// it.
     port_settled: bool,
 }
 

@@ -1,7 +1,8 @@
-//! The APIServices of what this server serves itself: made at start, kept for custom groups as long as they are defined.
+//! The APIServices of what this server serves itself: made at start, kept for custom groups as long as they are
+//! defined.
 //!
-//! In: the groups and versions of the API's snapshot. Out: objects in the store, available at once. Every server does the
-//! same: what another was faster with is left as it is. Not here: the APIServices of other servers.
+//! In: the groups and versions of the API's snapshot. Out: objects in the store, available at once. Every server does
+//! the same: what another was faster with is left as it is. Not here: the APIServices of other servers.
 
 use std::{collections::HashSet, time::Duration};
 

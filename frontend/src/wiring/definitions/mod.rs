@@ -1,9 +1,9 @@
-//! Custom resources kept served: one task follows all CustomResourceDefinitions, publishes what they define, and does for
-//! their status what kube-apiserver does for it.
+//! Custom resources kept served: one task follows all CustomResourceDefinitions, publishes what they define, and does
+//! for their status what kube-apiserver does for it.
 //!
-//! In: the definitions in the store. Out: the snapshot of the API that requests see, conditions and accepted names written
-//! back, and the end of definitions that are deleted. Every server does the same; a write that another was faster with is
-//! left alone, since its result comes back as an event. Not here: what the objects are (`api::custom`).
+//! In: the definitions in the store. Out: the snapshot of the API that requests see, conditions and accepted names
+//! written back, and the end of definitions that are deleted. Every server does the same; a write that another was
+//! faster with is left alone, since its result comes back as an event. Not here: what the objects are (`api::custom`).
 
 mod cleanup;
 mod status;

@@ -1,7 +1,7 @@
 //! The status that a definition should have: names that are accepted when nobody has them, and conditions.
 //!
-//! In: a definition, and the names that others of its group hold. Out: the definition with its next status; none when there is
-//! nothing to do. Pure.
+//! In: a definition, and the names that others of its group hold. Out: the definition with its next status; none when
+//! there is nothing to do. Pure.
 
 use std::collections::{HashMap, HashSet};
 

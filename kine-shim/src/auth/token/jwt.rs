@@ -1,18 +1,19 @@
 //! JSON Web Tokens (RFC 7519) with etcd's claims: `username`, `revision` of the auth store, `exp`. Every shim that has
 //! the key accepts them; nothing is remembered.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::keys::{Method, Signer, Verifier};
-use super::{TTL_DEFAULT, Verdict};
-use crate::auth::{Auth, AuthRefusal, Identity};
-use crate::config::duration;
+use super::{
+    TTL_DEFAULT, Verdict,
+    keys::{Method, Signer, Verifier},
+};
+use crate::{
+    auth::{Auth, AuthRefusal, Identity},
+    config::duration,
+};
 
 pub struct Jwt {
     method: Method,

@@ -3,14 +3,21 @@
 
 use std::str::FromStr;
 
-use p521::ecdsa::signature::{Signer as _, Verifier as _};
-use p521::pkcs8::DecodePrivateKey;
-use ring::rand::SystemRandom;
-use ring::signature::{self as sig, KeyPair, UnparsedPublicKey};
-use ring::{hmac, rsa};
-use x509_parser::pem::Pem;
-use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::x509::SubjectPublicKeyInfo;
+use p521::{
+    ecdsa::signature::{Signer as _, Verifier as _},
+    pkcs8::DecodePrivateKey,
+};
+use ring::{
+    hmac,
+    rand::SystemRandom,
+    rsa,
+    signature::{self as sig, KeyPair, UnparsedPublicKey},
+};
+use x509_parser::{
+    pem::Pem,
+    prelude::{FromDer, X509Certificate},
+    x509::SubjectPublicKeyInfo,
+};
 
 #[derive(Clone, Copy)]
 pub(super) struct Method {

@@ -9,13 +9,10 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use self::jwt::Jwt;
-use self::simple::Simple;
 pub use self::verdict::{TTL_DEFAULT, Verdict};
+use self::{jwt::Jwt, simple::Simple};
 use super::{Auth, AuthRefusal};
 use crate::model::Position;
 

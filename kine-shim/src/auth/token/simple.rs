@@ -6,17 +6,17 @@
 //! not seen ends there at its first end. It ends everywhere with its user's password, and when auth is switched off,
 //! since the next secret is another.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use ring::hmac;
 
 use super::Verdict;
-use crate::auth::{Auth, AuthRefusal, Identity};
-use crate::model::Position;
+use crate::{
+    auth::{Auth, AuthRefusal, Identity},
+    model::Position,
+};
 
 const END: usize = 8;
 const NONCE: usize = 8;

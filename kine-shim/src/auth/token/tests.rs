@@ -5,8 +5,7 @@ use std::fs;
 use bytes::Bytes;
 
 use super::*;
-use crate::auth::Identity;
-use crate::auth::{Change, Secret};
+use crate::auth::{Change, Identity, Secret};
 
 const NOW: i64 = 1_700_000_000_000;
 

@@ -3,18 +3,15 @@
 
 use std::sync::Arc;
 
-use proto::authpb;
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::kv_server::Kv;
-use proto::v3electionpb as election;
-use proto::v3lockpb as lock;
-use tonic::transport::Channel;
-use tonic::{Code, Request};
+use proto::{authpb, etcdserverpb as pb, etcdserverpb::kv_server::Kv, v3electionpb as election, v3lockpb as lock};
+use tonic::{Code, Request, transport::Channel};
 
 use super::{Served, bytes, everything, op, put, serve_on, serve_with};
-use crate::auth::password::Passwords;
-use crate::grpc::{ClientName, GrpcOptions, Wire};
-use crate::log::memory::MemoryLog;
+use crate::{
+    auth::password::Passwords,
+    grpc::{ClientName, GrpcOptions, Wire},
+    log::memory::MemoryLog,
+};
 
 type AuthClient = pb::auth_client::AuthClient<Channel>;
 

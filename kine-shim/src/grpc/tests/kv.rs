@@ -1,8 +1,9 @@
 //! KV: headers, errors, limits, streamed ranges.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::request_op::Request;
-use proto::etcdserverpb::response_op::Response;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{request_op::Request, response_op::Response},
+};
 use tonic::Code;
 
 use super::{bytes, everything, op, put, refusal, serve, serve_with};

@@ -1,7 +1,6 @@
 //! Leases.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::lease_client::LeaseClient;
+use proto::{etcdserverpb as pb, etcdserverpb::lease_client::LeaseClient};
 use tonic::Code;
 
 use super::{everything, put, refusal, serve};

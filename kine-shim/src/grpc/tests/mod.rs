@@ -17,9 +17,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{GrpcOptions, routes, server};
-use crate::log::memory::MemoryLog;
-use crate::settings::ShimConfig;
-use crate::shim::Shim;
+use crate::{log::memory::MemoryLog, settings::ShimConfig, shim::Shim};
 
 pub(super) struct Served {
     pub(super) channel: Channel,

@@ -1,11 +1,10 @@
 //! What operators and client libraries ask: members, status, alarms, hashes, health, reflection.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::cluster_client::ClusterClient;
-use proto::etcdserverpb::maintenance_client::MaintenanceClient;
-use proto::etcdserverpb::request_op::Request;
-use proto::health::HealthCheckRequest;
-use proto::health::health_client::HealthClient;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{cluster_client::ClusterClient, maintenance_client::MaintenanceClient, request_op::Request},
+    health::{HealthCheckRequest, health_client::HealthClient},
+};
 use tonic::Code;
 
 use super::{bytes, everything, op, put, refusal, serve, serve_with};

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use proto::etcdserverpb::lease_client::LeaseClient;
-use proto::v3electionpb as election;
-use proto::v3electionpb::election_client::ElectionClient;
-use proto::v3lockpb as lock;
-use proto::v3lockpb::lock_client::LockClient;
+use proto::{
+    etcdserverpb::lease_client::LeaseClient, v3electionpb as election, v3electionpb::election_client::ElectionClient,
+    v3lockpb as lock, v3lockpb::lock_client::LockClient,
+};
 
 use super::{Served, bytes, everything, refusal, serve};
 

@@ -1,7 +1,6 @@
 //! Maintenance.Snapshot as a backup job sees it. What is in the file is tested in `migrate`.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use proto::{etcdserverpb as pb, etcdserverpb::maintenance_client::MaintenanceClient};
 use sha2::{Digest, Sha256};
 
 use super::{Served, serve};

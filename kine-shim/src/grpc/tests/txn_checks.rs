@@ -1,11 +1,9 @@
 //! What a Txn is refused for before it is evaluated.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::request_op::Request;
+use proto::{etcdserverpb as pb, etcdserverpb::request_op::Request};
 
 use super::{bytes, op, put};
-use crate::grpc::checks;
-use crate::grpc::errors::Invalid;
+use crate::grpc::{checks, errors::Invalid};
 
 fn puts(key: &str) -> pb::RequestOp {
     op(Request::RequestPut(put(key, "1")))

@@ -1,20 +1,17 @@
 //! Watch: one queue a stream, answers before events, fragments, cancellations.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::watch_client::WatchClient;
-use proto::etcdserverpb::watch_request::RequestUnion;
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{watch_client::WatchClient, watch_request::RequestUnion},
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::{Served, bytes, op, put, serve, serve_shim, serve_with};
-use crate::grpc::GrpcOptions;
-use crate::log::memory::MemoryLog;
-use crate::settings::ShimConfig;
-use crate::shim::Shim;
+use crate::{grpc::GrpcOptions, log::memory::MemoryLog, settings::ShimConfig, shim::Shim};
 
 struct Watching {
     requests: mpsc::Sender<pb::WatchRequest>,

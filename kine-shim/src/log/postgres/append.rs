@@ -1,22 +1,31 @@
 //! The append: one autocommit statement that lands whole or not at all and says which. In goes a batch, out comes
 //! Committed or Refused, or a fault that says what is known (invariant 5).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use futures::future::BoxFuture;
-use futures::poll;
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use futures::{future::BoxFuture, poll};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::link::{Link, Session};
-use super::query::{append_fault, as_i64};
-use super::trust::{self, Trust};
-use crate::log::{Appended, LogFault, page};
-use crate::model::{Batch, Entry};
+use super::{
+    link::{Link, Session},
+    query::{append_fault, as_i64},
+    trust::{self, Trust},
+};
+use crate::{
+    log::{Appended, LogFault, page},
+    model::{Batch, Entry},
+};
 
 /// An append without an answer by now has an unknown outcome; it goes on meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

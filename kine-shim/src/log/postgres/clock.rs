@@ -2,16 +2,19 @@
 //! the name of the table's life tells that it happened. Marks are durable. Rows are locked in the order of their ids
 //! and grants, so that two shims never wait for each other in a circle.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::Type};
 use uuid::Uuid;
 
 use super::query::{as_i64, query};
-use crate::log::{LeaseClock, LeaseClocks, LogFault};
-use crate::model::{Grant, LeaseId, Position};
+use crate::{
+    log::{LeaseClock, LeaseClocks, LogFault},
+    model::{Grant, LeaseId, Position},
+};
 
 const RENEW: &str = "INSERT INTO kine_shim.lease_clock AS clock (id, granted, renewals, expiring, at) \
     SELECT id, granted, 1, false, clock_timestamp() FROM \

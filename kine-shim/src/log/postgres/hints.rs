@@ -1,17 +1,14 @@
 //! NOTIFY and LISTEN, as a hint and nothing more: everything is right when none ever arrives. Sent after appends,
 //! coalesced, over another connection: NOTIFY takes a lock that would queue all appends of a cluster.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 use tokio_postgres::types::Type;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::link::Link;
-use super::url::Connector;
+use super::{link::Link, url::Connector};
 
 /// At most one NOTIFY in this time; the first goes at once.
 const GAP: Duration = Duration::from_millis(4);

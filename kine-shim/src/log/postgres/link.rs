@@ -1,19 +1,24 @@
 //! One connection that comes back: in goes how to connect, out comes a client, or a fault that says that nothing was
 //! sent. A link is made for one purpose; what is sent over it is not known here.
 
-use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_postgres::{AsyncMessage, Client, Connection, error::DbError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::schema;
-use super::url::Connector;
+use super::{schema, url::Connector};
 use crate::log::LogFault;
 
 /// Sessions so far.

@@ -1,7 +1,6 @@
 //! Which shims are alive, in an unlogged table with the database's clock. Losing a row costs one beat.
 
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::Type};
 
 use super::query::query;
 use crate::log::{LogFault, Member};

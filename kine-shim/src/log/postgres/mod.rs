@@ -20,19 +20,13 @@ mod url;
 use async_trait::async_trait;
 use tokio_postgres::Client;
 
-use self::append::Appender;
-use self::hints::Hints;
-use self::link::Link;
-use self::query::refused_connection;
-use self::trust::Trust;
-use self::url::Connector;
+use self::{append::Appender, hints::Hints, link::Link, query::refused_connection, trust::Trust, url::Connector};
 use super::{
     Appended, Identity, LeaseClocks, Log, LogFault, Member, Options, Page, ReadIndex, Reader, Size, Snapshot, page,
 };
 use crate::model::{Batch, Grant, Position};
 
-pub(crate) use self::query::Driver;
-pub(crate) use self::url::shown;
+pub(crate) use self::{query::Driver, url::shown};
 
 pub struct PostgresLog {
     appender: Appender,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::error::{Error, Severity, SqlState};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{
+    Client, Row,
+    error::{Error, Severity, SqlState},
+    types::{ToSql, Type},
+};
 
-use crate::log::LogFault;
-use crate::model::Position;
+use crate::{log::LogFault, model::Position};
 
 /// No read of ours takes this long on a server that is alive.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);

@@ -3,13 +3,16 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::Type};
 
-use super::query::{Driver, as_i64, as_position, query};
-use super::url::Connector;
-use crate::log::{Identity, LogFault, Page, ReadIndex, ReadIndexMode, Snapshot};
-use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
+use super::{
+    query::{Driver, as_i64, as_position, query},
+    url::Connector,
+};
+use crate::{
+    log::{Identity, LogFault, Page, ReadIndex, ReadIndexMode, Snapshot},
+    model::{Batch, BatchId, Entry, EntryKind, Head, Position},
+};
 
 /// See the function in the first migration.
 const PAGE: &str = "SELECT trimmed, position, id, prev_id, first_revision, last_revision, writer, at_ms, \

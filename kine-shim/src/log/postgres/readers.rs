@@ -1,8 +1,7 @@
 //! How far every living shim has read the log, so that trims wait for those that are still to read,
 //! and that a failover can be told from a loss.
 
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, types::Type};
 
 use super::query::{as_i64, as_position, query};
 use crate::log::{LogFault, Reader};

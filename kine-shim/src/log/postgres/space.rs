@@ -5,11 +5,15 @@ use std::fmt::Write;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::link::Link;
-use super::query::{ANSWER_WITHIN, as_i64, query, unsent};
-use super::trust::Trust;
-use crate::log::{LogFault, Size};
-use crate::model::Position;
+use super::{
+    link::Link,
+    query::{ANSWER_WITHIN, as_i64, query, unsent},
+    trust::Trust,
+};
+use crate::{
+    log::{LogFault, Size},
+    model::Position,
+};
 
 /// Rows of one transaction: short enough that nobody waits for it.
 const TRIM_ROWS: usize = 1000;

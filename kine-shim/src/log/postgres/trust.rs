@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::link::Session;
-use super::query::query;
+use super::{link::Session, query::query};
 use crate::log::{Identity, LogFault};
 
 const RUN: &str = "SELECT kine_shim.server_run(), (SELECT system_identifier::text FROM pg_control_system()), \

@@ -4,16 +4,14 @@
 
 mod store;
 
-use std::path::Path;
-use std::thread::JoinHandle;
+use std::{path::Path, thread::JoinHandle};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::store::Store;
-use super::clocks::Clocks;
-use super::{Appended, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, page};
+use super::{Appended, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
 use crate::model::{Batch, Grant, Position};
 
 /// Jobs waiting for the thread; whoever comes later waits to hand over.

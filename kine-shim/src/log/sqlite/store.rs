@@ -1,14 +1,15 @@
 //! The SQLite file itself: opening it, its migrations, and every statement. Blocking; knows no channels and no async.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
-use crate::log::{Appended, Identity, LogFault, Page, ReadIndex, Size, formats, page};
-use crate::model::{Batch, BatchId, Entry, EntryKind, Head, Position};
+use crate::{
+    log::{Appended, Identity, LogFault, Page, ReadIndex, Size, formats, page},
+    model::{Batch, BatchId, Entry, EntryKind, Head, Position},
+};
 
 /// In order; the n-th makes schema version n + 1.
 const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/sqlite/0001_log.sql")];

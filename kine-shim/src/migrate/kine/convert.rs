@@ -7,10 +7,14 @@ use bytes::Bytes;
 use prost::Message;
 use proto::mvccpb;
 
-use crate::migrate::content::Content;
-use crate::migrate::schema;
-use crate::migrate::source::{self, End, Feed, Gone};
-use crate::model::{Entry, EntryKind, Key, LeaseId, Revision};
+use crate::{
+    migrate::{
+        content::Content,
+        schema,
+        source::{self, End, Feed, Gone},
+    },
+    model::{Entry, EntryKind, Key, LeaseId, Revision},
+};
 
 const API_SERVERS_KEY: &[u8] = b"compact_rev_key_apiserver";
 const COMPACT_KEY: &[u8] = b"compact_rev_key";

@@ -19,9 +19,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use super::import::{self, Imported};
-use super::progress::say;
-use super::source::{self, Feed};
+use super::{
+    import::{self, Imported},
+    progress::say,
+    source::{self, Feed},
+};
 use crate::log::{Endpoint, Log, Options};
 
 pub(super) async fn import_from(log: Arc<dyn Log>, endpoint: &Endpoint, options: &Options) -> Result<Imported> {

@@ -5,13 +5,16 @@ use std::pin::pin;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row as SqlRow};
+use tokio_postgres::{Client, Row as SqlRow, types::Type};
 
 use super::convert::{Converter, Facts, Row, put};
-use crate::log::Options;
-use crate::log::postgres::{Driver, connect_elsewhere};
-use crate::migrate::source::{End, Feed};
+use crate::{
+    log::{
+        Options,
+        postgres::{Driver, connect_elsewhere},
+    },
+    migrate::source::{End, Feed},
+};
 
 /// The newest id, and what is compacted.
 const FACTS: &str = "SELECT coalesce(max(id), 0)::int8, \

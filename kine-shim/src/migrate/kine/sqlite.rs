@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row as SqlRow};
+use rusqlite::{Connection, OpenFlags, Row as SqlRow, types::ValueRef};
 
 use super::convert::{Converter, Facts, Row, put};
 use crate::migrate::source::{End, Feed};

@@ -1,11 +1,13 @@
 //! What clients observe, one case each.
 
 use super::{commit, delete, everything, key, put, read, single, span};
-use crate::model::{
-    Compare, CompareResult, CompareTarget, Event, Op, Put, Range, ReadAt, Refusal, Reply, SortOrder, SortTarget, Txn,
-    TxnOp, TxnOpReply,
+use crate::{
+    model::{
+        Compare, CompareResult, CompareTarget, Event, Op, Put, Range, ReadAt, Refusal, Reply, SortOrder, SortTarget,
+        Txn, TxnOp, TxnOpReply,
+    },
+    state::{NO_SPACE, State, alarm_key},
 };
-use crate::state::{NO_SPACE, State, alarm_key};
 
 fn with(ops: Vec<Op>) -> State {
     let mut state = State::new();

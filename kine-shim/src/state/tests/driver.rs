@@ -1,12 +1,13 @@
 //! Random operations, the same for the state machine and its naive twin; every answer is compared.
 
-use super::naive::Naive;
-use super::{Dice, batch_id, dump, key, put};
-use crate::model::{
-    Batch, Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, Op, Put, Range, RangeEnd, ReadAt,
-    SortOrder, SortTarget, Txn, TxnOp,
+use super::{Dice, batch_id, dump, key, naive::Naive, put};
+use crate::{
+    model::{
+        Batch, Compare, CompareResult, CompareTarget, DeleteRange, Key, KeyRange, Op, Put, Range, RangeEnd, ReadAt,
+        SortOrder, SortTarget, Txn, TxnOp,
+    },
+    state::{Applied, State},
 };
-use crate::state::{Applied, State};
 
 pub(super) fn some_key(dice: &mut Dice) -> Key {
     let name = dice.pick(&["a", "a/", "a/b", "b", "b\0", "c", "d"]);

@@ -1,9 +1,10 @@
 //! Following, refusing to follow, and loading logs from which garbage was deleted.
 
-use super::driver::drive;
-use super::{Dice, dump, swept};
-use crate::model::{Batch, BatchId, Position};
-use crate::state::{Applied, State};
+use super::{Dice, driver::drive, dump, swept};
+use crate::{
+    model::{Batch, BatchId, Position},
+    state::{Applied, State},
+};
 
 fn load(log: &[Batch]) -> (State, Vec<Applied>) {
     let mut state = State::new();

@@ -4,8 +4,7 @@
 use std::time::Instant;
 
 use super::{batch_id, key, put};
-use crate::model::Op;
-use crate::state::State;
+use crate::{model::Op, state::State};
 
 const KEYS: usize = 1_000_000;
 

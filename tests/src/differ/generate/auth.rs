@@ -1,4 +1,5 @@
-//! Users, roles and what they may do. Requests go with the token of root, of another user, with one never given out, or with none.
+//! Users, roles and what they may do. Requests go with the token of root, of another user, with one never given out, or
+//! with none.
 
 use proto::{authpb, etcdserverpb as pb};
 use rand::RngExt;

@@ -1,4 +1,5 @@
-//! Leases. Those that live have TTLs far apart and far away, so that neither their order nor their end depends on how fast this runs.
+//! Leases. Those that live have TTLs far apart and far away, so that neither their order nor their end depends on how
+//! fast this runs.
 
 use proto::etcdserverpb as pb;
 

@@ -1,5 +1,5 @@
-//! Makes steps from a seed: small alphabets of keys, values, leases and ids, so that collisions are plenty, and revisions around those
-//! that the answers so far have shown. A theme is a row of makers with their weights.
+//! Makes steps from a seed: small alphabets of keys, values, leases and ids, so that collisions are plenty, and
+//! revisions around those that the answers so far have shown. A theme is a row of makers with their weights.
 
 mod auth;
 mod kv;

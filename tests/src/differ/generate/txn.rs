@@ -1,7 +1,9 @@
 //! Txn: compares of every kind, nested branches, the same key twice, and more than is allowed.
 
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::{compare::TargetUnion, request_op::Request};
+use proto::{
+    etcdserverpb as pb,
+    etcdserverpb::{compare::TargetUnion, request_op::Request},
+};
 use rand::RngExt;
 
 use super::{Generator, kv};

@@ -1,13 +1,12 @@
-//! Watches on a few streams. A stream's content is settled (drained) before what would cut it short, since how far a server got by then is
-//! not decided by the requests.
+//! Watches on a few streams. A stream's content is settled (drained) before what would cut it short, since how far a
+//! server got by then is not decided by the requests.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bytes::Bytes;
 use prost::Message;
-use proto::etcdserverpb as pb;
-use proto::etcdserverpb::watch_request::RequestUnion;
+use proto::{etcdserverpb as pb, etcdserverpb::watch_request::RequestUnion};
 use rand::RngExt;
 
 use super::{Generator, kv};
@@ -158,8 +157,8 @@ impl Generator {
 }
 
 impl Generator {
-    /// What was told to be canceled since its history is compacted stays until its client cancels it, and until then an etcd answers no
-    /// progress request of the stream.
+    /// What was told to be canceled since its history is compacted stays until its client cancels it, and until then an
+    /// etcd answers no progress request of the stream.
     fn bury(&mut self, stream: u32, watch_id: i64) {
         let cancel = RequestUnion::CancelRequest(pb::WatchCancelRequest { watch_id });
         let cancel = pb::WatchRequest { request_union: Some(cancel) }.encode_to_vec();

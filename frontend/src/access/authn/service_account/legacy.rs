@@ -1,5 +1,5 @@
-//! Tokens that stand in secrets and never expire. Each use marks its secret with the day, so that those that nobody uses
-//! can be found and removed.
+//! Tokens that stand in secrets and never expire. Each use marks its secret with the day, so that those that nobody
+//! uses can be found and removed.
 
 use std::sync::Arc;
 

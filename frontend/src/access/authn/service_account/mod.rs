@@ -1,8 +1,9 @@
 //! Tokens of service accounts: made for those who may ask for them, and believed while what they are bound to lives.
 //!
-//! In: keys and issuers, and the objects that the informer keeps. Out: signed tokens; users behind tokens; the documents
-//! by which others check our tokens. Signatures that were found good are remembered for a while, bounded; whether the
-//! account and what the token is bound to still live is looked up each time. Not here: who may ask for a token.
+//! In: keys and issuers, and the objects that the informer keeps. Out: signed tokens; users behind tokens; the
+//! documents by which others check our tokens. Signatures that were found good are remembered for a while, bounded;
+//! whether the account and what the token is bound to still live is looked up each time. Not here: who may ask for a
+//! token.
 
 mod accounts;
 mod authenticate;

@@ -1,7 +1,8 @@
 //! Nobody grants what he does not have: the checks on writes of roles and bindings.
 //!
 //! In: what is about to be stored, after mutating admission and before validation. Out: the refusal of the real server.
-//! Whoever may `escalate` a role or `bind` it may grant more than he has; members of `system:masters` may grant anything.
+//! Whoever may `escalate` a role or `bind` it may grant more than he has; members of `system:masters` may grant
+//! anything.
 
 use super::{CLUSTER_ROLES, GROUP, ROLES, Rbac, Rule, rule};
 use crate::{

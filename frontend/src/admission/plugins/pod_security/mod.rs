@@ -1,5 +1,5 @@
-//! The Pod Security Standards: pods are refused by the labels of their namespace; of workloads that would make such pods
-//! the client is warned, and so it is of pods that a namespace has already when its labels become stricter.
+//! The Pod Security Standards: pods are refused by the labels of their namespace; of workloads that would make such
+//! pods the client is warned, and so it is of pods that a namespace has already when its labels become stricter.
 
 mod baseline;
 mod checks;

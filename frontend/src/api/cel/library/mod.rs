@@ -1,7 +1,8 @@
 //! The functions that expressions may call, as a Kubernetes 1.35 serves them: one row an overload.
 //!
 //! A row names the overload, says its signature in a line (`string::contains(string) bool` is called on a string,
-//! `size(string) int` is not) and what computes it. Not here: operators that decide which operand is evaluated (`plan`).
+//! `size(string) int` is not) and what computes it. Not here: operators that decide which operand is evaluated
+//! (`plan`).
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
@@ -56,7 +57,8 @@ const fn row(id: &'static str, signature: &'static str, imp: for<'a> fn(&[Val<'a
     Row(id, signature, Imp::Plain(imp))
 }
 
-/// Functions that look at their operand's kind themselves, for all their overloads; an operand of another kind has none.
+/// Functions that look at their operand's kind themselves, for all their overloads; an operand of another kind has
+/// none.
 pub(super) struct Shared {
     function: &'static str,
     operand: Option<Operand>,

@@ -30,8 +30,8 @@ pub(super) const ROWS: &[Row] = &[
     row("quantity_sub_int", "kubernetes.Quantity::sub(int) kubernetes.Quantity", sub),
 ];
 
-/// A quantity, and how Kubernetes holds it: only what is a whole number times a power of ten that is not negative counts
-/// as an integer, so that "1" is one and "1000m" is none.
+/// A quantity, and how Kubernetes holds it: only what is a whole number times a power of ten that is not negative
+/// counts as an integer, so that "1" is one and "1000m" is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Quantity {
     amount: quantity::Quantity,

@@ -1,7 +1,9 @@
 //! The rows, group by group in the order in which discovery lists the groups (by the priority of their APIService).
 
-use super::super::row::{Resource, Verb::*};
-use super::template::{Row, cluster, namespaced};
+use super::{
+    super::row::{Resource, Verb::*},
+    template::{Row, cluster, namespaced},
+};
 
 type Rows = fn() -> Vec<Row>;
 

@@ -1,7 +1,9 @@
 //! A built-in row before its group and version are known, written down with as few words as rows differ in.
 
-use crate::api::registry::fields;
-use crate::api::registry::row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
+use crate::api::registry::{
+    fields,
+    row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb},
+};
 
 const ALL_VERBS: &[Verb] = &[
     Verb::Create,

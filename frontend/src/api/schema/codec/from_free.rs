@@ -1,15 +1,19 @@
-//! A tree without schema as an object, with the liberties and the error texts of the real server's converter between the two: it is not
-//! the JSON decoder, and takes 1.0 for an integer.
+//! A tree without schema as an object, with the liberties and the error texts of the real server's converter between
+//! the two: it is not the JSON decoder, and takes 1.0 for an integer.
 
 use base64::Engine as _;
 
-use super::go_types::element_type;
-use super::json_decode::{Decoder, is_unset, zero};
-use super::json_special::{BASE64, illegal_base64_at};
-use super::{DecodeError, Decoded, StrictError, encode_free};
-use crate::api::schema::object::Object;
-use crate::api::schema::tables::{Field, Kind, Presence, Shape, StructRef, Type};
-use crate::api::schema::value::{MapValue, Struct, Text, Value};
+use super::{
+    DecodeError, Decoded, StrictError, encode_free,
+    go_types::element_type,
+    json_decode::{Decoder, is_unset, zero},
+    json_special::{BASE64, illegal_base64_at},
+};
+use crate::api::schema::{
+    object::Object,
+    tables::{Field, Kind, Presence, Shape, StructRef, Type},
+    value::{MapValue, Struct, Text, Value},
+};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -201,8 +205,10 @@ fn go_kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::schema::Schema;
-    use crate::api::schema::codec::{decode_free, encode_json};
+    use crate::api::schema::{
+        Schema,
+        codec::{decode_free, encode_json},
+    };
 
     fn check(json: &str, expected: &str) {
         let tree = decode_free(json.as_bytes()).unwrap();

@@ -1,13 +1,17 @@
-//! Custom resources from JSON: read as a free tree, which no type can refuse, and fitted to the tables. Metadata alone is
-//! read as the type that it is.
+//! Custom resources from JSON: read as a free tree, which no type can refuse, and fitted to the tables. Metadata alone
+//! is read as the type that it is.
 
-use super::json_decode::{Decoder, KnownKeys};
-use super::json_text::Token;
-use super::{DecodeError, Decoded, StrictError};
-use crate::api::schema::fit::{Fitting, fit_struct};
-use crate::api::schema::object::Object;
-use crate::api::schema::tables::{StructRef, Type};
-use crate::api::schema::value::{Struct, Text, Value};
+use super::{
+    DecodeError, Decoded, StrictError,
+    json_decode::{Decoder, KnownKeys},
+    json_text::Token,
+};
+use crate::api::schema::{
+    fit::{Fitting, fit_struct},
+    object::Object,
+    tables::{StructRef, Type},
+    value::{Struct, Text, Value},
+};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 

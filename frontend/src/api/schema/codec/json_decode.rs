@@ -3,14 +3,18 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use super::go_types::{element_type, field_type, struct_type};
-use super::json_kind::{Until, describe, find_kind};
-use super::json_text::{Cursor, DEPTH_MAX, Token};
-use super::{DecodeError, Decoded, StrictError};
-use crate::api::schema::kinds::Schema;
-use crate::api::schema::object::Object;
-use crate::api::schema::tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type};
-use crate::api::schema::value::{MapValue, Struct, Text, Value};
+use super::{
+    DecodeError, Decoded, StrictError,
+    go_types::{element_type, field_type, struct_type},
+    json_kind::{Until, describe, find_kind},
+    json_text::{Cursor, DEPTH_MAX, Token},
+};
+use crate::api::schema::{
+    kinds::Schema,
+    object::Object,
+    tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type},
+    value::{MapValue, Struct, Text, Value},
+};
 
 /// No more strict errors are noted, as in kube-apiserver.
 const STRICT_ERRORS_MAX: usize = 100;

@@ -1,13 +1,14 @@
 //! Objects to JSON, byte for byte as Go's encoder prints Kubernetes' types: fields in the order of the types, maps
 //! sorted, `<`, `>` and `&` escaped.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::json_text::{write_compact, write_float, write_string};
-use crate::api::schema::object::Object;
-use crate::api::schema::tables::{Field, Kind, Presence, Shape, StructDef};
-use crate::api::schema::value::{Struct, Value};
+use crate::api::schema::{
+    object::Object,
+    tables::{Field, Kind, Presence, Shape, StructDef},
+    value::{Struct, Value},
+};
 
 /// JSON without a newline at its end.
 pub fn encode_json(object: &Object, out: &mut Vec<u8>) {
@@ -50,8 +51,8 @@ fn write_struct(out: &mut Vec<u8>, def: &StructDef, value: Option<&Struct>) {
     out.push(b'}');
 }
 
-/// A struct with members that no field describes: all of them by name. Only custom resources have such, whose fields know no
-/// zeros to leave out.
+/// A struct with members that no field describes: all of them by name. Only custom resources have such, whose fields
+/// know no zeros to leave out.
 fn write_open(out: &mut Vec<u8>, value: &Struct) {
     let mut members: Vec<(&str, &Value)> = value.members().collect();
     members.sort_by_key(|(name, _)| *name);

@@ -1,7 +1,9 @@
 //! Which kind a JSON text says it is, found before it is decoded.
 
-use super::DecodeError;
-use super::json_text::{Cursor, Token};
+use super::{
+    DecodeError,
+    json_text::{Cursor, Token},
+};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 

@@ -2,18 +2,17 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{
+    Engine, alphabet,
+    engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
+};
 
-use super::DecodeError;
-use super::go_types::element_type;
-use super::json_decode::Decoder;
-use super::json_kind::describe;
-use super::json_text::Token;
-use crate::api::schema::scalar::{duration, quantity, time};
-use crate::api::schema::tables::{Field, Kind, StructRef};
-use crate::api::schema::value::{Struct, Value};
+use super::{DecodeError, go_types::element_type, json_decode::Decoder, json_kind::describe, json_text::Token};
+use crate::api::schema::{
+    scalar::{duration, quantity, time},
+    tables::{Field, Kind, StructRef},
+    value::{Struct, Value},
+};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 

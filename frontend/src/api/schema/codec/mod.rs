@@ -28,9 +28,11 @@ pub use proto_decode::{decode_message, decode_protobuf};
 pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};
 pub use yaml::{YamlAsJson, decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};
 
-use super::kinds::Schema;
-use super::object::Object;
-use super::tables::{Gvk, Type};
+use super::{
+    kinds::Schema,
+    object::Object,
+    tables::{Gvk, Type},
+};
 use crate::request::status::go_quote;
 
 /// In front of every protobuf object.

@@ -1,14 +1,19 @@
 //! Protobuf to objects. Fields that the schema has not are dropped; a message that comes twice is merged, as gogo does.
 
-use super::ENVELOPE_MAGIC;
-use super::wire::{Payload, Reader};
-use super::{DecodeError, Decoded};
-use crate::api::schema::kinds::Schema;
-use crate::api::schema::object::Object;
-use crate::api::schema::scalar::time::{Instant, format_micro_time, format_time};
-use crate::api::schema::scalar::{duration, quantity};
-use crate::api::schema::tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type, WireTarget};
-use crate::api::schema::value::{MapValue, Struct, Text, Value};
+use super::{
+    DecodeError, Decoded, ENVELOPE_MAGIC,
+    wire::{Payload, Reader},
+};
+use crate::api::schema::{
+    kinds::Schema,
+    object::Object,
+    scalar::{
+        duration, quantity,
+        time::{Instant, format_micro_time, format_time},
+    },
+    tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type, WireTarget},
+    value::{MapValue, Struct, Text, Value},
+};
 
 /// Messages nested deeper are refused.
 const DEPTH_MAX: usize = 200;

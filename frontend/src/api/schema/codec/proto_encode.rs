@@ -3,13 +3,19 @@
 
 use bytes::Bytes;
 
-use super::ENVELOPE_MAGIC;
-use super::wire::{FIXED64, Writer};
-use crate::api::schema::object::Object;
-use crate::api::schema::scalar::time::{Instant, parse_time};
-use crate::api::schema::scalar::{duration, time};
-use crate::api::schema::tables::{Field, Kind, Presence, Shape, StructDef, Wire, WireTarget};
-use crate::api::schema::value::{Struct, Value};
+use super::{
+    ENVELOPE_MAGIC,
+    wire::{FIXED64, Writer},
+};
+use crate::api::schema::{
+    object::Object,
+    scalar::{
+        duration, time,
+        time::{Instant, parse_time},
+    },
+    tables::{Field, Kind, Presence, Shape, StructDef, Wire, WireTarget},
+    value::{Struct, Value},
+};
 
 /// `k8s\0` and runtime.Unknown around the message.
 pub fn encode_protobuf(object: &Object) -> Bytes {

@@ -1,15 +1,17 @@
-//! HorizontalPodAutoscaler: version 1 has a field for one metric, the share of the requested CPU; version 2, in which it
-//! is stored, has a list, behaviour and conditions. What version 1 has no field for it shows in annotations, as JSON, and
-//! takes from there: a round through version 1 loses nothing.
+//! HorizontalPodAutoscaler: version 1 has a field for one metric, the share of the requested CPU; version 2, in which
+//! it is stored, has a list, behaviour and conditions. What version 1 has no field for it shows in annotations, as
+//! JSON, and takes from there: a round through version 1 loses nothing.
 //!
 //! The annotations and the shapes within are those of pkg/apis/autoscaling/v1/conversion.go of Kubernetes.
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::api::schema::codec::{decode_json_as, encode_struct_json};
-use crate::api::schema::object::set_in_struct;
-use crate::api::schema::tables::Type;
-use crate::api::schema::value::{Struct, Value};
+use crate::api::schema::{
+    codec::{decode_json_as, encode_struct_json},
+    object::set_in_struct,
+    tables::Type,
+    value::{Struct, Value},
+};
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";

@@ -1,9 +1,11 @@
 //! CustomResourceDefinition: v1beta1, in which it is stored, keeps what all versions share once at the top.
 
 use super::put;
-use crate::api::schema::object::set_in_struct;
-use crate::api::schema::tables::Type;
-use crate::api::schema::value::{Struct, Value};
+use crate::api::schema::{
+    object::set_in_struct,
+    tables::Type,
+    value::{Struct, Value},
+};
 
 /// In a version of v1 and v1beta1, at the top in v1beta1.
 const SHARED: [(&str, &str); 4] = [

@@ -1,13 +1,15 @@
-//! Between versions of one kind that share storage. Fields of equal names are carried over, renamed ones have rows here,
-//! and pairs that differ in shape have a function. Not here: conversion webhooks.
+//! Between versions of one kind that share storage. Fields of equal names are carried over, renamed ones have rows
+//! here, and pairs that differ in shape have a function. Not here: conversion webhooks.
 
 mod autoscaling;
 mod definitions;
 
-use super::fit::{Fitting, fit_struct};
-use super::object::Object;
-use super::tables::{Field, Kind, Presence, Shape, StructRef, Type};
-use super::value::{MapValue, Struct, Value};
+use super::{
+    fit::{Fitting, fit_struct},
+    object::Object,
+    tables::{Field, Kind, Presence, Shape, StructRef, Type},
+    value::{MapValue, Struct, Value},
+};
 
 /// Struct, its field in one version, in the other; read in both directions.
 const RENAMED: &[(&str, &str, &str)] = &[
@@ -124,8 +126,11 @@ fn put(target: &mut Struct, name: &str, value: Option<&Value>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::schema::codec::{decode_json, encode_json};
-    use crate::api::schema::{Schema, convert};
+    use crate::api::schema::{
+        Schema,
+        codec::{decode_json, encode_json},
+        convert,
+    };
 
     fn check(input: &str, group: &str, version: &str, kind: &str, expected: &str) {
         let schema = Schema::builtin();

@@ -1,9 +1,10 @@
 //! HorizontalPodAutoscaler.
 
-use super::super::value::{Struct, Value};
-use super::is_set;
-use crate::api::schema::object::set_in_struct;
-use crate::api::schema::tables::StructRef;
+use super::{
+    super::value::{Struct, Value},
+    is_set,
+};
+use crate::api::schema::{object::set_in_struct, tables::StructRef};
 
 /// What version 1 shows in annotations since it has no fields for it.
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";

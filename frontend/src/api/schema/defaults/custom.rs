@@ -1,9 +1,11 @@
 //! Defaults of custom resources, which their schemas carry: for what is absent, and for nulls that are not allowed.
 
-use crate::api::schema::fit::{Fitting, fit_field};
-use crate::api::schema::structural::{Additional, Node};
-use crate::api::schema::tables::{Field, Kind, Shape};
-use crate::api::schema::value::{Struct, Value};
+use crate::api::schema::{
+    fit::{Fitting, fit_field},
+    structural::{Additional, Node},
+    tables::{Field, Kind, Shape},
+    value::{Struct, Value},
+};
 
 /// Fills in the fields of a struct and what is below them, from the outside in.
 pub(super) fn visit(target: &mut Struct) {

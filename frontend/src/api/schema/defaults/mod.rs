@@ -1,6 +1,6 @@
 //! What kube-apiserver fills in at every decode. `rules` holds rows: a struct's name, the values of unset fields, and a
-//! named function where a value depends on others; the engine walks an object and applies them from the outside in. Beside
-//! defaults proper these are the traces that kube-apiserver's internal types leave at every decode (older names
+//! named function where a value depends on others; the engine walks an object and applies them from the outside in.
+//! Beside defaults proper these are the traces that kube-apiserver's internal types leave at every decode (older names
 //! mirrored, kinds of embedded objects filled in).
 //! Not here: what a create or an update strategy fills in (uid, cluster IPs).
 
@@ -15,11 +15,13 @@ pub use pods::container_sums;
 
 use std::sync::LazyLock;
 
-use super::object::{Object, set_in_struct};
-use super::plans::Plans;
-use super::scalar::quantity::Quantity;
-use super::tables::{Field, Kind, Presence, Shape};
-use super::value::{Struct, Value};
+use super::{
+    object::{Object, set_in_struct},
+    plans::Plans,
+    scalar::quantity::Quantity,
+    tables::{Field, Kind, Presence, Shape},
+    value::{Struct, Value},
+};
 
 /// One row. `at` is "core.v1.PodSpec": package without "api.", struct.
 struct Rule {
@@ -168,8 +170,10 @@ fn each<'a>(target: &'a mut Struct, path: &[&str]) -> impl Iterator<Item = &'a m
 
 #[cfg(test)]
 mod tests {
-    use crate::api::schema::codec::{decode_json, encode_json};
-    use crate::api::schema::{Schema, apply_defaults};
+    use crate::api::schema::{
+        Schema, apply_defaults,
+        codec::{decode_json, encode_json},
+    };
 
     fn check(input: &str, expected: &str) {
         let mut object = decode_json(&Schema::builtin(), input.as_bytes(), None).unwrap().object;

@@ -1,8 +1,12 @@
 //! Pods: values that depend on others.
 
-use super::super::scalar::quantity::Quantity;
-use super::super::value::{MapValue, Struct, Value};
-use super::{each, is_set, text};
+use super::{
+    super::{
+        scalar::quantity::Quantity,
+        value::{MapValue, Struct, Value},
+    },
+    each, is_set, text,
+};
 use crate::api::schema::object::set_in_struct;
 
 /// The older name of serviceAccountName stands for it, and always mirrors it.

@@ -1,7 +1,10 @@
 //! The rows.
 
-use super::Default::{Empty, Number, Text, Texts, Truth};
-use super::{Default, Rule, autoscaling, pods, services, workloads};
+use super::{
+    Default,
+    Default::{Empty, Number, Text, Texts, Truth},
+    Rule, autoscaling, pods, services, workloads,
+};
 
 type Values = &'static [(&'static [&'static str], Default)];
 

@@ -1,7 +1,9 @@
 //! Services, namespaces, nodes, policies and other kinds whose defaults depend on other fields.
 
-use super::super::value::{MapValue, Struct, Value};
-use super::{each, is_set, text};
+use super::{
+    super::value::{MapValue, Struct, Value},
+    each, is_set, text,
+};
 use crate::api::schema::object::set_in_struct;
 
 pub(super) fn service(service: &mut Struct) {

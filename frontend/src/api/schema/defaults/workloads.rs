@@ -1,8 +1,11 @@
 //! Controllers' objects: values that depend on others.
 
-use super::super::value::{MapValue, Struct, Value};
-use super::services::labels_from_template;
-use super::{each, is_set, text};
+use super::{
+    super::value::{MapValue, Struct, Value},
+    each, is_set,
+    services::labels_from_template,
+    text,
+};
 use crate::api::schema::object::set_in_struct;
 
 fn set_unless_set(target: &mut Struct, path: &[&str], value: impl Into<Value>) {

@@ -1,4 +1,5 @@
-//! Scalars with a text form of their own: times, durations, quantities, patterns. Text in, canonical text or numbers out.
+//! Scalars with a text form of their own: times, durations, quantities, patterns. Text in, canonical text or numbers
+//! out.
 
 pub mod duration;
 pub mod names;

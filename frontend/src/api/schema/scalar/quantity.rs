@@ -133,8 +133,8 @@ impl Quantity {
     }
 }
 
-/// A quantity's text as Kubernetes keeps it: as it was written where that is canonical already but for its spelling, else
-/// in canonical form.
+/// A quantity's text as Kubernetes keeps it: as it was written where that is canonical already but for its spelling,
+/// else in canonical form.
 pub fn canonical(text: &str) -> Result<String, QuantityError> {
     let quantity = Quantity::parse(text)?;
     let parts = Parts::of(text)?;

@@ -37,7 +37,8 @@ enum Digits {
     OneOrTwo,
 }
 
-/// The elements of a date and time in turn: how the layout writes them, what stands behind them, and which values they take.
+/// The elements of a date and time in turn: how the layout writes them, what stands behind them, and which values they
+/// take.
 const ELEMENTS: [(&str, Digits, &str, std::ops::RangeInclusive<i64>, &str); 6] = [
     ("2006", Digits::Four, "-", 0..=9999, "year"),
     ("01", Digits::Two, "-", 1..=12, "month"),

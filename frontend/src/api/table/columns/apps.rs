@@ -1,10 +1,10 @@
 //! What runs pods, and what bounds and ranks them.
 
-use super::super::column::{
-    AGE, Cell, CellValue, Doc, NAME, Printer, boolean, containers, images, integer, printer, text,
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, boolean, containers, images, integer, printer, text},
+    format,
+    row::Row,
 };
-use super::super::format;
-use super::super::row::Row;
 
 const CONTAINERS: &[&str] = &["spec", "template", "spec", "containers"];
 const SELECTOR: &[&str] = &["spec", "selector"];

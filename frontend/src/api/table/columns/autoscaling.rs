@@ -1,9 +1,11 @@
 //! Horizontal pod autoscalers, printed in their version 2, and scales.
 
-use super::super::column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, integer, printer, text};
-use super::super::format::cut;
-use super::super::row::Row;
-use super::super::value::text_in;
+use super::super::{
+    column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, integer, printer, text},
+    format::cut,
+    row::Row,
+    value::text_in,
+};
 use crate::api::schema::Value;
 
 pub(super) static AUTOSCALER: Printer = printer(&[

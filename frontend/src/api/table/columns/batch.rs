@@ -1,11 +1,11 @@
 //! Jobs and what makes them.
 
-use super::super::column::{
-    AGE, Cell, CellValue, Column, Doc, NAME, Printer, containers, images, integer, printer, text,
+use super::super::{
+    column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, containers, images, integer, printer, text},
+    format::human_duration,
+    row::{Row, parse_time},
+    value::{condition, text_in},
 };
-use super::super::format::human_duration;
-use super::super::row::{Row, parse_time};
-use super::super::value::{condition, text_in};
 
 const CONTAINERS: &[&str] = &["spec", "template", "spec", "containers"];
 const SELECTOR: &[&str] = &["spec", "selector"];

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text};
-use super::super::row::Row;
-use super::super::value::{condition, text_in};
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text},
+    row::Row,
+    value::{condition, text_in},
+};
 use crate::api::schema::Value;
 
 pub(super) static NAMESPACE: Printer =

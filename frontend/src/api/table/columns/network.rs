@@ -1,9 +1,11 @@
 //! Services, endpoints, ingresses, addresses.
 
-use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text};
-use super::super::format::{self, cut, host_port, load_balancer};
-use super::super::row::Row;
-use super::super::value::{int_in, text_in};
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text},
+    format::{self, cut, host_port, load_balancer},
+    row::Row,
+    value::{int_in, text_in},
+};
 use crate::api::schema::Value;
 
 pub(super) static SERVICE: Printer = printer(&[

@@ -1,8 +1,10 @@
 //! Pods: the one kind whose state is told by many fields at once.
 
-use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, RowCondition, containers, images, printer, text};
-use super::super::row::{Row, parse_time};
-use super::super::value::{bool_in, condition, int_in, text_in};
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, RowCondition, containers, images, printer, text},
+    row::{Row, parse_time},
+    value::{bool_in, condition, int_in, text_in},
+};
 use crate::api::schema::Value;
 
 pub(super) static POD: Printer = Printer {

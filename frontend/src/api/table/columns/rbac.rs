@@ -1,9 +1,11 @@
 //! Bindings of roles, and certificate signing requests.
 
-use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text};
-use super::super::format::human_duration;
-use super::super::row::Row;
-use super::super::value::text_in;
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, printer, text},
+    format::human_duration,
+    row::Row,
+    value::text_in,
+};
 
 pub(super) static ROLE_BINDING: Printer = printer(&[
     NAME,

@@ -1,8 +1,10 @@
 //! Volumes, claims, classes, drivers, devices.
 
-use super::super::column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, boolean, integer, printer, text};
-use super::super::format::access_modes;
-use super::super::row::{Row, join};
+use super::super::{
+    column::{AGE, Cell, CellValue, Column, Doc, NAME, Printer, boolean, integer, printer, text},
+    format::access_modes,
+    row::{Row, join},
+};
 
 pub(super) static PERSISTENT_VOLUME: Printer = printer(&[
     NAME,

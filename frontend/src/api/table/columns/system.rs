@@ -1,8 +1,10 @@
 //! What configures the server itself, and leases.
 
-use super::super::column::{AGE, Cell, CellValue, Doc, NAME, Printer, integer, printer, text};
-use super::super::row::Row;
-use super::super::value::{condition, text_in};
+use super::super::{
+    column::{AGE, Cell, CellValue, Doc, NAME, Printer, integer, printer, text},
+    row::Row,
+    value::{condition, text_in},
+};
 use crate::api::schema::Value;
 
 pub(super) static LEASE: Printer = printer(&[

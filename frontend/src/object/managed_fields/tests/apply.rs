@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::updater::Tree;
-use super::*;
+use super::{super::updater::Tree, *};
 
 fn config_map(data: &str) -> String {
     format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"a"}},"data":{data}}}"#)

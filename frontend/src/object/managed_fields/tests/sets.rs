@@ -1,8 +1,12 @@
 use proptest::prelude::*;
 
-use super::super::element::{Element, Scalar};
-use super::super::set::{Node, path_text};
-use super::*;
+use super::{
+    super::{
+        element::{Element, Scalar},
+        set::{Node, path_text},
+    },
+    *,
+};
 
 #[test]
 fn a_set_is_written_as_it_was_read() {

@@ -1,8 +1,8 @@
 //! Addresses of the cluster's ranges.
 //!
-//! An address belongs to the Service whose name the IPAddress object of that address carries: making it is the claim, so
-//! that two servers never give out one address. Ranges are the ServiceCIDR objects that are not on their way out; where
-//! there are none yet, the ranges that the server was started with.
+//! An address belongs to the Service whose name the IPAddress object of that address carries: making it is the claim,
+//! so that two servers never give out one address. Ranges are the ServiceCIDR objects that are not on their way out;
+//! where there are none yet, the ranges that the server was started with.
 
 use std::net::IpAddr;
 

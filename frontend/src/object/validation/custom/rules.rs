@@ -1,4 +1,5 @@
-//! The rules of a definition over its objects, with a budget for all of them, and with what an update leaves alone forgiven.
+//! The rules of a definition over its objects, with a budget for all of them, and with what an update leaves alone
+//! forgiven.
 
 use super::{Verdict, members, schema::Before, shown};
 use crate::{

@@ -1,4 +1,5 @@
-//! CustomResourceDefinitions judged: names, versions, schemas, columns, conversion, and the approval of protected groups.
+//! CustomResourceDefinitions judged: names, versions, schemas, columns, conversion, and the approval of protected
+//! groups.
 //!
 //! In: a definition, and what it replaces. Out: field errors. The original judges its inner form, in which what all
 //! versions share stands once at the top; its paths show it. Not here: the objects of definitions (`custom`).

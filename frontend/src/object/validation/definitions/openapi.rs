@@ -1,4 +1,5 @@
-//! What a definition's schema may say, beyond being structural: known types, list and map types that fit, rules in good form.
+//! What a definition's schema may say, beyond being structural: known types, list and map types that fit, rules in good
+//! form.
 
 use super::{
     Leniency,

@@ -1,4 +1,5 @@
-//! The expressions of a definition's rules: they must compile, and what they may cost is bounded, one by one and together.
+//! The expressions of a definition's rules: they must compile, and what they may cost is bounded, one by one and
+//! together.
 
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ struct Judge {
 }
 
 impl Judge {
-    /// `times`: how many values of the schema there may be in one object, where that is bounded. `loose`: the path of the
-    /// schema above which values cannot be found again in an older object.
+    /// `times`: how many values of the schema there may be in one object, where that is bounded. `loose`: the path of
+    /// the schema above which values cannot be found again in an older object.
     fn visit(&mut self, tree: &RuleTree, node: &Node, path: &str, times: Option<u64>, loose: Option<&str>) {
         let below = times.zip(elements(node)).map(|(times, elements)| times.saturating_mul(elements));
         if let (Some(inner), Additional::Each(node)) = (&tree.additional, &node.additional) {

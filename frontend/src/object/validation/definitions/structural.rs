@@ -1,5 +1,5 @@
-//! Whether a schema is structural: everything about the shape of values stands outside of anyOf, allOf, oneOf and not, and
-//! what those speak of is there.
+//! Whether a schema is structural: everything about the shape of values stands outside of anyOf, allOf, oneOf and not,
+//! and what those speak of is there.
 
 use crate::{
     api::schema::{Value, scalar::pattern},

@@ -1,14 +1,16 @@
 //! Roles and their bindings; flow schemas and priority levels.
 
-use super::super::{
-    check::Check::{self, AtLeast, NeedsForm, NotEmpty, Within},
-    judge::Judge,
-    names,
-    place::Place,
-    print::{printed, printed_struct},
-    walk::{Rule, rule, with},
+use super::{
+    super::{
+        check::Check::{self, AtLeast, NeedsForm, NotEmpty, Within},
+        judge::Judge,
+        names,
+        place::Place,
+        print::{printed, printed_struct},
+        walk::{Rule, rule, with},
+    },
+    networking::segment,
 };
-use super::networking::segment;
 use crate::api::schema::Value;
 
 pub(super) static RULES: &[Rule] = &[

@@ -1,16 +1,16 @@
 //! Horizontal autoscalers.
 
-use super::super::{
-    check::{
-        Check::{self, Exactly, NeedsForm, NotEmpty, OneOf},
-        POSITIVE,
-    },
-    judge::Judge,
-    names,
-    place::Place,
-    walk::{Rule, rule, with},
-};
 use super::{
+    super::{
+        check::{
+            Check::{self, Exactly, NeedsForm, NotEmpty, OneOf},
+            POSITIVE,
+        },
+        judge::Judge,
+        names,
+        place::Place,
+        walk::{Rule, rule, with},
+    },
     networking::segment,
     resources::{self, NameOf},
 };

@@ -3,14 +3,16 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use x509_parser::{certification_request::X509CertificationRequest, pem::Pem, prelude::FromDer};
 
-use super::super::{
-    judge::Judge,
-    names,
-    place::Place,
-    updates::diff,
-    walk::{Rule, with},
+use super::{
+    super::{
+        judge::Judge,
+        names,
+        place::Place,
+        updates::diff,
+        walk::{Rule, with},
+    },
+    resources::text,
 };
-use super::resources::text;
 use crate::api::schema::{Object, Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[with("certificates.v1.CertificateSigningRequest", request, &[])];

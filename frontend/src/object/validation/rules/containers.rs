@@ -1,19 +1,24 @@
 //! Containers: ports, variables, mounts, probes, hooks.
 
-use super::super::{
-    check::{
-        Check::{self, AlwaysForm, AtLeast, Exactly, Form, NeedsForm, NeedsOneOf, Port, Required},
-        NOT_NEGATIVE,
+use super::{
+    super::{
+        check::{
+            Check::{self, AlwaysForm, AtLeast, Exactly, Form, NeedsForm, NeedsOneOf, Port, Required},
+            NOT_NEGATIVE,
+        },
+        forms,
+        judge::Judge,
+        names,
+        place::{Nth, Place},
+        walk::{Rule, rule, with},
     },
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
-    walk::{Rule, rule, with},
+    scheduling::is_windows,
+    volumes,
 };
-use super::{scheduling::is_windows, volumes};
-use crate::api::openapi::STOP_SIGNALS;
-use crate::api::schema::{Struct, Value};
+use crate::api::{
+    openapi::STOP_SIGNALS,
+    schema::{Struct, Value},
+};
 
 pub(super) static RULES: &[Rule] = &[
     with("core.v1.Container", container, COMMON),

@@ -1,15 +1,15 @@
 //! What a driver offers: slices of a pool of devices.
 
-use super::super::{
-    check::{Check, POSITIVE},
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
-    print::printed_struct,
-    walk::{Rule, with},
-};
 use super::{
+    super::{
+        check::{Check, POSITIVE},
+        forms,
+        judge::Judge,
+        names,
+        place::{Nth, Place},
+        print::printed_struct,
+        walk::{Rule, with},
+    },
     devices::{bounded, by_text, pool_name, qualified, set},
     resources,
 };

@@ -1,17 +1,19 @@
 //! Devices that pods claim: claims, their templates and their status, and classes.
 
-use super::super::{
-    check::{
-        Check::{self, NeedsForm},
-        POSITIVE,
+use super::{
+    super::{
+        check::{
+            Check::{self, NeedsForm},
+            POSITIVE,
+        },
+        forms,
+        judge::Judge,
+        names,
+        place::{Nth, Place},
+        walk::{self, Rule, rule, with},
     },
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
-    walk::{self, Rule, rule, with},
+    resources::text,
 };
-use super::resources::text;
 use crate::api::schema::{Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[

@@ -1,18 +1,18 @@
 //! Quotas, limits, budgets of disruption, runtime classes, nodes, and other kinds of few rules.
 
-use super::super::{
-    check::{
-        Check::{AlwaysForm, AtLeast, GivenOneOf, Labels, OneOf},
-        NOT_NEGATIVE, POSITIVE,
-    },
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
-    print::{printed, printed_struct},
-    walk::{Rule, rule, with},
-};
 use super::{
+    super::{
+        check::{
+            Check::{AlwaysForm, AtLeast, GivenOneOf, Labels, OneOf},
+            NOT_NEGATIVE, POSITIVE,
+        },
+        forms,
+        judge::Judge,
+        names,
+        place::{Nth, Place},
+        print::{printed, printed_struct},
+        walk::{Rule, rule, with},
+    },
     resources::{self, NameOf},
     scheduling, workloads,
 };

@@ -1,15 +1,17 @@
 //! Pods and their templates as a whole.
 
-use super::super::{
-    check::Check::{AlwaysForm, EachForm, Form, GivenOneOf, Labels, NeedsOneOf, Within},
-    forms,
-    judge::Judge,
-    meta, names,
-    place::{Nth, Place},
-    print::printed_struct,
-    walk::{Rule, rule, visit, with},
+use super::{
+    super::{
+        check::Check::{AlwaysForm, EachForm, Form, GivenOneOf, Labels, NeedsOneOf, Within},
+        forms,
+        judge::Judge,
+        meta, names,
+        place::{Nth, Place},
+        print::printed_struct,
+        walk::{Rule, rule, visit, with},
+    },
+    containers, scheduling, security,
 };
-use super::{containers, scheduling, security};
 use crate::api::schema::{Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[

@@ -1,15 +1,18 @@
 //! Security contexts of pods and containers, and the operating system that decides which of them apply.
 
-use super::super::{
-    check::Check::{self, Form, OneOf, Within},
-    forms,
-    judge::Judge,
-    names,
-    place::Place,
-    print::printed_struct,
-    walk::{Rule, with},
+use super::{
+    super::{
+        check::Check::{self, Form, OneOf, Within},
+        forms,
+        judge::Judge,
+        names,
+        place::Place,
+        print::printed_struct,
+        walk::{Rule, with},
+    },
+    pods::each_container,
+    scheduling::is_windows,
 };
-use super::{pods::each_container, scheduling::is_windows};
 use crate::api::schema::{MapValue, Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[

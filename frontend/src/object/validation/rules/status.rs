@@ -1,18 +1,20 @@
 //! What the status endpoints take: counts, addresses, conditions.
 
-use super::super::{
-    check::{
-        Check::{self, AtLeast},
-        NOT_NEGATIVE,
+use super::{
+    super::{
+        check::{
+            Check::{self, AtLeast},
+            NOT_NEGATIVE,
+        },
+        forms,
+        judge::Judge,
+        names,
+        place::{Nth, Place},
+        print::printed,
+        walk::{Rule, rule, with},
     },
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
-    print::printed,
-    walk::{Rule, rule, with},
+    resources::text,
 };
-use super::resources::text;
 use crate::api::schema::Value;
 
 pub(super) static RULES: &[Rule] = &[

@@ -1,18 +1,20 @@
 //! Persistent volumes, claims, and the classes and drivers behind them.
 
-use super::super::{
-    check::{
-        Check::{self, AlwaysForm, AtLeast, NotEmpty, OneOf, Required, RequiredBecause},
-        NOT_NEGATIVE, POSITIVE,
+use super::{
+    super::{
+        check::{
+            Check::{self, AlwaysForm, AtLeast, NotEmpty, OneOf, Required, RequiredBecause},
+            NOT_NEGATIVE, POSITIVE,
+        },
+        forms,
+        judge::Judge,
+        meta, names,
+        place::{Nth, Place},
+        print::printed,
+        walk::{Rule, rule, with},
     },
-    forms,
-    judge::Judge,
-    meta, names,
-    place::{Nth, Place},
-    print::printed,
-    walk::{Rule, rule, with},
+    resources,
 };
-use super::resources;
 use crate::api::schema::{MapValue, Struct, Value};
 
 pub(super) static RULES: &[Rule] = &[

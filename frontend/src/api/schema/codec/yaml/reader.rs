@@ -1,7 +1,7 @@
 //! The characters of a YAML text, one after the other, and where each stands.
 //!
-//! In: bytes in UTF-8 or, behind a byte order mark, UTF-16. Out: bytes of UTF-8, a place ahead or more. Not here: what the
-//! characters mean.
+//! In: bytes in UTF-8 or, behind a byte order mark, UTF-16. Out: bytes of UTF-8, a place ahead or more. Not here: what
+//! the characters mean.
 
 use std::borrow::Cow;
 

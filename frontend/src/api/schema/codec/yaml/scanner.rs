@@ -1,8 +1,8 @@
 //! The tokens of a YAML text, as YAML 1.1 and Go's reader cut it.
 //!
-//! In: characters. Out: tokens, among them the starts and ends of blocks, which the text only indents. A key is known only
-//! when its colon comes: until then its place in the queue of tokens is kept. Not here: the insides of scalars (scalars)
-//! and of tags and directives (tags).
+//! In: characters. Out: tokens, among them the starts and ends of blocks, which the text only indents. A key is known
+//! only when its colon comes: until then its place in the queue of tokens is kept. Not here: the insides of scalars
+//! (scalars) and of tags and directives (tags).
 
 use std::collections::{HashMap, VecDeque};
 

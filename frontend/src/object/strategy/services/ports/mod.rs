@@ -173,7 +173,8 @@ fn key(cluster: &Cluster) -> String {
     format!("{}/ranges/servicenodeports", cluster.store.prefix())
 }
 
-/// Changes the bitmap until the change is stored. `change` may run again, and tells whether there is something to store.
+/// Changes the bitmap until the change is stored. `change` may run again, and tells whether there is something to
+/// store.
 async fn edit<T>(
     cluster: &Cluster,
     mut change: impl FnMut(&mut Bitmap) -> Result<(T, bool), ApiError>,
