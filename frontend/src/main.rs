@@ -2,7 +2,6 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use async_trait::async_trait;
 use frontend::{
     access::Authorized,
     config::{self, Config, Given},
@@ -11,6 +10,7 @@ use frontend::{
     verbs::Context,
     wiring,
 };
+use futures::future::BoxFuture;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::filter_fn,
@@ -27,10 +27,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The verbs of the API.
 struct Verbs;
 
-#[async_trait]
 impl Resources for Verbs {
-    async fn serve(&self, ctx: &Arc<Context>, request: Authorized) -> Result<http::Response<Body>, ApiError> {
-        frontend::verbs::dispatch(Arc::clone(ctx), request).await
+    fn serve<'a>(
+        &'a self,
+        ctx: &'a Arc<Context>,
+        request: Authorized,
+    ) -> BoxFuture<'a, Result<http::Response<Body>, ApiError>> {
+        Box::pin(async move { frontend::verbs::dispatch(Arc::clone(ctx), request).await })
     }
 }
 

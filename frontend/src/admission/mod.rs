@@ -21,7 +21,7 @@ mod webhook;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 pub use attributes::{Attributes, Operation, Reinvocation};
 pub use settings::AdmissionError;
@@ -29,16 +29,15 @@ pub use settings::AdmissionError;
 use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
 
 /// One plugin. The default of both halves is to let everything pass.
-#[async_trait]
 pub trait Plugin: Send + Sync {
     /// May change the object.
-    async fn admit(&self, _: &Cluster, _: &mut Attributes<'_>) -> Result<(), ApiError> {
-        Ok(())
+    fn admit<'a>(&'a self, _: &'a Cluster, _: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Ok(()) })
     }
 
     /// May refuse the object as it will be stored.
-    async fn validate(&self, _: &Cluster, _: &Attributes<'_>) -> Result<(), ApiError> {
-        Ok(())
+    fn validate<'a>(&'a self, _: &'a Cluster, _: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Ok(()) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Binding a pod to a node.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -83,41 +83,42 @@ struct Bind<'a> {
     binding: Object,
 }
 
-#[async_trait]
 impl Rewrite for Bind<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let Some(current) = current else {
-            return Err(ApiError::not_found(&GroupResource::new("", "pods"), &self.target.name));
-        };
-        let refuse =
-            |why: String| Err(ApiError::conflict(&GroupResource::new("", "pods/binding"), &self.target.name, why));
-        let mut pod = current.object.clone();
-        check_preconditions(self.ctx, self.target, &self.binding, &pod)?;
-        if pod.deletion_timestamp().is_some() {
-            return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
-        }
-        if let Some(node) = pod.get_str(&["spec", "nodeName"]).filter(|n| !n.is_empty()) {
-            return refuse(format!(
-                "pod {} is already assigned to node {}",
-                pod.name(),
-                crate::request::status::go_quote(node)
-            ));
-        }
-        if !pod.get_list(&["spec", "schedulingGates"]).unwrap_or_default().is_empty() {
-            return refuse(format!("pod {} has non-empty .spec.schedulingGates", pod.name()));
-        }
-        let node = self.binding.get_str(&["target", "name"]).unwrap_or_default();
-        pod.set(&["spec", "nodeName"], node);
-        pod.remove(&["status", "nominatedNodeName"]);
-        for (key, value) in self.binding.annotations() {
-            pod.set_annotation(key, value);
-        }
-        // The topology of the node comes with the binding.
-        for (key, value) in self.binding.labels() {
-            pod.set_label(key, value);
-        }
-        set_scheduled(&mut pod, &defaults::now(self.ctx));
-        Ok(Step::write(pod))
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let Some(current) = current else {
+                return Err(ApiError::not_found(&GroupResource::new("", "pods"), &self.target.name));
+            };
+            let refuse =
+                |why: String| Err(ApiError::conflict(&GroupResource::new("", "pods/binding"), &self.target.name, why));
+            let mut pod = current.object.clone();
+            check_preconditions(self.ctx, self.target, &self.binding, &pod)?;
+            if pod.deletion_timestamp().is_some() {
+                return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
+            }
+            if let Some(node) = pod.get_str(&["spec", "nodeName"]).filter(|n| !n.is_empty()) {
+                return refuse(format!(
+                    "pod {} is already assigned to node {}",
+                    pod.name(),
+                    crate::request::status::go_quote(node)
+                ));
+            }
+            if !pod.get_list(&["spec", "schedulingGates"]).unwrap_or_default().is_empty() {
+                return refuse(format!("pod {} has non-empty .spec.schedulingGates", pod.name()));
+            }
+            let node = self.binding.get_str(&["target", "name"]).unwrap_or_default();
+            pod.set(&["spec", "nodeName"], node);
+            pod.remove(&["status", "nominatedNodeName"]);
+            for (key, value) in self.binding.annotations() {
+                pod.set_annotation(key, value);
+            }
+            // The topology of the node comes with the binding.
+            for (key, value) in self.binding.labels() {
+                pod.set_label(key, value);
+            }
+            set_scheduled(&mut pod, &defaults::now(self.ctx));
+            Ok(Step::write(pod))
+        })
     }
 }
 

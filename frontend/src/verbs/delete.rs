@@ -1,6 +1,6 @@
 //! DELETE of one object: at once, after a grace period, or when its finalizers are gone.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -111,48 +111,49 @@ struct Mark<'a> {
     outcome: Outcome,
 }
 
-#[async_trait]
 impl Rewrite for Mark<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let Some(current) = current else {
-            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-        };
-        check_preconditions(self.target, self.options, &current.object)?;
-        self.caller.validate(self.ctx, self.target, None, Some(&current.object)).await?;
-        let mut object = current.object.clone();
-        if let Some(keep) = strategy::keeps_for_deletion(self.target, &object, &defaults::now(self.ctx)) {
-            self.outcome = if current.object.deletion_timestamp().is_some() {
-                Outcome::AlreadyDeleting
-            } else {
-                Outcome::Finalizing
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let Some(current) = current else {
+                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
             };
-            object = keep;
-            if current.object.deletion_timestamp().is_none() {
-                set_finalizers(self.target, &mut object, self.options);
+            check_preconditions(self.target, self.options, &current.object)?;
+            self.caller.validate(self.ctx, self.target, None, Some(&current.object)).await?;
+            let mut object = current.object.clone();
+            if let Some(keep) = strategy::keeps_for_deletion(self.target, &object, &defaults::now(self.ctx)) {
+                self.outcome = if current.object.deletion_timestamp().is_some() {
+                    Outcome::AlreadyDeleting
+                } else {
+                    Outcome::Finalizing
+                };
+                object = keep;
+                if current.object.deletion_timestamp().is_none() {
+                    set_finalizers(self.target, &mut object, self.options);
+                }
+                return Ok(Step::write(object));
             }
-            return Ok(Step::write(object));
-        }
-        let graceful = match self.begin_grace(&mut object)? {
-            Begun::Pending => {
-                self.outcome = Outcome::AlreadyDeleting;
-                return Ok(Step::write(current.object.clone()));
+            let graceful = match self.begin_grace(&mut object)? {
+                Begun::Pending => {
+                    self.outcome = Outcome::AlreadyDeleting;
+                    return Ok(Step::write(current.object.clone()));
+                }
+                Begun::Graceful(seconds) => Some(seconds),
+                Begun::Immediate => None,
+            };
+            set_finalizers(self.target, &mut object, self.options);
+            let pending = object.finalizers().next().is_some();
+            if let Some(seconds) = graceful {
+                self.outcome = Outcome::Graceful { seconds, pending };
+                return Ok(Step::write(object));
             }
-            Begun::Graceful(seconds) => Some(seconds),
-            Begun::Immediate => None,
-        };
-        set_finalizers(self.target, &mut object, self.options);
-        let pending = object.finalizers().next().is_some();
-        if let Some(seconds) = graceful {
-            self.outcome = Outcome::Graceful { seconds, pending };
-            return Ok(Step::write(object));
-        }
-        if pending {
-            self.outcome = Outcome::Finalizing;
-            self.mark_as_deleting(&mut object);
-            return Ok(Step::write(object));
-        }
-        self.outcome = Outcome::Gone;
-        Ok(Step::remove(self.target, current.object.clone()))
+            if pending {
+                self.outcome = Outcome::Finalizing;
+                self.mark_as_deleting(&mut object);
+                return Ok(Step::write(object));
+            }
+            self.outcome = Outcome::Gone;
+            Ok(Step::remove(self.target, current.object.clone()))
+        })
     }
 }
 
@@ -215,13 +216,16 @@ struct Last<'a> {
     target: &'a Target,
 }
 
-#[async_trait]
 impl Rewrite for Last<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        match current {
-            Some(current) if current.object.uid() == self.uid => Ok(Step::remove(self.target, current.object.clone())),
-            _ => Err(ApiError::not_found(&self.target.group_resource(), &self.target.name)),
-        }
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            match current {
+                Some(current) if current.object.uid() == self.uid => {
+                    Ok(Step::remove(self.target, current.object.clone()))
+                }
+                _ => Err(ApiError::not_found(&self.target.group_resource(), &self.target.name)),
+            }
+        })
     }
 }
 

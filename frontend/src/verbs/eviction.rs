@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -232,21 +232,22 @@ struct Take<'a> {
     now: String,
 }
 
-#[async_trait]
 impl Rewrite for Take<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let Some(current) = current else {
-            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-        };
-        let mut budget = current.object.clone();
-        check(&budget)?;
-        let left = number(&budget, "disruptionsAllowed") - 1;
-        budget.set(&["status", "disruptionsAllowed"], left);
-        if left == 0 {
-            tell_of_none(&mut budget, &self.now);
-        }
-        budget.set(&["status", "disruptedPods", self.pod], self.now.as_str());
-        Ok(Step::write(budget))
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let Some(current) = current else {
+                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+            };
+            let mut budget = current.object.clone();
+            check(&budget)?;
+            let left = number(&budget, "disruptionsAllowed") - 1;
+            budget.set(&["status", "disruptionsAllowed"], left);
+            if left == 0 {
+                tell_of_none(&mut budget, &self.now);
+            }
+            budget.set(&["status", "disruptedPods", self.pod], self.now.as_str());
+            Ok(Step::write(budget))
+        })
     }
 }
 
@@ -333,21 +334,22 @@ struct Mark<'a> {
     now: String,
 }
 
-#[async_trait]
 impl Rewrite for Mark<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let Some(current) = current else {
-            return Err(ApiError::not_found(&self.pods.group_resource(), &self.pods.name));
-        };
-        delete::check_preconditions(self.pods, self.options, &current.object)?;
-        let mut pod = current.object.clone();
-        let fields = [
-            ("status", Value::from("True")),
-            ("reason", Value::from("EvictionByEvictionAPI")),
-            ("message", Value::from("Eviction API: evicting")),
-        ];
-        set_condition(&mut pod, "DisruptionTarget", &fields, &self.now);
-        Ok(Step::write(pod))
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let Some(current) = current else {
+                return Err(ApiError::not_found(&self.pods.group_resource(), &self.pods.name));
+            };
+            delete::check_preconditions(self.pods, self.options, &current.object)?;
+            let mut pod = current.object.clone();
+            let fields = [
+                ("status", Value::from("True")),
+                ("reason", Value::from("EvictionByEvictionAPI")),
+                ("message", Value::from("Eviction API: evicting")),
+            ];
+            set_condition(&mut pod, "DisruptionTarget", &fields, &self.now);
+            Ok(Step::write(pod))
+        })
     }
 }
 

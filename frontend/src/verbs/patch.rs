@@ -1,6 +1,6 @@
 //! PATCH of an object.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -60,25 +60,26 @@ struct PatchObject<'a> {
     caller: Caller<'a>,
 }
 
-#[async_trait]
 impl Rewrite for PatchObject<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        if current.is_none() && !(self.patch.may_create() && self.target.subresource.is_none()) {
-            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-        }
-        let ownership = Ownership::new(self.ctx, self.target, self.caller);
-        let live = current.map(|current| &current.object);
-        let mut proposal = self.patch.apply(self.target, &self.target.kind, live, ownership.manager())?;
-        let object = proposal.object_mut();
-        if live.is_none() && !object.uid().is_empty() {
-            let uid = object.uid();
-            let why =
-                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-            return Err(ApiError::conflict(&self.target.group_resource(), &self.target.name, why));
-        }
-        super::defaults::settle_namespace(self.target, object)?;
-        check_name(self.target, object)?;
-        input::merge_owner_references(object, self.caller.warnings);
-        lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            if current.is_none() && !(self.patch.may_create() && self.target.subresource.is_none()) {
+                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+            }
+            let ownership = Ownership::new(self.ctx, self.target, self.caller);
+            let live = current.map(|current| &current.object);
+            let mut proposal = self.patch.apply(self.target, &self.target.kind, live, ownership.manager())?;
+            let object = proposal.object_mut();
+            if live.is_none() && !object.uid().is_empty() {
+                let uid = object.uid();
+                let why =
+                    format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                return Err(ApiError::conflict(&self.target.group_resource(), &self.target.name, why));
+            }
+            super::defaults::settle_namespace(self.target, object)?;
+            check_name(self.target, object)?;
+            input::merge_owner_references(object, self.caller.warnings);
+            lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The scale endpoint: how many replicas a workload has, in a form that all workloads share.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -170,43 +170,44 @@ struct Rescale<'a> {
     caller: Caller<'a>,
 }
 
-#[async_trait]
 impl Rewrite for Rescale<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let Some(current) = current else {
-            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-        };
-        let mut scale = self.new_scale(&current.object)?;
-        let old = of_object(self.target, &current.object)?;
-        self.caller.admit(self.ctx, self.endpoint, &mut scale, Some(&old)).await?;
-        let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
-        let figures = Figures::of(self.endpoint);
-        if self.endpoint.resource.custom && replicas == UNSET {
-            let path = go_quote(&figures.spec_text());
-            return Err(ApiError::bad_request(format!("the spec replicas field {path} cannot be empty")));
-        }
-        if replicas < 0 && !self.endpoint.resource.custom {
-            let detail = "must be greater than or equal to 0";
-            let error = FieldError::invalid_value("spec.replicas", replicas, detail);
-            return Err(ApiError::invalid("autoscaling", "Scale", scale.name(), vec![error]));
-        }
-        let mut object = current.object.clone();
-        object.set(&figures.spec, replicas);
-        if !scale.resource_version().is_empty() {
-            object.set_resource_version(scale.resource_version());
-        }
-        let entries = entries_of_parent(
-            entries(&current.object),
-            entries(&scale),
-            &current.object.gvk().api_version(),
-            &|version| self.replicas_in(&current.object, &figures.spec, version),
-            metadata(&object)?,
-        );
-        set_entries(&mut object, entries.map_err(ApiError::unknown)?);
-        let mut final_scale = of_object(self.target, &object)?;
-        self.caller.validate(self.ctx, self.endpoint, Some(&mut final_scale), Some(&old)).await?;
-        let caller = self.caller.admitted();
-        lifecycle::change(self.ctx, self.target, Proposal::Owned(object), Some(current), caller).await
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let Some(current) = current else {
+                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+            };
+            let mut scale = self.new_scale(&current.object)?;
+            let old = of_object(self.target, &current.object)?;
+            self.caller.admit(self.ctx, self.endpoint, &mut scale, Some(&old)).await?;
+            let replicas = scale.get_i64(&["spec", "replicas"]).unwrap_or(0);
+            let figures = Figures::of(self.endpoint);
+            if self.endpoint.resource.custom && replicas == UNSET {
+                let path = go_quote(&figures.spec_text());
+                return Err(ApiError::bad_request(format!("the spec replicas field {path} cannot be empty")));
+            }
+            if replicas < 0 && !self.endpoint.resource.custom {
+                let detail = "must be greater than or equal to 0";
+                let error = FieldError::invalid_value("spec.replicas", replicas, detail);
+                return Err(ApiError::invalid("autoscaling", "Scale", scale.name(), vec![error]));
+            }
+            let mut object = current.object.clone();
+            object.set(&figures.spec, replicas);
+            if !scale.resource_version().is_empty() {
+                object.set_resource_version(scale.resource_version());
+            }
+            let entries = entries_of_parent(
+                entries(&current.object),
+                entries(&scale),
+                &current.object.gvk().api_version(),
+                &|version| self.replicas_in(&current.object, &figures.spec, version),
+                metadata(&object)?,
+            );
+            set_entries(&mut object, entries.map_err(ApiError::unknown)?);
+            let mut final_scale = of_object(self.target, &object)?;
+            self.caller.validate(self.ctx, self.endpoint, Some(&mut final_scale), Some(&old)).await?;
+            let caller = self.caller.admitted();
+            lifecycle::change(self.ctx, self.target, Proposal::Owned(object), Some(current), caller).await
+        })
     }
 }
 

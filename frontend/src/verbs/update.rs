@@ -1,6 +1,6 @@
 //! PUT of an object, and what every other change of an existing object shares with it.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
@@ -66,18 +66,19 @@ struct Update<'a> {
     caller: Caller<'a>,
 }
 
-#[async_trait]
 impl Rewrite for Update<'_> {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError> {
-        let may_create = self.target.resource.updates.may_create && self.target.subresource.is_none();
-        if current.is_none() && !may_create {
-            return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-        }
-        if let Some(expected) = &self.expected_uid {
-            check_uid(self.ctx, self.target, expected, current)?;
-        }
-        let proposal = Proposal::Sent(self.object.clone());
-        lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
+        Box::pin(async move {
+            let may_create = self.target.resource.updates.may_create && self.target.subresource.is_none();
+            if current.is_none() && !may_create {
+                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
+            }
+            if let Some(expected) = &self.expected_uid {
+                check_uid(self.ctx, self.target, expected, current)?;
+            }
+            let proposal = Proposal::Sent(self.object.clone());
+            lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 //! In: a [`Rewrite`], which may run more than once. Out: the object as it is now stored. The first look may be at the
 //! cache; a refusal of what was seen there is judged again on a fresh read before the client hears it.
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
 use crate::{
     api::schema::Object,
@@ -50,9 +50,8 @@ impl Step {
 }
 
 /// A change of one object. It may run again on a newer state, and must not keep anything of an earlier run.
-#[async_trait]
 pub(super) trait Rewrite: Send {
-    async fn rewrite(&mut self, current: Option<&Current>) -> Result<Step, ApiError>;
+    fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>>;
 }
 
 /// How a change ended.

@@ -9,7 +9,7 @@ mod process;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -307,11 +307,12 @@ struct EtcdCheck {
     time_max: Duration,
 }
 
-#[async_trait]
 impl Check for EtcdCheck {
-    async fn check(&self) -> Result<(), String> {
-        let answered = tokio::time::timeout(self.time_max, self.store.health()).await;
-        answered.map_err(|_| "etcd did not answer in time".to_owned())?.map_err(|error| error.to_string())
+    fn check<'a>(&'a self) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let answered = tokio::time::timeout(self.time_max, self.store.health()).await;
+            answered.map_err(|_| "etcd did not answer in time".to_owned())?.map_err(|error| error.to_string())
+        })
     }
 }
 

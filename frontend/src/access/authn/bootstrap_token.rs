@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use super::{BadCredentials, TokenLookup};
@@ -78,21 +78,26 @@ fn refusal(secret: &Object, id: &str, token_secret: &str, now: jiff::Timestamp) 
     None
 }
 
-#[async_trait]
 impl TokenLookup for BootstrapTokens {
-    async fn user(&self, token: &str) -> Result<Option<User>, BadCredentials> {
-        let Some((id, token_secret)) = parse(token) else { return Ok(None) };
-        let name = format!("bootstrap-token-{id}");
-        let found = self.0.informer().get(("", "secrets"), NAMESPACE, &name);
-        let Some(secret) = found.map_err(|error| BadCredentials(error.message))? else { return Ok(None) };
-        let groups = groups(&secret);
-        let why = refusal(&secret, id, token_secret, self.0.clock.now())
-            .or(groups.is_none().then_some("has invalid value for key auth-extra-groups"));
-        if let Some(why) = why {
-            tracing::info!(secret = name, namespace = NAMESPACE, why, "a bootstrap token is not accepted");
-            return Ok(None);
-        }
-        Ok(Some(User { name: format!("system:bootstrap:{id}"), groups: groups.unwrap_or_default(), ..User::default() }))
+    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
+        Box::pin(async move {
+            let Some((id, token_secret)) = parse(token) else { return Ok(None) };
+            let name = format!("bootstrap-token-{id}");
+            let found = self.0.informer().get(("", "secrets"), NAMESPACE, &name);
+            let Some(secret) = found.map_err(|error| BadCredentials(error.message))? else { return Ok(None) };
+            let groups = groups(&secret);
+            let why = refusal(&secret, id, token_secret, self.0.clock.now())
+                .or(groups.is_none().then_some("has invalid value for key auth-extra-groups"));
+            if let Some(why) = why {
+                tracing::info!(secret = name, namespace = NAMESPACE, why, "a bootstrap token is not accepted");
+                return Ok(None);
+            }
+            Ok(Some(User {
+                name: format!("system:bootstrap:{id}"),
+                groups: groups.unwrap_or_default(),
+                ..User::default()
+            }))
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use rustls::{
     RootCertStore,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -108,12 +108,13 @@ impl Authority {
 /// Believes certificates that one of the authorities signed for client authentication.
 pub struct CertificateAuthenticator(pub Arc<Authority>);
 
-#[async_trait]
 impl Authenticator for CertificateAuthenticator {
-    async fn authenticate(&self, request: &Request) -> Result<Option<User>, BadCredentials> {
-        let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
-        self.0.verify(&request.peer.certificates)?;
-        user_of(leaf)
+    fn authenticate<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
+        Box::pin(async move {
+            let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
+            self.0.verify(&request.peer.certificates)?;
+            user_of(leaf)
+        })
     }
 }
 

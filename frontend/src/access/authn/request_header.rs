@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use http::HeaderMap;
 
 use super::{Authenticator, Authority, BadCredentials, certificate};
@@ -58,17 +58,18 @@ impl RequestHeader {
     }
 }
 
-#[async_trait]
 impl Authenticator for RequestHeader {
-    async fn authenticate(&self, request: &Request) -> Result<Option<User>, BadCredentials> {
-        let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
-        self.authority.verify(&request.peer.certificates)?;
-        let name = certificate::common_name(leaf)?;
-        let allowed = &self.settings.allowed_names;
-        if !allowed.is_empty() && !allowed.contains(&name) {
-            return Err(BadCredentials(format!("x509: subject with cn={name} is not in the allowed list")));
-        }
-        Ok(self.user(&request.headers))
+    fn authenticate<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
+        Box::pin(async move {
+            let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
+            self.authority.verify(&request.peer.certificates)?;
+            let name = certificate::common_name(leaf)?;
+            let allowed = &self.settings.allowed_names;
+            if !allowed.is_empty() && !allowed.contains(&name) {
+                return Err(BadCredentials(format!("x509: subject with cn={name} is not in the allowed list")));
+            }
+            Ok(self.user(&request.headers))
+        })
     }
 
     fn identity_headers(&self) -> (&[String], &[String]) {

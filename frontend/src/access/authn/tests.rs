@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::*;
 use crate::request::{Request, User, body::RequestBody};
@@ -8,14 +8,17 @@ use crate::request::{Request, User, body::RequestBody};
 /// Knows tokens of the form `KIND:NAME`; `KIND:!WHY` is refused.
 struct Kind(&'static str);
 
-#[async_trait]
 impl TokenLookup for Kind {
-    async fn user(&self, token: &str) -> Result<Option<User>, BadCredentials> {
-        let Some(name) = token.strip_prefix(self.0).and_then(|rest| rest.strip_prefix(':')) else { return Ok(None) };
-        match name.strip_prefix('!') {
-            Some(why) => Err(BadCredentials(why.to_owned())),
-            None => Ok(Some(User { name: name.to_owned(), ..User::default() })),
-        }
+    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
+        Box::pin(async move {
+            let Some(name) = token.strip_prefix(self.0).and_then(|rest| rest.strip_prefix(':')) else {
+                return Ok(None);
+            };
+            match name.strip_prefix('!') {
+                Some(why) => Err(BadCredentials(why.to_owned())),
+                None => Ok(Some(User { name: name.to_owned(), ..User::default() })),
+            }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use super::{BadCredentials, TokenLookup};
@@ -96,10 +96,9 @@ fn quoted_column(mut rest: &str) -> Option<(String, Option<&str>)> {
     }
 }
 
-#[async_trait]
 impl TokenLookup for TokenFile {
-    async fn user(&self, token: &str) -> Result<Option<User>, BadCredentials> {
-        Ok(self.users.get(&digest(token)).cloned())
+    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
+        Box::pin(async move { Ok(self.users.get(&digest(token)).cloned()) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 
 use super::{Attributes, Authorizer, Decision, Rules, rbac::Rule};
@@ -126,13 +126,14 @@ impl Policy {
     }
 }
 
-#[async_trait]
 impl Authorizer for Abac {
-    async fn authorize(&self, asked: &Attributes) -> Decision {
-        match self.0.iter().any(|policy| policy.allows(asked)) {
-            true => Decision::allow(""),
-            false => Decision::no_opinion("No policy matched."),
-        }
+    fn authorize<'a>(&'a self, asked: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match self.0.iter().any(|policy| policy.allows(asked)) {
+                true => Decision::allow(""),
+                false => Decision::no_opinion("No policy matched."),
+            }
+        })
     }
 
     fn rules(&self, user: &User, namespace: &str) -> Option<Rules> {

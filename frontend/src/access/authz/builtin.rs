@@ -1,6 +1,6 @@
 //! Permissions that need no stored policy.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{Attributes, Authorizer, Decision, Rules, rbac::Rule};
 use crate::request::{User, user::MASTERS_GROUP};
@@ -8,13 +8,14 @@ use crate::request::{User, user::MASTERS_GROUP};
 /// Members of `system:masters` may do everything.
 pub struct Masters;
 
-#[async_trait]
 impl Authorizer for Masters {
-    async fn authorize(&self, attributes: &Attributes) -> Decision {
-        match attributes.user.is_in(MASTERS_GROUP) {
-            true => Decision::allow(""),
-            false => Decision::no_opinion(""),
-        }
+    fn authorize<'a>(&'a self, attributes: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match attributes.user.is_in(MASTERS_GROUP) {
+                true => Decision::allow(""),
+                false => Decision::no_opinion(""),
+            }
+        })
     }
 }
 
@@ -25,13 +26,14 @@ pub enum Always {
     Deny,
 }
 
-#[async_trait]
 impl Authorizer for Always {
-    async fn authorize(&self, _: &Attributes) -> Decision {
-        match self {
-            Always::Allow => Decision::allow(""),
-            Always::Deny => Decision::no_opinion("Everything is forbidden."),
-        }
+    fn authorize<'a>(&'a self, _: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match self {
+                Always::Allow => Decision::allow(""),
+                Always::Deny => Decision::no_opinion("Everything is forbidden."),
+            }
+        })
     }
 
     fn rules(&self, _: &User, _: &str) -> Option<Rules> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{Attributes, Authorizer, Decision, Masters, Rules, Verdict, aggregate};
 use crate::request::{User, status::ApiError};
@@ -46,20 +46,21 @@ impl Authorization {
     }
 }
 
-#[async_trait]
 impl Authorizer for Authorization {
-    async fn authorize(&self, attributes: &Attributes) -> Decision {
-        let (mut reasons, mut errors) = (Vec::new(), Vec::new());
-        for authorizer in &self.authorizers {
-            let decision = authorizer.authorize(attributes).await;
-            if decision.verdict != Verdict::NoOpinion {
-                return decision;
+    fn authorize<'a>(&'a self, attributes: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            let (mut reasons, mut errors) = (Vec::new(), Vec::new());
+            for authorizer in &self.authorizers {
+                let decision = authorizer.authorize(attributes).await;
+                if decision.verdict != Verdict::NoOpinion {
+                    return decision;
+                }
+                errors.extend(decision.error);
+                if !decision.reason.is_empty() {
+                    reasons.push(decision.reason);
+                }
             }
-            errors.extend(decision.error);
-            if !decision.reason.is_empty() {
-                reasons.push(decision.reason);
-            }
-        }
-        Decision { error: aggregate(errors), ..Decision::no_opinion(reasons.join("\n")) }
+            Decision { error: aggregate(errors), ..Decision::no_opinion(reasons.join("\n")) }
+        })
     }
 }

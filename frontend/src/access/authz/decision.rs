@@ -1,6 +1,6 @@
 //! What an authorizer says, and what it must be able to say.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{Attributes, rbac::Rule};
 use crate::request::User;
@@ -50,9 +50,8 @@ pub struct Rules {
 }
 
 /// One source of permissions.
-#[async_trait]
 pub trait Authorizer: Send + Sync {
-    async fn authorize(&self, attributes: &Attributes) -> Decision;
+    fn authorize<'a>(&'a self, attributes: &'a Attributes) -> BoxFuture<'a, Decision>;
 
     /// None: this authorizer has no rules to show, and hides none.
     fn rules(&self, _: &User, _: &str) -> Option<Rules> {

@@ -1,6 +1,6 @@
 //! The two plugins that do not look at anything.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::{
     admission::{Attributes, Plugin},
@@ -20,13 +20,12 @@ pub(in crate::admission) struct AlwaysDeny;
 
 const DENIAL: &str = "admission control is denying all modifications";
 
-#[async_trait]
 impl Plugin for AlwaysDeny {
-    async fn admit(&self, _: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        Err(attributes.forbidden(DENIAL))
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Err(attributes.forbidden(DENIAL)) })
     }
 
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        Err(attributes.forbidden(DENIAL))
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Err(attributes.forbidden(DENIAL)) })
     }
 }

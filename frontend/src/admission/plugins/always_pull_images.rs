@@ -1,6 +1,6 @@
 //! Images are pulled anew for every pod, so that only who may pull an image runs it.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{CONTAINER_LISTS, containers, list};
 use crate::{
@@ -15,42 +15,45 @@ const ALWAYS: &str = "Always";
 #[derive(Default)]
 pub(in crate::admission) struct AlwaysPullImages;
 
-#[async_trait]
 impl Plugin for AlwaysPullImages {
-    async fn admit(&self, _: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !concerns(attributes) {
-            return Ok(());
-        }
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        for name in CONTAINER_LISTS {
-            let Some(Value::List(items)) = pod.get_mut(&["spec", name]) else { continue };
-            for container in items.iter_mut().filter_map(Value::as_struct_mut) {
-                container.set("imagePullPolicy", ALWAYS);
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !concerns(attributes) {
+                return Ok(());
             }
-        }
-        if let Some(Value::List(volumes)) = pod.get_mut(&["spec", "volumes"]) {
-            for image in volumes.iter_mut().filter_map(|v| v.child_mut("image")).filter_map(Value::as_struct_mut) {
-                image.set("pullPolicy", ALWAYS);
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            for name in CONTAINER_LISTS {
+                let Some(Value::List(items)) = pod.get_mut(&["spec", name]) else { continue };
+                for container in items.iter_mut().filter_map(Value::as_struct_mut) {
+                    container.set("imagePullPolicy", ALWAYS);
+                }
             }
-        }
-        Ok(())
+            if let Some(Value::List(volumes)) = pod.get_mut(&["spec", "volumes"]) {
+                for image in volumes.iter_mut().filter_map(|v| v.child_mut("image")).filter_map(Value::as_struct_mut) {
+                    image.set("pullPolicy", ALWAYS);
+                }
+            }
+            Ok(())
+        })
     }
 
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(pod) = &attributes.object else { return Ok(()) };
-        if !concerns(attributes) {
-            return Ok(());
-        }
-        let refusals = violations(pod).into_iter().map(|error| attributes.forbidden(error.to_string()));
-        let refusals: Vec<ApiError> = refusals.collect();
-        match refusals.len() {
-            0 => Ok(()),
-            1 => Err(refusals.into_iter().next().unwrap_or_else(|| attributes.forbidden(""))),
-            // Several errors have lost their code on the way.
-            _ => Err(ApiError::unknown(
-                aggregate(refusals.into_iter().map(|error| error.message).collect()).unwrap_or_default(),
-            )),
-        }
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(pod) = &attributes.object else { return Ok(()) };
+            if !concerns(attributes) {
+                return Ok(());
+            }
+            let refusals = violations(pod).into_iter().map(|error| attributes.forbidden(error.to_string()));
+            let refusals: Vec<ApiError> = refusals.collect();
+            match refusals.len() {
+                0 => Ok(()),
+                1 => Err(refusals.into_iter().next().unwrap_or_else(|| attributes.forbidden(""))),
+                // Several errors have lost their code on the way.
+                _ => Err(ApiError::unknown(
+                    aggregate(refusals.into_iter().map(|error| error.message).collect()).unwrap_or_default(),
+                )),
+            }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pods may keep away from others by node only: larger domains would block whole zones for everybody else.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::list;
 use crate::{
@@ -14,21 +14,22 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 #[derive(Default)]
 pub(in crate::admission) struct LimitPodHardAntiAffinityTopology;
 
-#[async_trait]
 impl Plugin for LimitPodHardAntiAffinityTopology {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(pod) = attributes.object.as_ref().filter(|_| attributes.is_for("", "pods")) else { return Ok(()) };
-        let Some(terms) = pod.get(&["spec", "affinity", "podAntiAffinity"]) else { return Ok(()) };
-        let mut terms = list(terms, &["requiredDuringSchedulingIgnoredDuringExecution"]).iter();
-        match terms.find(|term| text(term, "topologyKey") != HOSTNAME) {
-            None => Ok(()),
-            Some(term) => {
-                let why = format!(
-                    "affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey {} but only key {HOSTNAME} is allowed",
-                    text(term, "topologyKey")
-                );
-                Err(ApiError::forbidden(&attributes.group_resource(), pod.name(), why))
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(pod) = attributes.object.as_ref().filter(|_| attributes.is_for("", "pods")) else { return Ok(()) };
+            let Some(terms) = pod.get(&["spec", "affinity", "podAntiAffinity"]) else { return Ok(()) };
+            let mut terms = list(terms, &["requiredDuringSchedulingIgnoredDuringExecution"]).iter();
+            match terms.find(|term| text(term, "topologyKey") != HOSTNAME) {
+                None => Ok(()),
+                Some(term) => {
+                    let why = format!(
+                        "affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey {} but only key {HOSTNAME} is allowed",
+                        text(term, "topologyKey")
+                    );
+                    Err(ApiError::forbidden(&attributes.group_resource(), pod.name(), why))
+                }
             }
-        }
+        })
     }
 }

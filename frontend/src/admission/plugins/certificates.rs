@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::{
@@ -28,40 +28,43 @@ pub(in crate::admission) fn make_signing(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(CertificateSigning(Arc::clone(&parts.access))))
 }
 
-#[async_trait]
 impl Plugin for CertificateApproval {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let (REQUESTS, "approval", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
-            return Ok(());
-        };
-        let signer = old.get_str(&["spec", "signerName"]).unwrap_or_default();
-        match may(&self.0, attributes.user, "approve", signer).await {
-            true => Ok(()),
-            false => {
-                Err(attributes.forbidden(format!("user not permitted to approve requests with signerName {signer:?}")))
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let (REQUESTS, "approval", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
+                return Ok(());
+            };
+            let signer = old.get_str(&["spec", "signerName"]).unwrap_or_default();
+            match may(&self.0, attributes.user, "approve", signer).await {
+                true => Ok(()),
+                false => {
+                    Err(attributes
+                        .forbidden(format!("user not permitted to approve requests with signerName {signer:?}")))
+                }
             }
-        }
+        })
     }
 }
 
-#[async_trait]
 impl Plugin for CertificateSigning {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let (REQUESTS, "status", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
-            return Ok(());
-        };
-        let Some(request) = &attributes.object else { return Ok(()) };
-        let unchanged = |field: &str| same(request.get(&["status", field]), old.get(&["status", field]));
-        if unchanged("certificate") && unchanged("conditions") {
-            return Ok(());
-        }
-        let signer = old.get_str(&["spec", "signerName"]).unwrap_or_default();
-        match may(&self.0, attributes.user, "sign", signer).await {
-            true => Ok(()),
-            false => {
-                Err(attributes.forbidden(format!("user not permitted to sign requests with signerName {signer:?}")))
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let (REQUESTS, "status", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
+                return Ok(());
+            };
+            let Some(request) = &attributes.object else { return Ok(()) };
+            let unchanged = |field: &str| same(request.get(&["status", field]), old.get(&["status", field]));
+            if unchanged("certificate") && unchanged("conditions") {
+                return Ok(());
             }
-        }
+            let signer = old.get_str(&["spec", "signerName"]).unwrap_or_default();
+            match may(&self.0, attributes.user, "sign", signer).await {
+                true => Ok(()),
+                false => {
+                    Err(attributes.forbidden(format!("user not permitted to sign requests with signerName {signer:?}")))
+                }
+            }
+        })
     }
 }
 
@@ -90,22 +93,23 @@ async fn may(access: &Access, user: &User, verb: &str, signer: &str) -> bool {
 #[derive(Default)]
 pub(in crate::admission) struct CertificateSubjectRestriction;
 
-#[async_trait]
 impl Plugin for CertificateSubjectRestriction {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(request) = attributes.object.as_ref().filter(|_| attributes.is_for(REQUESTS.0, REQUESTS.1)) else {
-            return Ok(());
-        };
-        if request.get_str(&["spec", "signerName"]) != Some(CLIENT_SIGNER) {
-            return Ok(());
-        }
-        let subject = Subject::of_request(request.get(&["spec", "request"]))
-            .map_err(|why| attributes.forbidden(format!("failed to parse CSR: {why}")))?;
-        if subject.organizations.iter().any(|group| group == MASTERS_GROUP) {
-            let why = format!("use of {CLIENT_SIGNER} signer with system:masters group is not allowed");
-            return Err(attributes.forbidden(why));
-        }
-        Ok(())
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(request) = attributes.object.as_ref().filter(|_| attributes.is_for(REQUESTS.0, REQUESTS.1)) else {
+                return Ok(());
+            };
+            if request.get_str(&["spec", "signerName"]) != Some(CLIENT_SIGNER) {
+                return Ok(());
+            }
+            let subject = Subject::of_request(request.get(&["spec", "request"]))
+                .map_err(|why| attributes.forbidden(format!("failed to parse CSR: {why}")))?;
+            if subject.organizations.iter().any(|group| group == MASTERS_GROUP) {
+                let why = format!("use of {CLIENT_SIGNER} signer with system:masters group is not allowed");
+                return Err(attributes.forbidden(why));
+            }
+            Ok(())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A claim may grow only where its class says that volumes can.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::Resource;
 use crate::{
@@ -16,37 +16,43 @@ const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 #[derive(Default)]
 pub(in crate::admission) struct PersistentVolumeClaimResize;
 
-#[async_trait]
 impl Plugin for PersistentVolumeClaimResize {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "persistentvolumeclaims") {
-            return Ok(());
-        }
-        let (Some(claim), Some(old)) = (&attributes.object, attributes.old) else { return Ok(()) };
-        let size = |claim: &Object| Amounts::of(claim.get(&["spec", "resources", "requests"])).get("storage").copied();
-        let grows = match (size(claim), size(old)) {
-            (Some(size), Some(before)) => size > before,
-            (Some(size), None) => !size.is_zero() && !size.is_negative(),
-            (None, _) => false,
-        };
-        if !grows {
-            return Ok(());
-        }
-        if old.get_str(&["status", "phase"]) != Some("Bound") {
-            return Err(attributes.forbidden("Only bound persistent volume claims can be expanded"));
-        }
-        let class = class_of(claim);
-        let may = class == class_of(old)
-            && match cluster.informer().find(CLASSES, "", class).await? {
-                Some(class) => class.get_bool(&["allowVolumeExpansion"]) == Some(true),
-                None => false,
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "persistentvolumeclaims") {
+                return Ok(());
+            }
+            let (Some(claim), Some(old)) = (&attributes.object, attributes.old) else { return Ok(()) };
+            let size =
+                |claim: &Object| Amounts::of(claim.get(&["spec", "resources", "requests"])).get("storage").copied();
+            let grows = match (size(claim), size(old)) {
+                (Some(size), Some(before)) => size > before,
+                (Some(size), None) => !size.is_zero() && !size.is_negative(),
+                (None, _) => false,
             };
-        if may {
-            return Ok(());
-        }
-        Err(attributes.forbidden(
+            if !grows {
+                return Ok(());
+            }
+            if old.get_str(&["status", "phase"]) != Some("Bound") {
+                return Err(attributes.forbidden("Only bound persistent volume claims can be expanded"));
+            }
+            let class = class_of(claim);
+            let may = class == class_of(old)
+                && match cluster.informer().find(CLASSES, "", class).await? {
+                    Some(class) => class.get_bool(&["allowVolumeExpansion"]) == Some(true),
+                    None => false,
+                };
+            if may {
+                return Ok(());
+            }
+            Err(attributes.forbidden(
             "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize",
         ))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! An Ingress that names no class gets the default one.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{Resource, newest};
 use crate::{
@@ -16,20 +16,25 @@ const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 #[derive(Default)]
 pub(in crate::admission) struct DefaultIngressClass;
 
-#[async_trait]
 impl Plugin for DefaultIngressClass {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("networking.k8s.io", "ingresses") {
-            return Ok(());
-        }
-        let Some(ingress) = &mut attributes.object else { return Ok(()) };
-        if ingress.get(&["spec", "ingressClassName"]).is_some() || ingress.annotation(OLD_CLASS).is_some() {
-            return Ok(());
-        }
-        let classes = cluster.informer().list(CLASSES, "")?.into_iter();
-        if let Some(class) = newest(classes.filter(|class| class.annotation(IS_DEFAULT) == Some("true"))) {
-            ingress.set(&["spec", "ingressClassName"], class.name());
-        }
-        Ok(())
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("networking.k8s.io", "ingresses") {
+                return Ok(());
+            }
+            let Some(ingress) = &mut attributes.object else { return Ok(()) };
+            if ingress.get(&["spec", "ingressClassName"]).is_some() || ingress.annotation(OLD_CLASS).is_some() {
+                return Ok(());
+            }
+            let classes = cluster.informer().list(CLASSES, "")?.into_iter();
+            if let Some(class) = newest(classes.filter(|class| class.annotation(IS_DEFAULT) == Some("true"))) {
+                ingress.set(&["spec", "ingressClassName"], class.name());
+            }
+            Ok(())
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! A claim that names no class gets the default one.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{Resource, claim_resize::names_class, newest};
 use crate::{
@@ -16,18 +16,23 @@ const IS_DEFAULT: [&str; 2] =
 #[derive(Default)]
 pub(in crate::admission) struct DefaultStorageClass;
 
-#[async_trait]
 impl Plugin for DefaultStorageClass {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "persistentvolumeclaims") {
-            return Ok(());
-        }
-        let Some(claim) = attributes.object.as_mut().filter(|claim| !names_class(claim)) else { return Ok(()) };
-        let classes = cluster.informer().list(CLASSES, "")?.into_iter();
-        let defaults = classes.filter(|class| IS_DEFAULT.iter().any(|key| class.annotation(key) == Some("true")));
-        if let Some(class) = newest(defaults) {
-            claim.set(&["spec", "storageClassName"], class.name());
-        }
-        Ok(())
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "persistentvolumeclaims") {
+                return Ok(());
+            }
+            let Some(claim) = attributes.object.as_mut().filter(|claim| !names_class(claim)) else { return Ok(()) };
+            let classes = cluster.informer().list(CLASSES, "")?.into_iter();
+            let defaults = classes.filter(|class| IS_DEFAULT.iter().any(|key| class.annotation(key) == Some("true")));
+            if let Some(class) = newest(defaults) {
+                claim.set(&["spec", "storageClassName"], class.name());
+            }
+            Ok(())
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::{
@@ -31,21 +31,21 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     }))
 }
 
-#[async_trait]
 impl Plugin for DefaultTolerationSeconds {
-    async fn admit(&self, _: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        let present = pod.get_list(PATH).unwrap_or_default();
-        let tolerated = |key: &str| {
-            present.iter().any(|toleration| {
-                matches!(text(toleration, "key"), found if found == key || found.is_empty())
-                    && matches!(text(toleration, "effect"), "NoExecute" | "")
-            })
-        };
-        let missing: Vec<serde_json::Value> = self
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
+            }
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            let present = pod.get_list(PATH).unwrap_or_default();
+            let tolerated = |key: &str| {
+                present.iter().any(|toleration| {
+                    matches!(text(toleration, "key"), found if found == key || found.is_empty())
+                        && matches!(text(toleration, "effect"), "NoExecute" | "")
+                })
+            };
+            let missing: Vec<serde_json::Value> = self
             .stays
             .iter()
             .filter(|(key, _)| !tolerated(key))
@@ -53,8 +53,9 @@ impl Plugin for DefaultTolerationSeconds {
                 json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": stay})
             })
             .collect();
-        let values = sample(pod, &json!({"spec": {"tolerations": missing}}), PATH)?;
-        append(pod, PATH, values);
-        Ok(())
+            let values = sample(pod, &json!({"spec": {"tolerations": missing}}), PATH)?;
+            append(pod, PATH, values);
+            Ok(())
+        })
     }
 }

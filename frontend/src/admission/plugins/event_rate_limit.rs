@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -83,23 +83,24 @@ fn complaints(configuration: &Configuration) -> Option<String> {
     aggregate(found)
 }
 
-#[async_trait]
 impl Plugin for EventRateLimit {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let is_event = attributes.kind.kind == "Event" && matches!(&*attributes.kind.group, "" | "events.k8s.io");
-        if !is_event || attributes.dry_run {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let reached = self.limits.iter().filter_map(|(limit, buckets)| {
-            let key = key(limit, attributes);
-            let complaint = format!("limit reached on type {} for key {key}", limit.kind);
-            (!take(limit, &mut buckets.lock(), key, now)).then_some(complaint)
-        });
-        match aggregate(reached.collect()) {
-            Some(why) => Err(ApiError::new(429, "TooManyRequests", why)),
-            None => Ok(()),
-        }
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let is_event = attributes.kind.kind == "Event" && matches!(&*attributes.kind.group, "" | "events.k8s.io");
+            if !is_event || attributes.dry_run {
+                return Ok(());
+            }
+            let now = Instant::now();
+            let reached = self.limits.iter().filter_map(|(limit, buckets)| {
+                let key = key(limit, attributes);
+                let complaint = format!("limit reached on type {} for key {key}", limit.kind);
+                (!take(limit, &mut buckets.lock(), key, now)).then_some(complaint)
+            });
+            match aggregate(reached.collect()) {
+                Some(why) => Err(ApiError::new(429, "TooManyRequests", why)),
+                None => Ok(()),
+            }
+        })
     }
 }
 

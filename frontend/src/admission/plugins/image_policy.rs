@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -112,18 +112,19 @@ fn within(
     found.ok_or_else(|| format!("valid value is between {least:?} and {most:?} for {what}, got {given}"))
 }
 
-#[async_trait]
 impl Plugin for ImagePolicyWebhook {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(pod) = attributes.object.as_deref().filter(|_| attributes.row() == ("", "pods")) else {
-            return Ok(());
-        };
-        let lists: &[&str] = match attributes.subresource {
-            "" => &["containers", "initContainers"],
-            "ephemeralcontainers" => &["ephemeralContainers"],
-            _ => return Ok(()),
-        };
-        self.judge(attributes, pod, lists).await.map_err(|why| attributes.forbidden(why))
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(pod) = attributes.object.as_deref().filter(|_| attributes.row() == ("", "pods")) else {
+                return Ok(());
+            };
+            let lists: &[&str] = match attributes.subresource {
+                "" => &["containers", "initContainers"],
+                "ephemeralcontainers" => &["ephemeralContainers"],
+                _ => return Ok(()),
+            };
+            self.judge(attributes, pod, lists).await.map_err(|why| attributes.forbidden(why))
+        })
     }
 }
 

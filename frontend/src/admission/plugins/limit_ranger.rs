@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{PODS, Resource, list};
 use crate::{
@@ -25,32 +25,43 @@ const LISTS: [(&str, &str); 2] = [("containers", "container"), ("initContainers"
 #[derive(Default)]
 pub(in crate::admission) struct LimitRanger;
 
-#[async_trait]
 impl Plugin for LimitRanger {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if attributes.row() != PODS {
-            return Ok(());
-        }
-        for range in ranges(cluster, attributes)? {
-            if let Some(pod) = &mut attributes.object {
-                fill(pod, &range);
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if attributes.row() != PODS {
+                return Ok(());
             }
-        }
-        Ok(())
+            for range in ranges(cluster, attributes)? {
+                if let Some(pod) = &mut attributes.object {
+                    fill(pod, &range);
+                }
+            }
+            Ok(())
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(object) = &attributes.object else { return Ok(()) };
-        for range in ranges(cluster, attributes)? {
-            let complaints = match attributes.row() == PODS {
-                true => judge_pod(object, &range),
-                false => judge_claim(object, &range),
-            };
-            if let Some(why) = aggregate(complaints) {
-                return Err(attributes.forbidden(why));
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(object) = &attributes.object else { return Ok(()) };
+            for range in ranges(cluster, attributes)? {
+                let complaints = match attributes.row() == PODS {
+                    true => judge_pod(object, &range),
+                    false => judge_claim(object, &range),
+                };
+                if let Some(why) = aggregate(complaints) {
+                    return Err(attributes.forbidden(why));
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Namespaces are made when something is made in them.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::NAMESPACES;
 use crate::{
@@ -14,20 +14,25 @@ use crate::{
 #[derive(Default)]
 pub(in crate::admission) struct NamespaceAutoProvision;
 
-#[async_trait]
 impl Plugin for NamespaceAutoProvision {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let name = attributes.namespace;
-        if attributes.dry_run || name.is_empty() || attributes.is_namespace() {
-            return Ok(());
-        }
-        if cluster.informer().find(NAMESPACES, "", name).await?.is_some() {
-            return Ok(());
-        }
-        match provide(cluster, name).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(attributes.forbidden("the namespace could not be made").with_internal(error)),
-        }
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let name = attributes.namespace;
+            if attributes.dry_run || name.is_empty() || attributes.is_namespace() {
+                return Ok(());
+            }
+            if cluster.informer().find(NAMESPACES, "", name).await?.is_some() {
+                return Ok(());
+            }
+            match provide(cluster, name).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(attributes.forbidden("the namespace could not be made").with_internal(error)),
+            }
+        })
     }
 }
 

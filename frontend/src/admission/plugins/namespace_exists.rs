@@ -1,6 +1,6 @@
 //! Namespaces must exist for everything that happens in them.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::NAMESPACES;
 use crate::{
@@ -12,16 +12,21 @@ use crate::{
 #[derive(Default)]
 pub(in crate::admission) struct NamespaceExists;
 
-#[async_trait]
 impl Plugin for NamespaceExists {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let namespace = attributes.namespace;
-        if namespace.is_empty() || attributes.is_namespace() {
-            return Ok(());
-        }
-        match cluster.informer().find(NAMESPACES, "", namespace).await? {
-            Some(_) => Ok(()),
-            None => Err(ApiError::not_found(&GroupResource::new("", "namespaces"), namespace)),
-        }
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let namespace = attributes.namespace;
+            if namespace.is_empty() || attributes.is_namespace() {
+                return Ok(());
+            }
+            match cluster.informer().find(NAMESPACES, "", namespace).await? {
+                Some(_) => Ok(()),
+                None => Err(ApiError::not_found(&GroupResource::new("", "namespaces"), namespace)),
+            }
+        })
     }
 }

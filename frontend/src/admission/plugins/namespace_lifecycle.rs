@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -56,36 +56,41 @@ impl NamespaceLifecycle {
     }
 }
 
-#[async_trait]
 impl Plugin for NamespaceLifecycle {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let (operation, namespace) = (attributes.operation, attributes.namespace);
-        if attributes.is_namespace() {
-            if operation != Operation::Delete {
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let (operation, namespace) = (attributes.operation, attributes.namespace);
+            if attributes.is_namespace() {
+                if operation != Operation::Delete {
+                    return Ok(());
+                }
+                if IMMORTAL.contains(&attributes.name) {
+                    let why = "this namespace may not be deleted";
+                    return Err(ApiError::forbidden(&attributes.group_resource(), attributes.name, why));
+                }
+                self.remember(attributes.name);
                 return Ok(());
             }
-            if IMMORTAL.contains(&attributes.name) {
-                let why = "this namespace may not be deleted";
-                return Err(ApiError::forbidden(&attributes.group_resource(), attributes.name, why));
+            let review = attributes.row() == ("authorization.k8s.io", "localsubjectaccessreviews");
+            if namespace.is_empty() || operation == Operation::Delete || review {
+                return Ok(());
             }
-            self.remember(attributes.name);
-            return Ok(());
-        }
-        let review = attributes.row() == ("authorization.k8s.io", "localsubjectaccessreviews");
-        if namespace.is_empty() || operation == Operation::Delete || review {
-            return Ok(());
-        }
-        let terminating = self.is_terminating(cluster, namespace).await?;
-        if operation != Operation::Create || !terminating {
-            return Ok(());
-        }
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-        let mut refusal = attributes.forbidden(why);
-        refusal.details.get_or_insert_default().causes = vec![Cause {
-            reason: "NamespaceTerminating".into(),
-            message: format!("namespace {namespace} is being terminated"),
-            field: "metadata.namespace".into(),
-        }];
-        Err(refusal)
+            let terminating = self.is_terminating(cluster, namespace).await?;
+            if operation != Operation::Create || !terminating {
+                return Ok(());
+            }
+            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let mut refusal = attributes.forbidden(why);
+            refusal.details.get_or_insert_default().causes = vec![Cause {
+                reason: "NamespaceTerminating".into(),
+                message: format!("namespace {namespace} is being terminated"),
+                field: "metadata.namespace".into(),
+            }];
+            Err(refusal)
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::{
     access::{
@@ -21,38 +21,39 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(OwnerReferencesPermissionEnforcement(Arc::clone(&parts.access))))
 }
 
-#[async_trait]
 impl Plugin for OwnerReferencesPermissionEnforcement {
-    async fn validate(&self, _: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(object) = &attributes.object else { return Ok(()) };
-        let of_kubelets = attributes.row() == ("", "pods") && attributes.subresource == "status";
-        if of_kubelets || !changes_owners(object, attributes.old) {
-            return Ok(());
-        }
-        if attributes.operation != Operation::Create {
-            let deletion = authz::Attributes {
-                verb: "delete".to_owned(),
-                namespace: attributes.namespace.to_owned(),
-                group: attributes.resource.group.to_string(),
-                version: attributes.resource.version.to_string(),
-                resource: attributes.resource.plural.to_string(),
-                subresource: attributes.subresource.to_owned(),
-                name: attributes.name.to_owned(),
-                ..asked(attributes)
-            };
-            if let Err(reason) = self.judge(&deletion).await {
-                let why = "cannot set an ownerRef on a resource you can't delete";
-                return Err(attributes.forbidden(format!("{why}: {reason}")));
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(object) = &attributes.object else { return Ok(()) };
+            let of_kubelets = attributes.row() == ("", "pods") && attributes.subresource == "status";
+            if of_kubelets || !changes_owners(object, attributes.old) {
+                return Ok(());
             }
-        }
-        let blocking = new_blocking(object, attributes.old);
-        if blocking.is_empty() || self.judge(&finalizers(attributes, "*", "*", "*", "*")).await.is_ok() {
-            return Ok(());
-        }
-        for owner in blocking {
-            self.judge_owner(attributes, &owner).await?;
-        }
-        Ok(())
+            if attributes.operation != Operation::Create {
+                let deletion = authz::Attributes {
+                    verb: "delete".to_owned(),
+                    namespace: attributes.namespace.to_owned(),
+                    group: attributes.resource.group.to_string(),
+                    version: attributes.resource.version.to_string(),
+                    resource: attributes.resource.plural.to_string(),
+                    subresource: attributes.subresource.to_owned(),
+                    name: attributes.name.to_owned(),
+                    ..asked(attributes)
+                };
+                if let Err(reason) = self.judge(&deletion).await {
+                    let why = "cannot set an ownerRef on a resource you can't delete";
+                    return Err(attributes.forbidden(format!("{why}: {reason}")));
+                }
+            }
+            let blocking = new_blocking(object, attributes.old);
+            if blocking.is_empty() || self.judge(&finalizers(attributes, "*", "*", "*", "*")).await.is_ok() {
+                return Ok(());
+            }
+            for owner in blocking {
+                self.judge_owner(attributes, &owner).await?;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::NAMESPACES;
 use crate::{
@@ -32,28 +32,39 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(PodNodeSelector { selectors }))
 }
 
-#[async_trait]
 impl Plugin for PodNodeSelector {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        let wanted = self.of_namespace(cluster, attributes.namespace).await?;
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        if conflicts(&wanted, &labels_of(pod)) {
-            return Err(refusal(attributes, CONFLICT));
-        }
-        for (key, value) in wanted {
-            pod.set(&[PATH[0], PATH[1], &key], value);
-        }
-        self.judge(cluster, attributes).await
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
+            }
+            let wanted = self.of_namespace(cluster, attributes.namespace).await?;
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            if conflicts(&wanted, &labels_of(pod)) {
+                return Err(refusal(attributes, CONFLICT));
+            }
+            for (key, value) in wanted {
+                pod.set(&[PATH[0], PATH[1], &key], value);
+            }
+            self.judge(cluster, attributes).await
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        match attributes.is_for("", "pods") {
-            true => self.judge(cluster, attributes).await,
-            false => Ok(()),
-        }
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            match attributes.is_for("", "pods") {
+                true => self.judge(cluster, attributes).await,
+                false => Ok(()),
+            }
+        })
     }
 }
 

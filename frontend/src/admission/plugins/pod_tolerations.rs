@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -35,35 +35,46 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(plugin))
 }
 
-#[async_trait]
 impl Plugin for PodTolerationRestriction {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        let namespace = namespace(cluster, attributes.namespace).await?;
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        let mut more = Vec::new();
-        if attributes.operation == Operation::Create {
-            more = of_namespace(&namespace, DEFAULTS)?.unwrap_or_else(|| self.default.clone());
-        }
-        if quality_of_service(pod) != "BestEffort" {
-            let key = "node.kubernetes.io/memory-pressure";
-            more.push(json!({"key": key, "operator": "Exists", "effect": "NoSchedule"}));
-        }
-        if !more.is_empty() {
-            let more = typed(pod, &more)?;
-            let merged = tolerations::merge(pod.get_list(PATH).unwrap_or_default(), &more);
-            pod.set(PATH, merged);
-        }
-        self.judge(&namespace, attributes)
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
+            }
+            let namespace = namespace(cluster, attributes.namespace).await?;
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            let mut more = Vec::new();
+            if attributes.operation == Operation::Create {
+                more = of_namespace(&namespace, DEFAULTS)?.unwrap_or_else(|| self.default.clone());
+            }
+            if quality_of_service(pod) != "BestEffort" {
+                let key = "node.kubernetes.io/memory-pressure";
+                more.push(json!({"key": key, "operator": "Exists", "effect": "NoSchedule"}));
+            }
+            if !more.is_empty() {
+                let more = typed(pod, &more)?;
+                let merged = tolerations::merge(pod.get_list(PATH).unwrap_or_default(), &more);
+                pod.set(PATH, merged);
+            }
+            self.judge(&namespace, attributes)
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        self.judge(&*namespace(cluster, attributes.namespace).await?, attributes)
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
+            }
+            self.judge(&*namespace(cluster, attributes.namespace).await?, attributes)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::Resource;
 use crate::{
@@ -17,43 +17,56 @@ const CLASSES: Resource = ("scheduling.k8s.io", "priorityclasses");
 #[derive(Default)]
 pub(in crate::admission) struct Priority;
 
-#[async_trait]
 impl Plugin for Priority {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        match (attributes.operation, attributes.old) {
-            (Operation::Create, _) => resolve(cluster, attributes).await,
-            (_, Some(old)) => {
-                let Some(pod) = &mut attributes.object else { return Ok(()) };
-                for field in ["priority", "preemptionPolicy"] {
-                    if pod.get(&["spec", field]).is_none() {
-                        pod.copy_from(old, &["spec", field]);
-                    }
-                }
-                Ok(())
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
             }
-            _ => Ok(()),
-        }
+            match (attributes.operation, attributes.old) {
+                (Operation::Create, _) => resolve(cluster, attributes).await,
+                (_, Some(old)) => {
+                    let Some(pod) = &mut attributes.object else { return Ok(()) };
+                    for field in ["priority", "preemptionPolicy"] {
+                        if pod.get(&["spec", field]).is_none() {
+                            pod.copy_from(old, &["spec", field]);
+                        }
+                    }
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for(CLASSES.0, CLASSES.1) {
-            return Ok(());
-        }
-        let Some(class) = &attributes.object else { return Ok(()) };
-        if class.get_bool(&["globalDefault"]) != Some(true) {
-            return Ok(());
-        }
-        match default_class(cluster)? {
-            Some(other) if attributes.operation == Operation::Create || other.name() != class.name() => {
-                let why =
-                    format!("PriorityClass {} is already marked as default. Only one default can exist", other.name());
-                Err(attributes.forbidden(why))
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for(CLASSES.0, CLASSES.1) {
+                return Ok(());
             }
-            _ => Ok(()),
-        }
+            let Some(class) = &attributes.object else { return Ok(()) };
+            if class.get_bool(&["globalDefault"]) != Some(true) {
+                return Ok(());
+            }
+            match default_class(cluster)? {
+                Some(other) if attributes.operation == Operation::Create || other.name() != class.name() => {
+                    let why = format!(
+                        "PriorityClass {} is already marked as default. Only one default can exist",
+                        other.name()
+                    );
+                    Err(attributes.forbidden(why))
+                }
+                _ => Ok(()),
+            }
+        })
     }
 }
 

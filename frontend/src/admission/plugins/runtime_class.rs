@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::Resource;
 use crate::{
@@ -18,28 +18,39 @@ const OVERHEAD: &[&str] = &["spec", "overhead"];
 #[derive(Default)]
 pub(in crate::admission) struct RuntimeClass;
 
-#[async_trait]
 impl Plugin for RuntimeClass {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let Some(class) = class_of(cluster, attributes).await? else { return Ok(()) };
-        set_overhead(attributes, &class)?;
-        set_scheduling(attributes, &class)
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(class) = class_of(cluster, attributes).await? else { return Ok(()) };
+            set_overhead(attributes, &class)?;
+            set_scheduling(attributes, &class)
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") {
-            return Ok(());
-        }
-        let class = class_of(cluster, attributes).await?;
-        let Some(pod) = &attributes.object else { return Ok(()) };
-        match class.as_ref().filter(|class| class.get(&["overhead"]).is_some()) {
-            Some(class) if Amounts::of(class.get(FIXED)) != Amounts::of(pod.get(OVERHEAD)) => {
-                Err(attributes.forbidden(MISMATCH))
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") {
+                return Ok(());
             }
-            None if pod.get(OVERHEAD).is_some() => Err(attributes
-                .forbidden("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")),
-            _ => Ok(()),
-        }
+            let class = class_of(cluster, attributes).await?;
+            let Some(pod) = &attributes.object else { return Ok(()) };
+            match class.as_ref().filter(|class| class.get(&["overhead"]).is_some()) {
+                Some(class) if Amounts::of(class.get(FIXED)) != Amounts::of(pod.get(OVERHEAD)) => {
+                    Err(attributes.forbidden(MISMATCH))
+                }
+                None if pod.get(OVERHEAD).is_some() => Err(attributes
+                    .forbidden("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")),
+                _ => Ok(()),
+            }
+        })
     }
 }
 

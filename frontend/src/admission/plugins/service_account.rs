@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::{PODS, Resource, list};
@@ -32,63 +32,74 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(in crate::admission) struct ServiceAccount;
 
-#[async_trait]
 impl Plugin for ServiceAccount {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if !attributes.is_for("", "pods") || attributes.operation != Operation::Create {
-            return Ok(());
-        }
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        // A mirror of what a node runs already must stay what it is.
-        if pod.annotation(MIRROR).is_some() {
-            return self.validate(cluster, attributes).await;
-        }
-        let named = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
-        let name = if named.is_empty() { DEFAULT } else { named }.to_owned();
-        for field in ["serviceAccountName", "serviceAccount"] {
-            pod.set(&["spec", field], name.as_str());
-        }
-        let account = find(cluster, attributes, &name).await?;
-        let Some(pod) = &mut attributes.object else { return Ok(()) };
-        let wish = |object: &Object, path: &[&str]| object.get_bool(path);
-        let mounts = wish(pod, &["spec", "automountServiceAccountToken"])
-            .or_else(|| wish(&account, &["automountServiceAccountToken"]))
-            .unwrap_or(true);
-        if mounts {
-            mount_token(pod)?;
-        }
-        if pod.get_list(&["spec", "imagePullSecrets"]).unwrap_or_default().is_empty() {
-            let secrets = account.get_list(&["imagePullSecrets"]).unwrap_or_default();
-            let names: Vec<_> = secrets.iter().map(|secret| json!({"name": text(secret, "name")})).collect();
-            let path = ["spec", "imagePullSecrets"];
-            let values = sample(pod, &json!({"spec": {"imagePullSecrets": names}}), &path)?;
-            append(pod, &path, values);
-        }
-        self.validate(cluster, attributes).await
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if !attributes.is_for("", "pods") || attributes.operation != Operation::Create {
+                return Ok(());
+            }
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            // A mirror of what a node runs already must stay what it is.
+            if pod.annotation(MIRROR).is_some() {
+                return self.validate(cluster, attributes).await;
+            }
+            let named = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
+            let name = if named.is_empty() { DEFAULT } else { named }.to_owned();
+            for field in ["serviceAccountName", "serviceAccount"] {
+                pod.set(&["spec", field], name.as_str());
+            }
+            let account = find(cluster, attributes, &name).await?;
+            let Some(pod) = &mut attributes.object else { return Ok(()) };
+            let wish = |object: &Object, path: &[&str]| object.get_bool(path);
+            let mounts = wish(pod, &["spec", "automountServiceAccountToken"])
+                .or_else(|| wish(&account, &["automountServiceAccountToken"]))
+                .unwrap_or(true);
+            if mounts {
+                mount_token(pod)?;
+            }
+            if pod.get_list(&["spec", "imagePullSecrets"]).unwrap_or_default().is_empty() {
+                let secrets = account.get_list(&["imagePullSecrets"]).unwrap_or_default();
+                let names: Vec<_> = secrets.iter().map(|secret| json!({"name": text(secret, "name")})).collect();
+                let path = ["spec", "imagePullSecrets"];
+                let values = sample(pod, &json!({"spec": {"imagePullSecrets": names}}), &path)?;
+                append(pod, &path, values);
+            }
+            self.validate(cluster, attributes).await
+        })
     }
 
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let Some(pod) = attributes.object.as_ref().filter(|_| attributes.row() == PODS) else { return Ok(()) };
-        match (attributes.operation, attributes.subresource) {
-            (Operation::Create, "") => {}
-            (Operation::Update, "ephemeralcontainers") => return judge_ephemeral(cluster, attributes, pod).await,
-            _ => return Ok(()),
-        }
-        if pod.annotation(MIRROR).is_some() {
-            return check_mirror(pod).map_or(Ok(()), |why| Err(attributes.forbidden(why)));
-        }
-        let name = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
-        if name.is_empty() {
-            let why = format!("no service account specified for pod {}/{}", attributes.namespace, pod.name());
-            return Err(attributes.forbidden(why));
-        }
-        let account = find(cluster, attributes, name).await?;
-        if limits_secrets(&account)
-            && let Some(why) = foreign_secret(&account, pod)
-        {
-            return Err(attributes.forbidden(why));
-        }
-        Ok(())
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(pod) = attributes.object.as_ref().filter(|_| attributes.row() == PODS) else { return Ok(()) };
+            match (attributes.operation, attributes.subresource) {
+                (Operation::Create, "") => {}
+                (Operation::Update, "ephemeralcontainers") => return judge_ephemeral(cluster, attributes, pod).await,
+                _ => return Ok(()),
+            }
+            if pod.annotation(MIRROR).is_some() {
+                return check_mirror(pod).map_or(Ok(()), |why| Err(attributes.forbidden(why)));
+            }
+            let name = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
+            if name.is_empty() {
+                let why = format!("no service account specified for pod {}/{}", attributes.namespace, pod.name());
+                return Err(attributes.forbidden(why));
+            }
+            let account = find(cluster, attributes, name).await?;
+            if limits_secrets(&account)
+                && let Some(why) = foreign_secret(&account, pod)
+            {
+                return Err(attributes.forbidden(why));
+            }
+            Ok(())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is in use is not removed before its controller says so: volumes, claims and their classes get a finalizer.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::{
     admission::{Attributes, Plugin},
@@ -17,18 +17,19 @@ const FINALIZERS: [((&str, &str), &str); 3] = [
 #[derive(Default)]
 pub(in crate::admission) struct StorageObjectInUseProtection;
 
-#[async_trait]
 impl Plugin for StorageObjectInUseProtection {
-    async fn admit(&self, _: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let row = attributes.row();
-        let finalizer = FINALIZERS.iter().find(|(protected, _)| *protected == row).map(|(_, finalizer)| *finalizer);
-        let (Some(finalizer), "") = (finalizer, attributes.subresource) else { return Ok(()) };
-        let Some(object) = &mut attributes.object else { return Ok(()) };
-        let mut finalizers: Vec<String> = object.finalizers().map(str::to_owned).collect();
-        if !finalizers.iter().any(|present| present == finalizer) {
-            finalizers.push(finalizer.to_owned());
-            object.set_finalizers(finalizers.iter().map(String::as_str));
-        }
-        Ok(())
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let row = attributes.row();
+            let finalizer = FINALIZERS.iter().find(|(protected, _)| *protected == row).map(|(_, finalizer)| *finalizer);
+            let (Some(finalizer), "") = (finalizer, attributes.subresource) else { return Ok(()) };
+            let Some(object) = &mut attributes.object else { return Ok(()) };
+            let mut finalizers: Vec<String> = object.finalizers().map(str::to_owned).collect();
+            if !finalizers.iter().any(|present| present == finalizer) {
+                finalizers.push(finalizer.to_owned());
+                object.set_finalizers(finalizers.iter().map(String::as_str));
+            }
+            Ok(())
+        })
     }
 }

@@ -10,7 +10,7 @@ mod params;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use self::{
     asking::Asking,
@@ -45,21 +45,26 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(ValidatingAdmissionPolicy { access: Arc::clone(&parts.access), hooks: Hooks::default() }))
 }
 
-#[async_trait]
 impl Plugin for ValidatingAdmissionPolicy {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if EXCLUDED.contains(&attributes.row()) {
-            return Ok(());
-        }
-        let asking = Asking::new(&self.access.authorization, attributes.user);
-        let mut denials = Vec::new();
-        for hook in self.hooks.get(cluster)?.iter() {
-            run(cluster, attributes, hook, &asking, &mut denials).await?;
-        }
-        match denials.into_iter().next() {
-            Some(denial) => Err(denial.error(attributes)),
-            None => Ok(()),
-        }
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if EXCLUDED.contains(&attributes.row()) {
+                return Ok(());
+            }
+            let asking = Asking::new(&self.access.authorization, attributes.user);
+            let mut denials = Vec::new();
+            for hook in self.hooks.get(cluster)?.iter() {
+                run(cluster, attributes, hook, &asking, &mut denials).await?;
+            }
+            match denials.into_iter().next() {
+                Some(denial) => Err(denial.error(attributes)),
+                None => Ok(()),
+            }
+        })
     }
 }
 

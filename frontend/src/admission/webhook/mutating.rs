@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -44,24 +44,29 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(plugin))
 }
 
-#[async_trait]
 impl Plugin for MutatingAdmissionWebhook {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        if is_exempt(attributes) {
-            return Ok(());
-        }
-        let hooks = self.hooks.get(cluster)?;
-        if hooks.is_empty() {
-            return Ok(());
-        }
-        let mut again = std::mem::take(&mut attributes.reinvocation);
-        if again.is_second && again.last != attributes.object.as_deref().cloned() {
-            again.require();
-        }
-        let outcome = self.dispatch(cluster, attributes, &hooks, &mut again).await;
-        again.last = attributes.object.as_deref().cloned();
-        attributes.reinvocation = again;
-        outcome
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if is_exempt(attributes) {
+                return Ok(());
+            }
+            let hooks = self.hooks.get(cluster)?;
+            if hooks.is_empty() {
+                return Ok(());
+            }
+            let mut again = std::mem::take(&mut attributes.reinvocation);
+            if again.is_second && again.last != attributes.object.as_deref().cloned() {
+                again.require();
+            }
+            let outcome = self.dispatch(cluster, attributes, &hooks, &mut again).await;
+            again.last = attributes.object.as_deref().cloned();
+            attributes.reinvocation = again;
+            outcome
+        })
     }
 }
 

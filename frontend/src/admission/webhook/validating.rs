@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     Failure, Sort, Versions, ask,
@@ -36,25 +36,30 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(plugin))
 }
 
-#[async_trait]
 impl Plugin for ValidatingAdmissionWebhook {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        if is_exempt(attributes) {
-            return Ok(());
-        }
-        let mut asked = Vec::new();
-        for hook in self.hooks.get(cluster)?.iter() {
-            if let Some(matched) = should_call(cluster, &self.access, hook, attributes).await? {
-                let versions = Versions::of(attributes, &matched)?;
-                asked.push((Arc::clone(hook), matched, versions));
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            if is_exempt(attributes) {
+                return Ok(());
             }
-        }
-        let calls = asked
-            .iter()
-            .enumerate()
-            .map(|(at, (hook, matched, versions))| self.call(cluster, attributes, hook, matched, versions, at));
-        // All have the time that they are given; the refusal of the first in order is told.
-        futures::future::join_all(calls).await.into_iter().collect()
+            let mut asked = Vec::new();
+            for hook in self.hooks.get(cluster)?.iter() {
+                if let Some(matched) = should_call(cluster, &self.access, hook, attributes).await? {
+                    let versions = Versions::of(attributes, &matched)?;
+                    asked.push((Arc::clone(hook), matched, versions));
+                }
+            }
+            let calls = asked
+                .iter()
+                .enumerate()
+                .map(|(at, (hook, matched, versions))| self.call(cluster, attributes, hook, matched, versions, at));
+            // All have the time that they are given; the refusal of the first in order is told.
+            futures::future::join_all(calls).await.into_iter().collect()
+        })
     }
 }
 

@@ -15,9 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, Method, Response};
 use hyper::upgrade::OnUpgrade;
 pub use limits::Limits;
@@ -45,9 +44,12 @@ use crate::{
 };
 
 /// What answers requests for resources: the verbs, or a stand-in under test.
-#[async_trait]
 pub trait Resources: Send + Sync {
-    async fn serve(&self, ctx: &Arc<Context>, request: Authorized) -> Result<Response<Body>, ApiError>;
+    fn serve<'a>(
+        &'a self,
+        ctx: &'a Arc<Context>,
+        request: Authorized,
+    ) -> BoxFuture<'a, Result<Response<Body>, ApiError>>;
 }
 
 /// Everything that a request passes.

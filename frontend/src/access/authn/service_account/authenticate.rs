@@ -1,6 +1,6 @@
 //! The user behind a token.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{ServiceAccounts, accounts::LEGACY_ISSUER, bound, legacy};
 use crate::{
@@ -11,28 +11,30 @@ use crate::{
     request::Warnings,
 };
 
-#[async_trait]
 impl TokenAuthenticator for ServiceAccounts {
-    async fn authenticate(
-        &self,
-        token: &str,
-        audiences: &[String],
-        warnings: &Warnings,
-    ) -> Result<Option<Identity>, BadCredentials> {
-        let Some(claims) = self.verify(token)? else { return Ok(None) };
-        let of_token = if claims.aud.is_empty() { &self.audiences } else { &claims.aud };
-        let common: Vec<String> = audiences.iter().filter(|audience| of_token.contains(audience)).cloned().collect();
-        if common.is_empty() && !self.audiences.is_empty() {
-            return Err(BadCredentials(format!(
-                "token audiences {} is invalid for the target audiences {}",
-                quoted_list(of_token),
-                quoted_list(audiences)
-            )));
-        }
-        let user = match claims.iss == LEGACY_ISSUER {
-            true => legacy::judge(self, token, &claims, warnings).await?,
-            false => bound::judge(self, &claims).await?,
-        };
-        Ok(Some(Identity { user, audiences: common }))
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+        audiences: &'a [String],
+        warnings: &'a Warnings,
+    ) -> BoxFuture<'a, Result<Option<Identity>, BadCredentials>> {
+        Box::pin(async move {
+            let Some(claims) = self.verify(token)? else { return Ok(None) };
+            let of_token = if claims.aud.is_empty() { &self.audiences } else { &claims.aud };
+            let common: Vec<String> =
+                audiences.iter().filter(|audience| of_token.contains(audience)).cloned().collect();
+            if common.is_empty() && !self.audiences.is_empty() {
+                return Err(BadCredentials(format!(
+                    "token audiences {} is invalid for the target audiences {}",
+                    quoted_list(of_token),
+                    quoted_list(audiences)
+                )));
+            }
+            let user = match claims.iss == LEGACY_ISSUER {
+                true => legacy::judge(self, token, &claims, warnings).await?,
+                false => bound::judge(self, &claims).await?,
+            };
+            Ok(Some(Identity { user, audiences: common }))
+        })
     }
 }

@@ -8,7 +8,7 @@ mod references;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use references::{PodPart, claim_of, secrets_of_volume};
 
 use super::{Attributes, Authorizer, Decision, Rules, rbac::Rule};
@@ -262,14 +262,15 @@ fn own_node(node: &str, asked: &Attributes) -> Decision {
     }
 }
 
-#[async_trait]
 impl Authorizer for Node {
-    async fn authorize(&self, asked: &Attributes) -> Decision {
-        match node_of(&asked.user) {
-            None => silence(""),
-            Some("") => silence(format!("unknown node for user \"{}\"", asked.user.name)),
-            Some(node) => self.judge(node, asked),
-        }
+    fn authorize<'a>(&'a self, asked: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match node_of(&asked.user) {
+                None => silence(""),
+                Some("") => silence(format!("unknown node for user \"{}\"", asked.user.name)),
+                Some(node) => self.judge(node, asked),
+            }
+        })
     }
 
     fn rules(&self, user: &User, _: &str) -> Option<Rules> {

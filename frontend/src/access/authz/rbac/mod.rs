@@ -10,7 +10,7 @@ mod rule;
 
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 pub use grant::Write;
 use parking_lot::Mutex;
 use policy::{Binding, Policy};
@@ -164,13 +164,14 @@ fn unresolved(kind: &str, name: &str) -> String {
     }
 }
 
-#[async_trait]
 impl Authorizer for Rbac {
-    async fn authorize(&self, asked: &Attributes) -> Decision {
-        match self.view(&asked.namespace) {
-            Ok(view) => view.judge(asked),
-            Err(error) => Decision::no_opinion(format!("RBAC: {}", error.message)),
-        }
+    fn authorize<'a>(&'a self, asked: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match self.view(&asked.namespace) {
+                Ok(view) => view.judge(asked),
+                Err(error) => Decision::no_opinion(format!("RBAC: {}", error.message)),
+            }
+        })
     }
 
     fn rules(&self, user: &User, namespace: &str) -> Option<Rules> {

@@ -8,7 +8,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use super::{
     NODES, PODS,
@@ -46,41 +46,46 @@ fn node_of(user: &User) -> Option<&str> {
     user.name.strip_prefix(NODE_USER).filter(|_| user.is_in(NODES_GROUP))
 }
 
-#[async_trait]
 impl Plugin for NodeRestriction {
-    async fn admit(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        let Some(node) = node_of(attributes.user) else { return Ok(()) };
-        let a = &*attributes;
-        if node.is_empty() {
-            return Err(a.forbidden(format!("could not determine node from user {:?}", a.user.name)));
-        }
-        match (a.row(), a.subresource) {
-            (PODS, "") => judge_pod(cluster, node, a).await,
-            (PODS, "status") => judge_pod_status(node, a),
-            (PODS, "eviction") => judge_eviction(cluster, node, a).await,
-            (PODS, other) => {
-                let allowed = "only 'status' and 'eviction' are allowed";
-                Err(a.forbidden(format!("unexpected pod subresource {other:?}, {allowed}")))
+    fn admit<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a mut Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let Some(node) = node_of(attributes.user) else { return Ok(()) };
+            let a = &*attributes;
+            if node.is_empty() {
+                return Err(a.forbidden(format!("could not determine node from user {:?}", a.user.name)));
             }
-            (NODES, _) => judge_node(node, a),
-            (("", "persistentvolumeclaims"), "status") => judge_claim_status(node, a),
-            (("", "persistentvolumeclaims"), _) => Err(a.forbidden("may only update PVC status")),
-            (("", "serviceaccounts"), "token") if a.operation == Operation::Create => {
-                tokens::judge(&self.access, cluster, node, a).await
+            match (a.row(), a.subresource) {
+                (PODS, "") => judge_pod(cluster, node, a).await,
+                (PODS, "status") => judge_pod_status(node, a),
+                (PODS, "eviction") => judge_eviction(cluster, node, a).await,
+                (PODS, other) => {
+                    let allowed = "only 'status' and 'eviction' are allowed";
+                    Err(a.forbidden(format!("unexpected pod subresource {other:?}, {allowed}")))
+                }
+                (NODES, _) => judge_node(node, a),
+                (("", "persistentvolumeclaims"), "status") => judge_claim_status(node, a),
+                (("", "persistentvolumeclaims"), _) => Err(a.forbidden("may only update PVC status")),
+                (("", "serviceaccounts"), "token") if a.operation == Operation::Create => {
+                    tokens::judge(&self.access, cluster, node, a).await
+                }
+                (("certificates.k8s.io", "podcertificaterequests"), _) => {
+                    Err(a.forbidden("PodCertificateRequest feature gate is disabled"))
+                }
+                (("coordination.k8s.io", "leases"), _) => judge_lease(node, a),
+                (("storage.k8s.io", "csinodes"), _) if name_of(a) != node => {
+                    Err(a.forbidden("can only access CSINode with the same name as the requesting node"))
+                }
+                (("resource.k8s.io", "resourceslices"), _) => judge_slice(node, a),
+                (("certificates.k8s.io", "certificatesigningrequests"), _) if a.operation == Operation::Create => {
+                    judge_request(node, a)
+                }
+                _ => Ok(()),
             }
-            (("certificates.k8s.io", "podcertificaterequests"), _) => {
-                Err(a.forbidden("PodCertificateRequest feature gate is disabled"))
-            }
-            (("coordination.k8s.io", "leases"), _) => judge_lease(node, a),
-            (("storage.k8s.io", "csinodes"), _) if name_of(a) != node => {
-                Err(a.forbidden("can only access CSINode with the same name as the requesting node"))
-            }
-            (("resource.k8s.io", "resourceslices"), _) => judge_slice(node, a),
-            (("certificates.k8s.io", "certificatesigningrequests"), _) if a.operation == Operation::Create => {
-                judge_request(node, a)
-            }
-            _ => Ok(()),
-        }
+        })
     }
 }
 

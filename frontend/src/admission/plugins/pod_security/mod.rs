@@ -9,7 +9,7 @@ mod restricted;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::{
@@ -49,20 +49,25 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(PodSecurity(Configuration::read(parts.config.as_deref())?)))
 }
 
-#[async_trait]
 impl Plugin for PodSecurity {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let row = attributes.row();
-        if row == NAMESPACES {
-            return self.judge_namespace(cluster, attributes);
-        }
-        if row == PODS {
-            return self.judge_pod(cluster, attributes).await;
-        }
-        match TEMPLATES.iter().find(|(workload, _)| *workload == row) {
-            Some((_, path)) => self.judge_workload(cluster, attributes, path).await,
-            None => Ok(()),
-        }
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let row = attributes.row();
+            if row == NAMESPACES {
+                return self.judge_namespace(cluster, attributes);
+            }
+            if row == PODS {
+                return self.judge_pod(cluster, attributes).await;
+            }
+            match TEMPLATES.iter().find(|(workload, _)| *workload == row) {
+                Some((_, path)) => self.judge_workload(cluster, attributes, path).await,
+                None => Ok(()),
+            }
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -114,23 +114,28 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     Ok(Arc::new(ResourceQuota { limited: configuration.limited_resources, queues }))
 }
 
-#[async_trait]
 impl Plugin for ResourceQuota {
-    async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        let row = attributes.row();
-        if attributes.namespace.is_empty() || attributes.is_namespace() || IGNORED.contains(&row) {
-            return Ok(());
-        }
-        let Some(object) = &attributes.object else { return Ok(()) };
-        let counted = Counted::of(row);
-        if !(counted.counting.handles)(attributes) {
-            return Ok(());
-        }
-        let check = Check { attributes, object, counted, limited: &self.limited, now: cluster.clock.now() };
-        match tokio::time::timeout(TIME_MAX, self.take(cluster, &check)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(ApiError::internal("resource quota evaluation timed out")),
-        }
+    fn validate<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        attributes: &'a Attributes<'_>,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move {
+            let row = attributes.row();
+            if attributes.namespace.is_empty() || attributes.is_namespace() || IGNORED.contains(&row) {
+                return Ok(());
+            }
+            let Some(object) = &attributes.object else { return Ok(()) };
+            let counted = Counted::of(row);
+            if !(counted.counting.handles)(attributes) {
+                return Ok(());
+            }
+            let check = Check { attributes, object, counted, limited: &self.limited, now: cluster.clock.now() };
+            match tokio::time::timeout(TIME_MAX, self.take(cluster, &check)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(ApiError::internal("resource quota evaluation timed out")),
+            }
+        })
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, future::BoxFuture};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -47,39 +46,45 @@ struct StandIn {
     slow: Arc<tokio::sync::Notify>,
 }
 
-#[async_trait]
 impl Resources for StandIn {
-    async fn serve(&self, _: &Arc<Context>, authorized: Authorized) -> Result<Response<Body>, ApiError> {
-        let (request, user) = authorized.into_parts();
-        if request.info.is_long_running() {
-            self.streaming.notify_one();
-            let begin = futures::stream::iter([Ok(Bytes::from("begin"))]);
-            return Ok(Response::new(body::stream(begin.chain(futures::stream::pending()))));
-        }
-        match request.info.name.as_str() {
-            "panic" => panic!("on purpose"),
-            "slow" => {
-                self.slow.notify_one();
-                futures::future::pending().await
+    fn serve<'a>(
+        &'a self,
+        _: &'a Arc<Context>,
+        authorized: Authorized,
+    ) -> BoxFuture<'a, Result<Response<Body>, ApiError>> {
+        Box::pin(async move {
+            let (request, user) = authorized.into_parts();
+            if request.info.is_long_running() {
+                self.streaming.notify_one();
+                let begin = futures::stream::iter([Ok(Bytes::from("begin"))]);
+                return Ok(Response::new(body::stream(begin.chain(futures::stream::pending()))));
             }
-            "warn" => request.warnings.add("careful: \"x\""),
-            _ => {}
-        }
-        request.body.read().await?;
-        Ok(Response::new(body::full(user.name)))
+            match request.info.name.as_str() {
+                "panic" => panic!("on purpose"),
+                "slow" => {
+                    self.slow.notify_one();
+                    futures::future::pending().await
+                }
+                "warn" => request.warnings.add("careful: \"x\""),
+                _ => {}
+            }
+            request.body.read().await?;
+            Ok(Response::new(body::full(user.name)))
+        })
     }
 }
 
 /// Everybody may read health and the version.
 struct Rules;
 
-#[async_trait]
 impl Authorizer for Rules {
-    async fn authorize(&self, asked: &Attributes) -> Decision {
-        match asked.verb == "get" && ["/healthz", "/livez", "/readyz", "/version"].contains(&asked.path.as_str()) {
-            true => Decision::allow(""),
-            false => Decision::no_opinion(""),
-        }
+    fn authorize<'a>(&'a self, asked: &'a Attributes) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            match asked.verb == "get" && ["/healthz", "/livez", "/readyz", "/version"].contains(&asked.path.as_str()) {
+                true => Decision::allow(""),
+                false => Decision::no_opinion(""),
+            }
+        })
     }
 }
 
