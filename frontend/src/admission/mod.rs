@@ -11,7 +11,9 @@
 mod amounts;
 mod attributes;
 mod conditions;
+mod configuration;
 mod matching;
+mod plugin;
 mod plugins;
 mod policy;
 mod settings;
@@ -21,25 +23,12 @@ mod webhook;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 pub use attributes::{Attributes, Operation, Reinvocation};
+pub use plugin::Plugin;
+use plugin::{Made, Parts, aggregate};
 pub use settings::AdmissionError;
 
 use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
-
-/// One plugin. The default of both halves is to let everything pass.
-pub trait Plugin: Send + Sync {
-    /// May change the object.
-    fn admit<'a>(&'a self, _: &'a Cluster, _: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async move { Ok(()) })
-    }
-
-    /// May refuse the object as it will be stored.
-    fn validate<'a>(&'a self, _: &'a Cluster, _: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
-        Box::pin(async move { Ok(()) })
-    }
-}
 
 /// A plugin that runs, and for what.
 #[derive(Clone)]
@@ -52,15 +41,6 @@ struct Link {
 #[derive(Clone, Default)]
 pub struct Admission {
     chain: Vec<Link>,
-    webhooks: webhook::Metrics,
-}
-
-/// What plugins are made from.
-struct Parts<'a> {
-    access: Arc<Access>,
-    flags: &'a AdmissionFlags,
-    /// The plugin's own part of the configuration file.
-    config: Option<String>,
     webhooks: webhook::Metrics,
 }
 
@@ -117,20 +97,5 @@ impl Admission {
 
     pub fn is_empty(&self) -> bool {
         self.chain.is_empty()
-    }
-}
-
-/// Several complaints as one text, each once.
-fn aggregate(complaints: Vec<String>) -> Option<String> {
-    let mut once: Vec<String> = Vec::with_capacity(complaints.len());
-    for complaint in complaints {
-        if !once.contains(&complaint) {
-            once.push(complaint);
-        }
-    }
-    match once.len() {
-        0 => None,
-        1 => once.pop(),
-        _ => Some(format!("[{}]", once.join(", "))),
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::{
+    Made,
     Operation::{self, Connect, Create, Delete, Update},
     Parts, Plugin, plugins as p, policy, webhook,
 };
-
-pub(super) type Made = Result<Arc<dyn Plugin>, String>;
 
 /// One plugin: what it is called and asked about, and how it is made.
 pub(super) struct Row {

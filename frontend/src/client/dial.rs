@@ -21,14 +21,11 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{CallError, Peer, tls};
-
-/// Where to connect to instead of the host of a URL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    pub host: String,
-    pub port: u16,
-}
+use super::{
+    error::{CallError, io_text},
+    peer::{Address, Peer},
+    tls,
+};
 
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -91,20 +88,6 @@ async fn dial(address: &Address) -> Result<TcpStream, CallError> {
         Some((address, error)) => format!("dial tcp {address}: {}", io_text("connect", &error)),
         None => format!("dial tcp: lookup {shown}: no such host"),
     }))
-}
-
-/// An error of the operating system as Go words it.
-pub(super) fn io_text(doing: &str, error: &io::Error) -> String {
-    let what = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::ConnectionReset => "connection reset by peer",
-        io::ErrorKind::HostUnreachable => "no route to host",
-        io::ErrorKind::NetworkUnreachable => "network is unreachable",
-        io::ErrorKind::TimedOut => return "i/o timeout".to_owned(),
-        io::ErrorKind::UnexpectedEof => return "EOF".to_owned(),
-        _ => return format!("{doing}: {error}"),
-    };
-    format!("{doing}: {what}")
 }
 
 impl tower_service::Service<Uri> for Connector {

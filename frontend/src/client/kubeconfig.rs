@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use serde::Deserialize;
 
-use super::{Identity, Peer};
+use super::peer::{Identity, Peer};
 
 /// One context of a file.
 pub struct Kubeconfig {

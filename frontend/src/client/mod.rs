@@ -9,7 +9,9 @@
 //! stream, or to upgrade the connection: `client.send(request)`, which follows no redirects and has no time limit.
 
 mod dial;
+mod error;
 mod kubeconfig;
+mod peer;
 mod tls;
 
 use std::time::Duration;
@@ -21,30 +23,10 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 
 use crate::request::body::{self, Body};
-pub use dial::Address;
 use dial::Connector;
+pub use error::CallError;
 pub use kubeconfig::Kubeconfig;
-pub use tls::Identity;
-
-/// Whom a client calls, and how it knows them.
-#[derive(Clone, Default)]
-pub struct Peer {
-    /// PEM of the authorities that are trusted; empty: those of the system.
-    pub ca: Vec<u8>,
-    /// The name in the peer's certificate, where it is not the host of the URL.
-    pub server_name: Option<String>,
-    /// What this server shows when it is asked for a certificate.
-    pub identity: Option<Identity>,
-    /// Any certificate will do.
-    pub insecure: bool,
-    /// Where to connect to, when it is not the host of the URL: for peers without a name in DNS, such as Services.
-    pub address: Option<Address>,
-}
-
-/// A call that got no answer. The text is what Go's client says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CallError(pub String);
+pub use peer::{Address, Identity, Peer};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -171,7 +153,7 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
             }
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            last = dial::io_text("read", error);
+            last = error::io_text("read", error);
         } else if error.is::<http_body_util::LengthLimitError>() {
             return format!("the answer is larger than {REPLY_BYTES_MAX} bytes");
         }

@@ -15,14 +15,10 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 
-use super::{CallError, Peer};
-
-/// A certificate chain and its key, PEM.
-#[derive(Clone)]
-pub struct Identity {
-    pub certificates: Vec<u8>,
-    pub key: Vec<u8>,
-}
+use super::{
+    error::{CallError, io_text},
+    peer::Peer,
+};
 
 /// Where systems keep the authorities that they trust.
 const SYSTEM_AUTHORITIES: [&str; 5] = [
@@ -136,7 +132,7 @@ impl ServerCertVerifier for Verifier {
 /// What Go says of a handshake that failed.
 pub(super) fn text(error: &std::io::Error) -> String {
     let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return super::dial::io_text("read", error);
+        return io_text("read", error);
     };
     match cause {
         Error::InvalidCertificate(why) => format!("tls: failed to verify certificate: x509: {}", refusal(why)),

@@ -2,8 +2,9 @@
 
 use super::{
     caller::{Caller, Notes},
-    defaults, get, input, lifecycle,
+    defaults, input, lifecycle,
     options::{OptionsKind, WriteOptions},
+    read_at,
     respond::Answer,
     write::insert,
 };
@@ -51,7 +52,9 @@ pub(super) async fn create_object(
         let named = target.with_name(ready.object.name());
         let key = named.key(&ctx.cluster)?;
         // The store alone minds a revision, one that it can read.
-        if !caller.dry_run && get::parse_revision(ready.object.resource_version()).is_ok_and(|revision| revision != 0) {
+        if !caller.dry_run
+            && read_at::parse_revision(ready.object.resource_version()).is_ok_and(|revision| revision != 0)
+        {
             ready.claims.undo(&ctx.cluster).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }

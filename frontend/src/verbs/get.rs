@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{respond::Answer, write::store_error};
+use super::{
+    read_at::{ReadAt, invalid_version},
+    respond::Answer,
+    write::store_error,
+};
 use crate::{
     api::schema::Object,
     cluster::Target,
@@ -12,44 +16,6 @@ use crate::{
 
 /// How long a read waits for a revision that the cache has not seen.
 pub(super) const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
-
-/// How fresh a read must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadAt {
-    /// As of now.
-    Latest,
-    /// Whatever the cache has.
-    Any,
-    /// This revision or a later one.
-    NotOlderThan(i64),
-}
-
-impl ReadAt {
-    /// Reads a resourceVersion. The complaint is that of Go's parser.
-    pub(super) fn parse(text: &str) -> Result<ReadAt, String> {
-        match text {
-            "" => Ok(ReadAt::Latest),
-            "0" => Ok(ReadAt::Any),
-            _ => parse_revision(text).map(|n| if n == 0 { ReadAt::Any } else { ReadAt::NotOlderThan(n) }),
-        }
-    }
-}
-
-pub(super) fn parse_revision(text: &str) -> Result<i64, String> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse::<u64>() {
-        Ok(number) if digits => Ok(i64::try_from(number).unwrap_or(i64::MAX)),
-        _ if digits => {
-            Err(format!("strconv.ParseUint: parsing {}: value out of range", crate::request::status::go_quote(text)))
-        }
-        _ => Err(format!("strconv.ParseUint: parsing {}: invalid syntax", crate::request::status::go_quote(text))),
-    }
-}
-
-/// A resourceVersion that is none.
-pub(super) fn invalid_version(text: &str, why: &str) -> String {
-    format!("resourceVersion: Invalid value: {}: {why}", crate::request::status::go_quote(text))
-}
 
 /// A parameter of old clients that would not get what they expect.
 fn refuse_export(request: &Request) -> Result<(), ApiError> {

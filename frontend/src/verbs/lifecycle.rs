@@ -17,9 +17,8 @@
 
 use super::{
     caller::Caller,
-    defaults,
-    get::parse_revision,
-    ownership,
+    defaults, ownership,
+    read_at::parse_revision,
     write::{Current, Ready, Step},
 };
 use crate::{

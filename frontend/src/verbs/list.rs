@@ -8,7 +8,9 @@ use http::Response;
 use super::{
     encodings, input,
     list_options::{ListOptions, Match},
-    respond::{self, go_type, response},
+    page::Page,
+    respond::{self, go_type},
+    response::{encode, response},
     select, table,
     write::store_error,
 };
@@ -37,20 +39,6 @@ pub(super) async fn list(
     let options = ListOptions::parse(&request.query, target)?;
     let listing = read(ctx, target, &options).await?;
     write(ctx, target, request, output, listing)
-}
-
-/// A list before it is written.
-pub(super) struct Page {
-    pub(super) entries: Vec<Arc<Entry>>,
-    pub(super) revision: i64,
-    pub(super) continue_token: String,
-    pub(super) remaining: Option<i64>,
-}
-
-impl Page {
-    pub(super) fn objects(&self, target: &Target) -> Result<Vec<Object>, ApiError> {
-        self.entries.iter().map(|entry| encodings::object(target, entry)).collect()
-    }
 }
 
 /// Reads what the options select.
@@ -155,7 +143,7 @@ fn write(
             });
             list.set(&["items"], Value::List(roots.collect()));
             set_list_meta(&mut list, &listing);
-            Ok(response(200, output.media, body::full(respond::encode(&list, output))))
+            Ok(response(200, output.media, body::full(encode(&list, output))))
         }
         Transform::Table(version) => table::table_of_list(ctx, target, request, output, version, &listing),
         Transform::PartialObjectMetadataList(version) => {
@@ -169,7 +157,7 @@ fn write(
             list.set(&["apiVersion"], version.api_version());
             list.set(&["items"], Value::List(items));
             set_list_meta(&mut list, &listing);
-            Ok(response(200, output.media, body::full(respond::encode(&list, output))))
+            Ok(response(200, output.media, body::full(encode(&list, output))))
         }
         Transform::PartialObjectMetadata(_) => Err(ApiError::new(
             406,

@@ -1,6 +1,6 @@
 //! The options of lists, watches and collection deletes.
 
-use super::get::{invalid_version, parse_revision};
+use super::read_at::{invalid_version, parse_revision};
 use crate::{
     cluster::Target,
     object::selector::{FieldSelector, LabelSelector},

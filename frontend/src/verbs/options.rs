@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 
-use super::ownership::name_of_agent;
 use crate::{
     api::schema::{Object, Schema},
     object::validation,
@@ -133,4 +132,38 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Ve
         });
     }
     !values.is_empty()
+}
+
+/// The name of a client that gives none: what its User-Agent has in front of the first slash, as far as it can be
+/// printed.
+fn name_of_agent(user_agent: &[u8]) -> String {
+    const LENGTH_MAX: usize = 128;
+    let text = String::from_utf8_lossy(user_agent);
+    let mut name = String::new();
+    for c in text.split('/').next().unwrap_or_default().chars().filter(|c| crate::request::status::is_printable(*c)) {
+        if name.len() + c.len_utf8() > LENGTH_MAX {
+            break;
+        }
+        name.push(c);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_named_by_its_first_word() {
+        let long = "x".repeat(200);
+        for (agent, name) in [
+            ("kubectl/v1.35.4 (linux/amd64) kubernetes/abc", "kubectl"),
+            ("a b\tc", "a bc"),
+            ("", ""),
+            ("/x", ""),
+            (long.as_str(), &"x".repeat(128)),
+        ] {
+            assert_eq!(name_of_agent(agent.as_bytes()), name, "{agent}");
+        }
+    }
 }

@@ -1,23 +1,23 @@
 //! From what a verb has to say to the bytes that the client asked for.
 
-use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::Response;
 
 use crate::{
     api::{
         registry::Resource,
-        schema::{Object, Schema, Value, codec},
+        schema::{Object, Schema, Value},
         table::copy_metadata,
     },
     cluster::{Target, known_kind},
     request::{
         body::{self, Body},
         info::Query,
-        negotiate::{MediaType, MetaVersion, Output, Transform},
+        negotiate::{MetaVersion, Output, Transform},
         status::{ApiError, GroupResource},
     },
     verbs::{
         Context,
+        response::{encode, response},
         table::{TableStyle, table_of_object},
     },
 };
@@ -119,25 +119,4 @@ pub(super) fn partial_metadata(schema: &Schema, object: &Object, version: MetaVe
     partial.set(&["apiVersion"], version.api_version());
     copy_metadata(&mut partial, object);
     Ok(partial)
-}
-
-pub(super) fn response(code: u16, media: MediaType, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
-    response.headers_mut().insert(header::CONTENT_TYPE, crate::request::negotiate::content_type(media));
-    response
-}
-
-pub(super) fn encode(object: &Object, output: Output) -> Bytes {
-    let mut out = Vec::new();
-    match output.media {
-        MediaType::Json if output.pretty => codec::encode_json_pretty(object, &mut out),
-        MediaType::Json => {
-            codec::encode_json(object, &mut out);
-            out.push(b'\n');
-        }
-        MediaType::Yaml => codec::encode_yaml(object, &mut out),
-        MediaType::Protobuf => return codec::encode_protobuf(object),
-    }
-    out.into()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::{list::Page, respond::response};
+use super::{page::Page, response::response};
 use crate::{
     api::{
         custom::Column,

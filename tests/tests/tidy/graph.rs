@@ -7,12 +7,18 @@ use crate::source::{Crate, Words};
 /// How far re-exports are followed.
 const STEPS_MAX: usize = 12;
 
-/// The modules that each module uses.
-fn arrows(own: &Crate) -> BTreeMap<Words, BTreeSet<Words>> {
-    let mut arrows = BTreeMap::new();
+/// The modules that each module uses, with the names by which it mentions them.
+pub(crate) type Arrows = BTreeMap<Words, BTreeMap<Words, BTreeSet<String>>>;
+
+pub(crate) fn arrows(own: &Crate) -> Arrows {
+    let mut arrows = Arrows::new();
     for (at, module) in &own.modules {
-        let targets = module.mentioned.iter().filter_map(|path| home(own, at, path, STEPS_MAX));
-        arrows.insert(at.clone(), targets.filter(|target| target != at).collect());
+        let uses = arrows.entry(at.clone()).or_default();
+        for path in &module.mentioned {
+            if let Some(target) = home(own, at, path, STEPS_MAX).filter(|target| target != at) {
+                uses.entry(target).or_default().extend(path.last().cloned());
+            }
+        }
     }
     arrows
 }
@@ -46,7 +52,9 @@ fn below(own: &Crate, mut at: Words, path: &[String], steps: usize) -> Option<Wo
     let mut rest = path;
     while let Some((first, behind)) = rest.split_first() {
         let module = own.modules.get(&at)?;
-        if module.defined.contains(first) {
+        // A function may have the name of a module.
+        let leads_on = module.children.contains(first) && !behind.is_empty();
+        if module.defined.contains(first) && !leads_on {
             return Some(at);
         }
         if module.children.contains(first) {
@@ -71,8 +79,8 @@ fn shown(path: &Words) -> String {
     if path.is_empty() { "lib".to_owned() } else { path.join("::") }
 }
 
-/// Groups of modules that use each other in a circle, but for those whose every module begins with an allowed path.
-pub(crate) fn circles(own: &Crate, allowed: &[(&str, &str)]) -> Vec<String> {
+/// Groups of modules that use each other in a circle, but for those whose every module is in one of the allowed groups.
+pub(crate) fn circles(own: &Crate, allowed: &[(&[&str], &str)]) -> Vec<String> {
     let arrows = arrows(own);
     let reach: BTreeMap<&Words, BTreeSet<&Words>> = arrows.keys().map(|from| (from, reached(&arrows, from))).collect();
     let mut seen = BTreeSet::new();
@@ -83,16 +91,15 @@ pub(crate) fn circles(own: &Crate, allowed: &[(&str, &str)]) -> Vec<String> {
             continue;
         }
         let names: Vec<String> = circle.iter().map(|each| shown(each)).collect();
-        let is_within = |path: &str| names.iter().all(|name| format!("{}::{name}", own.name).starts_with(path));
-        if allowed.iter().any(|(path, _)| is_within(path)) {
+        if allowed.iter().any(|(group, _)| names.iter().all(|name| group.contains(&name.as_str()))) {
             continue;
         }
         let members: BTreeSet<&Words> = circle.into_iter().collect();
         let ties: Vec<String> = arrows
             .iter()
             .filter(|(from, _)| members.contains(from))
-            .flat_map(|(from, to)| to.iter().filter(|to| members.contains(to)).map(move |to| (from, to)))
-            .map(|(from, to)| format!("    {} -> {}", shown(from), shown(to)))
+            .flat_map(|(from, to)| to.iter().filter(|(to, _)| members.contains(to)).map(move |to| (from, to)))
+            .map(|(from, (to, names))| format!("    {} -> {} {names:?}", shown(from), shown(to)))
             .collect();
         found.push(format!(
             "{}: {} use each other in a circle: move what both need down into a module of its own\n{}",
@@ -104,11 +111,11 @@ pub(crate) fn circles(own: &Crate, allowed: &[(&str, &str)]) -> Vec<String> {
     found
 }
 
-fn reached<'a>(arrows: &'a BTreeMap<Words, BTreeSet<Words>>, from: &'a Words) -> BTreeSet<&'a Words> {
+fn reached<'a>(arrows: &'a Arrows, from: &'a Words) -> BTreeSet<&'a Words> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from];
     while let Some(at) = open.pop() {
-        for to in arrows.get(at).into_iter().flatten() {
+        for to in arrows.get(at).into_iter().flat_map(BTreeMap::keys) {
             if reached.insert(to) {
                 open.push(to);
             }
@@ -121,7 +128,7 @@ fn reached<'a>(arrows: &'a BTreeMap<Words, BTreeSet<Words>>, from: &'a Words) ->
 pub(crate) fn arrows_outwards(own: &Crate, rooms: &[&str]) -> Vec<String> {
     let place = |path: &Words| path.first().and_then(|room| rooms.iter().position(|each| each == room));
     let arrows = arrows(own);
-    let pairs = arrows.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)));
+    let pairs = arrows.iter().flat_map(|(from, to)| to.keys().map(move |to| (from, to)));
     let outwards = pairs.filter(|(from, to)| matches!((place(from), place(to)), (Some(a), Some(b)) if a < b));
     outwards
         .map(|(from, to)| {

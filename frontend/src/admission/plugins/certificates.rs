@@ -7,7 +7,7 @@ use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::{
     access::{Access, authz},
-    admission::{Attributes, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Parts, Plugin},
     api::schema::Value,
     cluster::Cluster,
     object::equality::same,

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::{
-    admission::{Attributes, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Parts, Plugin},
     cluster::{
         Cluster,
         objects::{append, sample, text},

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::{
-    admission::{Attributes, Parts, Plugin, aggregate, settings, table::Made},
+    admission::{Attributes, Made, Parts, Plugin, aggregate, configuration},
     cluster::Cluster,
     request::status::ApiError,
 };
@@ -50,7 +50,7 @@ struct Bucket {
 pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     const VERSIONS: &[&str] = &["eventratelimit.admission.k8s.io/v1alpha1"];
     let configuration: Configuration = match &parts.config {
-        Some(text) => settings::decode(text, VERSIONS, "Configuration")?,
+        Some(text) => configuration::decode(text, VERSIONS, "Configuration")?,
         None => Configuration::default(),
     };
     if let Some(why) = complaints(&configuration) {

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use crate::{
-    admission::{Attributes, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Parts, Plugin},
     api::schema::{Object, Value},
     client::{Client, Kubeconfig},
     cluster::{Cluster, objects::text},

@@ -9,7 +9,7 @@ use crate::{
         Access,
         authz::{self, Authorizer},
     },
-    admission::{Attributes, Operation, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, meta::OwnerReference},
     cluster::Cluster,
     request::status::ApiError,

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Parts, Plugin},
     api::schema::{MapValue, Object},
     cluster::Cluster,
     request::status::{ApiError, GroupResource},

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Operation, Parts, Plugin, settings, table::Made, tolerations},
+    admission::{Attributes, Made, Operation, Parts, Plugin, configuration, tolerations},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::sample},
     object::qos::quality_of_service,
@@ -29,7 +29,7 @@ pub(in crate::admission) struct PodTolerationRestriction {
 pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     const VERSIONS: &[&str] = &["podtolerationrestriction.admission.k8s.io/v1alpha1"];
     let plugin: PodTolerationRestriction = match &parts.config {
-        Some(text) => settings::decode(text, VERSIONS, "Configuration")?,
+        Some(text) => configuration::decode(text, VERSIONS, "Configuration")?,
         None => PodTolerationRestriction::default(),
     };
     Ok(Arc::new(plugin))

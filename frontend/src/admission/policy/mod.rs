@@ -17,7 +17,7 @@ use self::{
     compiled::{Binding, Hook, Hooks},
     evaluation::{Inputs, Note, Verdict},
 };
-use super::{Attributes, Parts, Plugin, conditions, matching::Matched, table::Made};
+use super::{Attributes, Made, Parts, Plugin, conditions, matching::Matched};
 use crate::{
     access::Access,
     api::schema::{Object, Value, convert},

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Parts, Plugin, Reinvocation, matching::Matched, table::Made},
+    admission::{Attributes, Made, Parts, Plugin, Reinvocation, matching::Matched},
     api::schema::{apply_defaults, codec, convert},
     cluster::Cluster,
     object::patch::{JsonPatch, PatchError},

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Parts, Plugin, matching::Matched, table::Made},
+    admission::{Attributes, Made, Parts, Plugin, matching::Matched},
     cluster::Cluster,
     request::status::ApiError,
 };

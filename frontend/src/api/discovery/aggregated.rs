@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::{Asked, encode, legacy::names, respond, write};
+use super::{
+    document::{Asked, encode, respond, write},
+    legacy::names,
+};
 use crate::{
     api::{
         Api,

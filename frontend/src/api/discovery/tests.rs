@@ -1,4 +1,8 @@
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
 use super::*;
+use crate::request::info::Query;
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 

@@ -245,3 +245,30 @@ pub(super) const IN_SECURITY_CONTEXT: &[&str] =
 
 /// Pointers to numbers that are plain numbers there: struct and field.
 pub(super) const ZEROS: &[(&str, &str)] = &[("RollingUpdateStatefulSetStrategy", "partition")];
+
+/// What a persistent volume can be made of, in the order in which the real server meets it. The second name is what
+/// errors say.
+pub(super) const VOLUME_SOURCES: &[(&str, &str)] = &[
+    ("hostPath", "hostPath"),
+    ("gcePersistentDisk", "gcePersistentDisk"),
+    ("awsElasticBlockStore", "awsElasticBlockStore"),
+    ("glusterfs", "glusterfs"),
+    ("flocker", "flocker"),
+    ("nfs", "nfs"),
+    ("rbd", "rbd"),
+    ("quobyte", "quobyte"),
+    ("cephfs", "cephFS"),
+    ("iscsi", "iscsi"),
+    ("cinder", "cinder"),
+    ("fc", "fc"),
+    ("flexVolume", ""),
+    ("azureFile", "azureFile"),
+    ("vsphereVolume", "vsphereVolume"),
+    ("photonPersistentDisk", "photonPersistentDisk"),
+    ("portworxVolume", "portworxVolume"),
+    ("azureDisk", "azureDisk"),
+    ("scaleIO", "scaleIO"),
+    ("local", "local"),
+    ("storageos", "storageos"),
+    ("csi", "csi"),
+];

@@ -15,6 +15,9 @@ pub struct Options {
     pub allow_privileged: bool,
 }
 
+/// Judges a struct and what is below it.
+pub(super) type Visit = for<'t> fn(&Place<'_, 't>, &mut Judge<'t>);
+
 pub(super) struct Judge<'t> {
     pub(super) errors: Vec<FieldError>,
     pub(super) options: Options,
@@ -24,11 +27,18 @@ pub(super) struct Judge<'t> {
     pub(super) settled: Vec<&'t str>,
     /// Names of the good volumes of the pod under judgement.
     pub(super) volumes: Vec<(&'t str, Option<&'t Struct>)>,
+    /// The walk itself: rules that lead into a struct of their own choice are among those that it applies.
+    visit: Visit,
 }
 
 impl<'t> Judge<'t> {
-    pub(super) fn new(options: Options, old: Option<&'t Object>) -> Judge<'t> {
-        Judge { errors: Vec::new(), options, old, settled: Vec::new(), volumes: Vec::new() }
+    pub(super) fn new(options: Options, old: Option<&'t Object>, visit: Visit) -> Judge<'t> {
+        Judge { errors: Vec::new(), options, old, settled: Vec::new(), volumes: Vec::new(), visit }
+    }
+
+    /// Judges a struct by the rules of its type, and what is below it.
+    pub(super) fn visit(&mut self, place: &Place<'_, 't>) {
+        (self.visit)(place, self);
     }
 
     pub(super) fn push(&mut self, error: FieldError) {

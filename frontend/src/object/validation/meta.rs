@@ -9,7 +9,7 @@ use crate::{
 };
 
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
-const IMMUTABLE: &str = "field is immutable";
+pub(super) const IMMUTABLE: &str = "field is immutable";
 
 /// Judges metadata as a whole.
 pub(super) fn validate(object: &Object, namespaced: bool, name_rule: NameRule) -> Vec<FieldError> {

@@ -6,6 +6,7 @@ mod check;
 mod cron;
 pub mod custom;
 pub mod definitions;
+mod diff;
 mod forms;
 mod internal_types;
 mod judge;
@@ -14,6 +15,7 @@ mod meta;
 pub use crate::api::schema::scalar::names;
 mod place;
 mod print;
+mod rule;
 mod rules;
 mod selecting;
 mod updates;
@@ -42,7 +44,7 @@ pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object, opt
         return definitions::validate_create(object);
     }
     let mut errors = new_metadata(row, namespaced, object);
-    let mut judge = Judge::new(options, None);
+    let mut judge = Judge::new(options, None, walk::visit);
     judge_object(object, Part::Main, &mut judge);
     errors.append(&mut judge.errors);
     if errors.is_empty() {
@@ -92,7 +94,7 @@ pub fn validate_update(
     for _ in 0..rules.metadata_again {
         errors.extend(new_metadata(row, namespaced, object));
     }
-    let mut judge = Judge::new(options, Some(old));
+    let mut judge = Judge::new(options, Some(old), walk::visit);
     for part in rules.judged {
         judge_object(object, *part, &mut judge);
     }
@@ -103,7 +105,7 @@ pub fn validate_update(
 
 /// What is wrong with the addresses and families of a Service, which the rest of it depends on.
 pub fn service_addresses(service: &Object, old: Option<&Object>) -> Vec<FieldError> {
-    let mut judge = Judge::new(Options::default(), old);
+    let mut judge = Judge::new(Options::default(), old, walk::visit);
     rules::service_addresses(&place::Place::root(service.root()), &mut judge);
     judge.errors
 }

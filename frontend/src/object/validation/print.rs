@@ -1,7 +1,7 @@
 //! Values as field errors print them: JSON of the real server's internal types, which name their fields as Go does and
 //! leave nothing out. Types of the API machinery print as in the API.
 
-use super::internal_types::{IN_SECURITY_CONTEXT, NAMES, ORDERS, ZEROS};
+use super::internal_types::{IN_SECURITY_CONTEXT, NAMES, ORDERS, VOLUME_SOURCES, ZEROS};
 use crate::api::schema::{Field, Kind, Presence, Shape, Struct, Value, codec};
 
 /// Words that Go's names write in capitals where they begin a name.
@@ -201,9 +201,9 @@ fn write_security_context(out: &mut String, spec: &Struct, context: Option<&Stru
 
 /// What a volume is made of: the part of its spec that is one type of its own.
 pub(super) fn indented_source(spec: &Struct) -> String {
-    let sources = super::rules::volume_sources();
     let mut out = String::new();
-    let kept = slots(spec).into_iter().filter(|(_, field, _)| sources.contains(&&*field.name));
+    let kept =
+        slots(spec).into_iter().filter(|(_, field, _)| VOLUME_SOURCES.iter().any(|(source, _)| *source == field.name));
     let each = kept.map(|(name, field, value)| {
         move |out: &mut String, level: Option<usize>| {
             out.push_str(&format!("{}: ", quoted(&name)));

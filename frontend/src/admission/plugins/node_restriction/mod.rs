@@ -4,12 +4,14 @@
 //! asks for must be bound to in [`tokens`].
 
 mod labels;
+mod pods;
 mod tokens;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use self::pods::{node_name, pod_of};
 use super::{
     NODES, PODS,
     certificates::Subject,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Operation, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
     object::equality::same,
@@ -100,15 +102,6 @@ fn name_of<'a>(a: &'a Attributes<'_>) -> &'a str {
 /// As Go prints an operation.
 fn unexpected(a: &Attributes<'_>) -> ApiError {
     a.forbidden(format!("unexpected operation {:?}", a.operation.as_str()))
-}
-
-async fn pod_of(cluster: &Cluster, namespace: &str, name: &str) -> Result<Arc<Object>, ApiError> {
-    let pod = cluster.informer().get(PODS, namespace, name)?;
-    pod.ok_or_else(|| ApiError::not_found(&GroupResource::new("", "pods"), name))
-}
-
-fn node_name(pod: &Object) -> &str {
-    pod.get_str(&["spec", "nodeName"]).unwrap_or_default()
 }
 
 async fn judge_pod(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {

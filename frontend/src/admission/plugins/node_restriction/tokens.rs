@@ -1,6 +1,10 @@
 //! Tokens that a kubelet asks for: only for pods on its node, and for whom these pods or its rights name.
 
-use super::{super::Resource, list, node_name, pod_of};
+use super::{
+    super::Resource,
+    list,
+    pods::{node_name, pod_of},
+};
 use crate::{
     access::{Access, authz},
     admission::Attributes,

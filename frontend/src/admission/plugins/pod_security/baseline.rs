@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::{Pod, Violation, named, plural_of, quoted};
+use super::pod::{Pod, Violation, named, plural_of, quoted};
 use crate::{
     admission::plugins::{containers, list},
     api::schema::Value,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::policy::{Level, Policy, Standard, Version, parse_level, parse_version};
 use crate::{
-    admission::{aggregate, settings},
+    admission::{aggregate, configuration},
     object::validation::names,
 };
 
@@ -50,7 +50,7 @@ const VERSIONS: &[&str] = &[
 impl Configuration {
     pub(super) fn read(text: Option<&str>) -> Result<Configuration, String> {
         let file: File = match text {
-            Some(text) => settings::decode(text, VERSIONS, "PodSecurityConfiguration")?,
+            Some(text) => configuration::decode(text, VERSIONS, "PodSecurityConfiguration")?,
             None => File::default(),
         };
         let mut complaints = Vec::new();

@@ -4,6 +4,7 @@
 mod baseline;
 mod checks;
 mod config;
+mod pod;
 mod policy;
 mod restricted;
 
@@ -13,13 +14,14 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::{
-    checks::{Pod, details, reasons, violations},
+    checks::{details, reasons, violations},
     config::Configuration,
+    pod::Pod,
     policy::{Level, Policy, Standard},
 };
 use super::{CONTAINER_LISTS, NAMESPACES, PODS, list};
 use crate::{
-    admission::{Attributes, Operation, Parts, Plugin, table::Made},
+    admission::{Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
     request::status::{ApiError, FieldError, aggregate},

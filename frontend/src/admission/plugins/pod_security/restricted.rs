@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     baseline::{added, bad_containers, seccomp_type, security, setters},
-    checks::{Pod, Violation, named, plural_of, quoted},
+    pod::{Pod, Violation, named, plural_of, quoted},
 };
 use crate::{admission::plugins::list, api::schema::Value, cluster::objects::text};
 

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{checks::Pod, policy::Version, *};
+use super::{policy::Version, *};
 use crate::api::schema::{Schema, codec};
 
 fn pod(spec: serde_json::Value) -> Object {

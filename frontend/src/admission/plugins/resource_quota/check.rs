@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Limited,
+    limited::Limited,
     usage::{Counted, Scope},
 };
 use crate::{

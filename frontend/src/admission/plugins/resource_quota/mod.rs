@@ -6,6 +6,7 @@
 //! request took and did not need, since its object was not stored after all, a controller gives back.
 
 mod check;
+mod limited;
 mod usage;
 
 use std::{
@@ -21,11 +22,12 @@ use tokio::sync::Mutex;
 
 use self::{
     check::{Check, Used},
-    usage::{Counted, Scope},
+    limited::Limited,
+    usage::Counted,
 };
 use super::{Resource, list};
 use crate::{
-    admission::{Attributes, Parts, Plugin, settings, table::Made},
+    admission::{Attributes, Made, Parts, Plugin, configuration},
     api::schema::{Object, codec},
     cluster::Cluster,
     request::status::{ApiError, GroupResource},
@@ -60,42 +62,6 @@ struct Configuration {
     limited_resources: Vec<Limited>,
 }
 
-/// What may be used only within a quota.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Limited {
-    api_group: String,
-    resource: String,
-    match_contains: Vec<String>,
-    match_scopes: Vec<LimitedScope>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct LimitedScope {
-    scope_name: String,
-    operator: String,
-    values: Vec<String>,
-}
-
-impl Limited {
-    fn row(&self) -> (&str, &str) {
-        (&self.api_group, &self.resource)
-    }
-
-    fn contains(&self, name: &str) -> bool {
-        self.match_contains.iter().any(|part| name.contains(part.as_str()))
-    }
-
-    fn scopes(&self) -> impl Iterator<Item = Scope<'_>> {
-        self.match_scopes.iter().map(|scope| Scope {
-            name: &scope.scope_name,
-            operator: &scope.operator,
-            values: scope.values.iter().map(String::as_str).collect(),
-        })
-    }
-}
-
 pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     const VERSIONS: &[&str] = &[
         "apiserver.config.k8s.io/v1",
@@ -103,8 +69,8 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
         "resourcequota.admission.k8s.io/v1alpha1",
     ];
     let configuration: Configuration = match &parts.config {
-        Some(text) => settings::decode(text, VERSIONS, "ResourceQuotaConfiguration")
-            .or_else(|_| settings::decode(text, VERSIONS, "Configuration"))?,
+        Some(text) => configuration::decode(text, VERSIONS, "ResourceQuotaConfiguration")
+            .or_else(|_| configuration::decode(text, VERSIONS, "Configuration"))?,
         None => Configuration::default(),
     };
     if let Some(at) = configuration.limited_resources.iter().position(|limited| limited.resource.is_empty()) {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use super::{
     DecodeError, Decoded, StrictError, encode_free,
     go_types::element_type,
-    json_decode::{Decoder, is_unset, zero},
+    json_decoder::{Decoder, is_unset, zero},
     json_special::{BASE64, illegal_base64_at},
 };
 use crate::api::schema::{

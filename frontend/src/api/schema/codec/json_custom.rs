@@ -3,14 +3,14 @@
 
 use super::{
     DecodeError, Decoded, StrictError,
-    json_decode::{Decoder, KnownKeys},
+    json_decoder::{Decoder, KnownKeys, decode_struct_json},
     json_text::Token,
 };
 use crate::api::schema::{
     fit::{Fitting, fit_struct},
     object::Object,
-    tables::{StructRef, Type},
-    value::{Struct, Text, Value},
+    tables::Type,
+    value::{Text, Value},
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -25,7 +25,7 @@ pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
             while more {
                 let name = Text::from(&*decoder.cursor.key()?);
                 decoder.note_duplicate(&mut known, &members, &name);
-                decoder.path.push(super::json_decode::Step::Key(name.to_string().into()));
+                decoder.path.push(super::json_decoder::Step::Key(name.to_string().into()));
                 decoder.cursor.skip_space();
                 let start = decoder.cursor.at;
                 let value = decoder.any()?;
@@ -72,15 +72,4 @@ fn read_metadata(
     members.retain(|(name, _)| &**name != "metadata");
     members.push(("metadata".into(), metadata.into()));
     Ok(())
-}
-
-/// A struct of known type, alone; and what strict decoding finds in it.
-pub fn decode_struct_json(def: &StructRef, json: &[u8]) -> Result<(Struct, Vec<StrictError>)> {
-    let mut decoder = Decoder::new(json);
-    let mut read = Struct::new(def);
-    decoder.root(&mut read, def)?;
-    match decoder.type_error {
-        Some(message) => Err(DecodeError::Malformed(message)),
-        None => Ok((read, decoder.strict)),
-    }
 }

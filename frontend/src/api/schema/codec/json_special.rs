@@ -7,7 +7,7 @@ use base64::{
     engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::{DecodeError, go_types::element_type, json_decode::Decoder, json_kind::describe, json_text::Token};
+use super::{DecodeError, go_types::element_type, json_decoder::Decoder, json_kind::describe, json_text::Token};
 use crate::api::schema::{
     scalar::{duration, quantity, time},
     tables::{Field, Kind, StructRef},

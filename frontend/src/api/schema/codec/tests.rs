@@ -1,7 +1,7 @@
 //! Cases written here: what goes in, what comes out, in all encodings.
 
 use super::*;
-use crate::api::schema::value::Value;
+use crate::api::schema::{Gvk, value::Value};
 
 fn decode(json: &str) -> Result<Decoded, DecodeError> {
     decode_json(&Schema::builtin(), json.as_bytes(), None)

@@ -1,6 +1,6 @@
 //! CustomResourceDefinition: v1beta1, in which it is stored, keeps what all versions share once at the top.
 
-use super::put;
+use super::by_name::put;
 use crate::api::schema::{
     object::set_in_struct,
     tables::Type,

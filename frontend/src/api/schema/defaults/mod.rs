@@ -7,6 +7,7 @@
 mod autoscaling;
 mod custom;
 mod pods;
+mod rule;
 mod rules;
 mod services;
 mod workloads;
@@ -15,6 +16,7 @@ pub use pods::container_sums;
 
 use std::sync::LazyLock;
 
+use self::rule::{Default, Rule, each, is_set, text};
 use super::{
     object::{Object, set_in_struct},
     plans::Plans,
@@ -22,24 +24,6 @@ use super::{
     tables::{Field, Kind, Presence, Shape},
     value::{Struct, Value},
 };
-
-/// One row. `at` is "core.v1.PodSpec": package without "api.", struct.
-struct Rule {
-    at: &'static str,
-    /// Path from the struct, value when unset.
-    values: &'static [(&'static [&'static str], Default)],
-    /// Runs before the values.
-    function: Option<fn(&mut Struct)>,
-}
-
-enum Default {
-    Text(&'static str),
-    Number(i64),
-    Truth(bool),
-    /// A pointer to an empty struct.
-    Empty,
-    Texts(&'static [&'static str]),
-}
 
 /// What is to be done in one struct.
 struct Work {
@@ -149,23 +133,6 @@ fn set_if_unset(target: &mut Struct, path: &[&str], default: &Default) {
         }
     };
     set_in_struct(target, path, value);
-}
-
-/// Text of a field, "" when unset.
-fn text<'a>(target: &'a Struct, path: &[&str]) -> &'a str {
-    let first = path.first().and_then(|name| target.get(name));
-    first.and_then(|first| first.at(&path[1..])).and_then(Value::as_str).unwrap_or("")
-}
-
-fn is_set(target: &Struct, path: &[&str]) -> bool {
-    path.first().and_then(|name| target.get(name)).is_some_and(|first| first.at(&path[1..]).is_some())
-}
-
-/// The structs of a list field.
-fn each<'a>(target: &'a mut Struct, path: &[&str]) -> impl Iterator<Item = &'a mut Struct> {
-    let first = path.first().and_then(|name| target.get_mut(name));
-    let list = first.and_then(|first| first.at_mut(&path[1..])).and_then(Value::as_list_mut);
-    list.into_iter().flatten().filter_map(Value::as_struct_mut)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     formats,
-    schema::{Issue, Outcome, issue, of_value},
+    outcome::{Issue, Outcome, issue, of_value},
     shown,
 };
 use crate::{

@@ -3,14 +3,20 @@
 //! In: an object of a custom kind, and what it replaces. Out: field errors. What an update leaves as it was is not held
 //! against it (ratcheting). Not here: the schemas themselves (`definitions`).
 
+mod before;
 mod embedded;
 pub(super) mod formats;
 mod limits;
 mod lists;
+mod outcome;
 mod rules;
 mod scale;
 mod schema;
+mod verdict;
 
+pub use self::verdict::Verdict;
+pub(super) use self::verdict::shown;
+use self::{before::Before, verdict::members};
 use super::{meta, names};
 use crate::{
     api::{
@@ -28,13 +34,6 @@ pub struct Rules<'r> {
     pub scale: Option<&'r Scale>,
     /// Expressions; none where there are none.
     pub rules: Option<&'r RuleTree>,
-}
-
-/// What is wrong with an object, and what an update left wrong.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    pub errors: Vec<FieldError>,
-    pub warnings: Vec<String>,
 }
 
 /// Judges a new object.
@@ -55,12 +54,12 @@ pub fn validate_update(object: &Object, old: &Object, subresource: &str, rules: 
     if subresource == "status" {
         let node = rules.schema.property("status");
         if let (Some(status), Some(node)) = (object.get(&["status"]), node) {
-            let before = old.get(&["status"]).map(|old| schema::Before { value: old, node });
+            let before = old.get(&["status"]).map(|old| Before { value: old, node });
             errors.extend(schema::judge(status, node, "status", before));
         }
         errors.extend(scale::status(object, rules.scale));
     } else {
-        let before = schema::Before { value: old.value(), node: rules.schema };
+        let before = Before { value: old.value(), node: rules.schema };
         errors.extend(schema::judge(object.value(), rules.schema, "", Some(before)));
         errors.extend(scale::spec(object, rules.scale));
         errors.extend(scale::status(object, rules.scale));
@@ -131,29 +130,4 @@ pub fn warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// A value as field errors print it.
-pub(super) fn shown(value: &Value) -> String {
-    match value {
-        Value::Str(text) => crate::request::status::go_quote(text),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => crate::request::status::go_float(*number),
-        Value::Bool(truth) => truth.to_string(),
-        other => {
-            let free = crate::api::schema::fit::free(other.clone());
-            let mut json = Vec::new();
-            crate::api::schema::codec::encode_free(&free, &mut json);
-            String::from_utf8_lossy(&json).into_owned()
-        }
-    }
-}
-
-/// The members of an object, whichever way it is held.
-fn members(value: &Value) -> Option<Vec<(&str, &Value)>> {
-    match value {
-        Value::Struct(fields) => Some(fields.members().collect()),
-        Value::Map(map) => Some(map.iter().collect()),
-        _ => None,
-    }
 }

@@ -1,7 +1,7 @@
 //! The rules of a definition over its objects, with a budget for all of them, and with what an update leaves alone
 //! forgiven.
 
-use super::{Verdict, members, schema::Before, shown};
+use super::{Before, Verdict, members, shown};
 use crate::{
     api::{
         cel::{Activation, CALL_COST_MAX, EvalError, Val, tree},

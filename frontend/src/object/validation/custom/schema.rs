@@ -1,6 +1,9 @@
 //! A value against its schema, in the order and the words of the original.
 
-use super::{formats, limits, members, shown};
+use super::{
+    Before, formats, limits, members,
+    outcome::{Issue, Outcome, issue},
+};
 use crate::{
     api::schema::{
         Value,
@@ -8,67 +11,6 @@ use crate::{
     },
     request::status::{FieldError, FieldErrorKind, go_quote},
 };
-
-/// The value that an update replaces, and the schema by which its parts are found again.
-#[derive(Clone, Copy)]
-pub(super) struct Before<'b> {
-    pub(super) value: &'b Value,
-    pub(super) node: &'b Node,
-}
-
-impl<'b> Before<'b> {
-    /// The part of the old value that is the same member.
-    pub(super) fn member(&self, name: &str) -> Option<Before<'b>> {
-        Some(Before { value: self.value.child(name)?, node: self.node.member(name)? })
-    }
-
-    /// The part of the old value that is the same item: known in maps by key alone.
-    pub(super) fn item(&self, item: &Value) -> Option<Before<'b>> {
-        let node = self.node.items.as_deref()?;
-        if self.node.merge.list_type != "map" {
-            return None;
-        }
-        let keys = &self.node.merge.list_map_keys;
-        let same = |other: &&Value| keys.iter().all(|key| key_of(node, other, key) == key_of(node, item, key));
-        self.value.as_list()?.iter().find(same).map(|value| Before { value, node })
-    }
-}
-
-fn key_of<'v>(node: &'v Node, item: &'v Value, key: &str) -> Option<&'v Value> {
-    item.child(key).or_else(|| node.property(key)?.default.as_ref())
-}
-
-/// One complaint.
-#[derive(Clone, Debug)]
-pub(super) struct Issue {
-    /// None: about a whole of several schemas, which the original has no place for.
-    pub(super) path: Option<String>,
-    pub(super) kind: FieldErrorKind,
-    pub(super) shown: Option<String>,
-    pub(super) detail: String,
-    /// By which equal complaints are known.
-    pub(super) text: String,
-}
-
-/// Complaints, and how much was found good: what decides which of several schemas was meant.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) issues: Vec<Issue>,
-    pub(super) good: usize,
-}
-
-impl Outcome {
-    pub(super) fn push(&mut self, issue: Issue) {
-        if !self.issues.iter().any(|known| known.text == issue.text) {
-            self.issues.push(issue);
-        }
-    }
-
-    pub(super) fn merge(&mut self, other: Outcome) {
-        self.good += other.good;
-        other.issues.into_iter().for_each(|issue| self.push(issue));
-    }
-}
 
 /// Judges a value. `at` is where it stands in the object.
 pub(super) fn judge(value: &Value, node: &Node, at: &str, before: Option<Before<'_>>) -> Vec<FieldError> {
@@ -204,10 +146,6 @@ fn object(
     }
 }
 
-pub(super) fn issue(path: &str, kind: FieldErrorKind, shown: Option<String>, text: &str) -> Issue {
-    Issue { path: Some(path.to_owned()), kind, shown, detail: text.to_owned(), text: text.to_owned() }
-}
-
 /// The types that a schema allows, as errors list them.
 fn allowed(node: &Node) -> &'static str {
     if node.int_or_string { "integer,string" } else { node.kind.as_str() }
@@ -338,9 +276,4 @@ fn one_of(
     let found = if valid == 0 { "Found none valid".to_owned() } else { format!("Found {valid} valid alternatives") };
     whole(outcome, format!("must validate one and only one schema (oneOf). {found}"));
     best.into_iter().for_each(|best| outcome.merge(best));
-}
-
-/// The value as an error shows it.
-pub(super) fn of_value(value: &Value) -> Option<String> {
-    Some(shown(value))
 }

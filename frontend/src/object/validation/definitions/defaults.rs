@@ -48,7 +48,7 @@ fn is_pruned(node: &Arc<structural::Node>, value: &Value) -> bool {
 
 pub(super) fn has_unpruned(schema: &Value) -> bool {
     let mut found = false;
-    super::schemas::each(schema, &mut |schema| {
+    super::tree::each(schema, &mut |schema| {
         if let Some(default) = schema.child("default").and_then(structural::free) {
             found |= is_pruned(&Arc::new(structural::Node::read(schema)), &fit::free(default));
         }

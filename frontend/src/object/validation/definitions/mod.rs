@@ -8,12 +8,15 @@ mod approval;
 mod columns;
 mod conversion;
 mod defaults;
+mod leniency;
 mod names;
 mod openapi;
 mod rules;
 mod schemas;
 mod structural;
+mod tree;
 
+use self::leniency::Leniency;
 use super::{meta, names as forms};
 use crate::{
     api::schema::{Object, Schema, Value, convert},
@@ -21,20 +24,6 @@ use crate::{
 };
 
 pub use approval::{approval, is_protected_group};
-
-/// What an update lets be, because the definition was so before.
-#[derive(Clone, Copy, Default)]
-struct Leniency<'d> {
-    /// What is replaced.
-    before: Option<&'d Object>,
-    schemas_may_be_absent: bool,
-    schemas_may_be_unstructured: bool,
-    defaults_may_be_unpruned: bool,
-    sets_may_hold_maps: bool,
-    keys_may_be_loose: bool,
-    types_may_be_unknown: bool,
-    review_versions_may_be_unknown: bool,
-}
 
 /// The definition in the form that is judged.
 fn inner(object: &Object) -> Object {
@@ -96,8 +85,8 @@ pub(super) fn warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
     let formats = |object: &Object| -> Vec<String> {
         let definition = inner(object);
         let mut found = Vec::new();
-        for (_, schema) in schemas::all(&definition) {
-            schemas::each(schema, &mut |schema| {
+        for (_, schema) in tree::all(&definition) {
+            tree::each(schema, &mut |schema| {
                 let text = |field: &str| schema.child(field).and_then(Value::as_str).unwrap_or_default();
                 if super::custom::formats::is_unrecognized(text("type"), text("format")) {
                     found.push(text("format").to_owned());
@@ -128,10 +117,10 @@ pub fn structural_violations(object: &Object) -> Option<String> {
 }
 
 fn leniency(before: &Object) -> Leniency<'_> {
-    let any = |test: &dyn Fn(&Value) -> bool| schemas::all(before).into_iter().any(|(_, schema)| test(schema));
+    let any = |test: &dyn Fn(&Value) -> bool| tree::all(before).into_iter().any(|(_, schema)| test(schema));
     let each = |test: &dyn Fn(&Value) -> bool| {
         let mut found = false;
-        schemas::all(before).into_iter().for_each(|(_, schema)| schemas::each(schema, &mut |each| found |= test(each)));
+        tree::all(before).into_iter().for_each(|(_, schema)| tree::each(schema, &mut |each| found |= test(each)));
         found
     };
     let versions = before.get_list(&["spec", "versions"]).unwrap_or_default().len();
@@ -139,7 +128,7 @@ fn leniency(before: &Object) -> Leniency<'_> {
     let review_versions = conversion::review_versions(before);
     Leniency {
         before: Some(before),
-        schemas_may_be_absent: !at_top && schemas::all(before).len() < versions,
+        schemas_may_be_absent: !at_top && tree::all(before).len() < versions,
         schemas_may_be_unstructured: any(&|schema| !structural::judge(schema, "").is_empty()),
         defaults_may_be_unpruned: any(&|schema| defaults::has_unpruned(schema)),
         sets_may_hold_maps: each(&openapi::is_set_of_maps),

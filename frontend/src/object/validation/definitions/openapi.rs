@@ -4,7 +4,7 @@
 use super::{
     Leniency,
     columns::{Brackets, field_path},
-    schemas,
+    tree,
 };
 use crate::{
     api::schema::Value,
@@ -32,7 +32,7 @@ pub(super) fn has_known_type(schema: &Value) -> bool {
 
 pub(super) fn uses_extensions(schema: &Value) -> bool {
     let mut found = false;
-    schemas::each(schema, &mut |schema| {
+    tree::each(schema, &mut |schema| {
         let Value::Struct(fields) = schema else { return };
         found |= fields.iter().any(|(field, value)| field.name.starts_with("x-kubernetes-") && !value.is_zero());
     });
@@ -76,7 +76,7 @@ fn visit(schema: &Value, at: At<'_>, lenient: Leniency<'_>, errors: &mut Vec<Fie
         let detail = "additionalProperties and properties are mutual exclusive";
         errors.push(FieldError::forbidden(format!("{path}.additionalProperties"), detail));
     }
-    for (name, inner) in schemas::inner(schema) {
+    for (name, inner) in tree::inner(schema) {
         if name == "additionalItems" || name.starts_with("patternProperties[") {
             continue;
         }

@@ -48,7 +48,7 @@ pub(super) fn unsupported(schema: &Value) -> Option<String> {
     if schema.child("items").and_then(Value::as_list).is_some_and(|items| !items.is_empty()) {
         return Some("OpenAPIV3Schema 'items' must be a schema, but is an array".to_owned());
     }
-    super::schemas::inner(schema).into_iter().find_map(|(_, inner)| unsupported(inner))
+    super::tree::inner(schema).into_iter().find_map(|(_, inner)| unsupported(inner))
 }
 
 /// Complaints, sorted as the original sorts them.

@@ -7,7 +7,7 @@ use super::{
         names,
         place::Place,
         print::{printed, printed_struct},
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
     networking::segment,
 };

@@ -9,7 +9,7 @@ use super::{
         judge::Judge,
         names,
         place::Place,
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
     networking::segment,
     resources::{self, NameOf},

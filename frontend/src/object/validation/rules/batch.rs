@@ -10,8 +10,8 @@ use super::super::{
     names,
     place::{Nth, Place},
     print::printed_struct,
+    rule::{Rule, with},
     selecting,
-    walk::{Rule, with},
 };
 use crate::api::schema::Value;
 

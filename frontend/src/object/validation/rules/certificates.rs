@@ -5,11 +5,11 @@ use x509_parser::{certification_request::X509CertificationRequest, pem::Pem, pre
 
 use super::{
     super::{
+        diff,
         judge::Judge,
         names,
         place::Place,
-        updates::diff,
-        walk::{Rule, with},
+        rule::{Rule, with},
     },
     resources::text,
 };

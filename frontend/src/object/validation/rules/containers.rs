@@ -10,9 +10,9 @@ use super::{
         judge::Judge,
         names,
         place::{Nth, Place},
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
-    scheduling::is_windows,
+    resources::is_windows,
     volumes,
 };
 use crate::api::{
@@ -498,4 +498,10 @@ fn stop_signal<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     } else if system == "linux" && !STOP_SIGNALS.contains(&signal) {
         judge.unsupported(place, "stopSignal", signal, STOP_SIGNALS);
     }
+}
+
+/// All containers of a pod: list, place in it, container.
+pub(super) fn each_container<'t>(spec: &Place<'_, 't>) -> Vec<(&'static str, usize, &'t Struct)> {
+    let lists = ["initContainers", "containers", "ephemeralContainers"].into_iter();
+    lists.flat_map(|list| spec.structs(list).enumerate().map(move |(at, item)| (list, at, item))).collect()
 }

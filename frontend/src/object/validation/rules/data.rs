@@ -4,7 +4,7 @@ use super::super::{
     judge::Judge,
     names,
     place::Place,
-    walk::{Rule, with},
+    rule::{Rule, with},
 };
 use crate::{
     api::schema::{MapValue, Object, Value, codec},

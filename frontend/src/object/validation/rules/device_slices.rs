@@ -8,9 +8,9 @@ use super::{
         names,
         place::{Nth, Place},
         print::printed_struct,
-        walk::{Rule, with},
+        rule::{Rule, with},
     },
-    devices::{bounded, by_text, pool_name, qualified, set},
+    device_parts::{bounded, by_text, pool_name, qualified, set},
     resources,
 };
 use crate::api::schema::{MapValue, Value};

@@ -10,8 +10,9 @@ use super::{
         judge::Judge,
         names,
         place::{Nth, Place},
-        walk::{self, Rule, rule, with},
+        rule::{Rule, rule, with},
     },
+    device_parts::{bounded, by_text, pool_name, qualified, set},
     resources::text,
 };
 use crate::api::schema::{Struct, Value};
@@ -53,49 +54,6 @@ const CONSUMERS_MAX: usize = 256;
 const CONDITIONS_MAX: usize = 8;
 const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
 
-/// Whether a list is short enough to be looked into; one that is not is not looked into at all.
-pub(super) fn bounded<'t>(place: &Place<'_, 't>, field: &'static str, max: usize, judge: &mut Judge<'t>) -> bool {
-    let count = place.list(field).len();
-    if count > max {
-        judge.too_many(place, field, count, max);
-        judge.settle(field);
-    }
-    count <= max
-}
-
-/// Judges the items of a list, then says which of them are there twice.
-pub(super) fn set<'t>(
-    place: &Place<'_, 't>,
-    field: &'static str,
-    max: usize,
-    key: impl Fn(&'t Struct) -> String,
-    judge: &mut Judge<'t>,
-) {
-    if !bounded(place, field, max, judge) {
-        return;
-    }
-    judge.settle(field);
-    let mut seen: Vec<String> = Vec::new();
-    let mut twice = Vec::new();
-    for (at, item) in place.structs(field).enumerate() {
-        walk::visit(&place.below(field, Nth::At(at), item), judge);
-        let key = key(item);
-        if seen.contains(&key) {
-            twice.push((at, key));
-        } else {
-            seen.push(key);
-        }
-    }
-    for (at, key) in twice {
-        judge.duplicate_as(place, &format!("{field}[{at}]"), key);
-    }
-}
-
-/// The key of items that are told apart by their name.
-pub(super) fn by_text(field: &'static str) -> impl for<'t> Fn(&'t Struct) -> String {
-    move |item| crate::request::status::go_quote(text(item, field))
-}
-
 fn device_claim<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     set(place, "requests", REQUESTS_MAX, by_text("name"), judge);
     if bounded(place, "constraints", CONSTRAINTS_MAX, judge) {
@@ -115,7 +73,7 @@ fn device_claim<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         for (at, item) in place.structs("config").enumerate() {
             let configuration = place.below("config", Nth::At(at), item);
             references(&configuration, "requests", place.fields, judge);
-            walk::visit(&configuration, judge);
+            judge.visit(&configuration);
         }
     }
 }
@@ -176,7 +134,7 @@ fn requested<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     if bounded(place, "selectors", SELECTORS_MAX, judge) {
         judge.settle("selectors");
         for (at, item) in place.structs("selectors").enumerate() {
-            walk::visit(&place.below("selectors", Nth::At(at), item), judge);
+            judge.visit(&place.below("selectors", Nth::At(at), item));
         }
     }
     let count = place.number("count").unwrap_or(0);
@@ -240,37 +198,6 @@ fn raw<'t>(place: &Place<'_, 't>, field: &str, bytes_max: usize, judge: &mut Jud
     }
 }
 
-fn c_identifier<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
-    const BYTES_MAX: usize = 32;
-    if name.len() > BYTES_MAX {
-        judge.too_long(place, field, BYTES_MAX);
-    }
-    judge.complain(place, field, name, forms::c_identifier(name));
-}
-
-/// `name`, or `domain/name`. More slashes are let pass, as the real server lets them.
-pub(super) fn qualified<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
-    match name.split('/').collect::<Vec<_>>().as_slice() {
-        [name] => c_identifier(place, field, name, judge),
-        [domain, name] => {
-            if domain.is_empty() {
-                judge.invalid(place, field, "", "the domain must not be empty");
-            } else {
-                if domain.len() > 63 {
-                    judge.too_long(place, field, 63);
-                }
-                judge.complain(place, field, domain, forms::driver(domain));
-            }
-            if name.is_empty() {
-                judge.invalid(place, field, "", "the name must not be empty");
-            } else {
-                c_identifier(place, field, name, judge);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn fully_qualified<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
     qualified(place, field, name, judge);
     if !name.contains('/') {
@@ -331,7 +258,7 @@ fn claim_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     if let (Some(new), Some(old)) = (new, old) {
         judge.settle("allocation");
         if !crate::object::equality::same(Some(new), Some(old)) {
-            judge.invalid_value(place, "allocation", Some(new), super::super::updates::IMMUTABLE);
+            judge.invalid_value(place, "allocation", Some(new), super::super::meta::IMMUTABLE);
         }
     }
 }
@@ -354,20 +281,6 @@ fn device_identity<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     driver(place, "driver", judge);
     pool_name(place, "pool", judge);
     Check::AlwaysForm(names::dns_1123_label).apply(place, "device", judge);
-}
-
-pub(super) fn pool_name<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-    const BYTES_MAX: usize = 253;
-    let name = place.text(field);
-    if name.is_empty() {
-        return judge.required(place, field, "");
-    }
-    if name.len() > BYTES_MAX {
-        judge.too_long(place, field, BYTES_MAX);
-    }
-    for part in name.split('/') {
-        judge.complain(place, field, part, names::dns_1123_subdomain(part));
-    }
 }
 
 fn share<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {

@@ -6,10 +6,10 @@ use std::cmp::Ordering;
 use super::super::{
     check::{Check::AtLeast, NOT_NEGATIVE},
     judge::Judge,
+    meta::IMMUTABLE,
     place::Place,
     print::printed,
-    updates::IMMUTABLE,
-    walk::{Rule, rule},
+    rule::{Rule, rule},
 };
 use crate::{
     api::schema::{Object, Value},

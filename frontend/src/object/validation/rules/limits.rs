@@ -11,7 +11,7 @@ use super::{
         names,
         place::{Nth, Place},
         print::{printed, printed_struct},
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
     resources::{self, NameOf},
     scheduling, workloads,

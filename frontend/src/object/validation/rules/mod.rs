@@ -8,6 +8,7 @@ mod batch;
 pub(super) mod certificates;
 mod containers;
 pub(super) mod data;
+mod device_parts;
 mod device_slices;
 mod devices;
 pub(super) mod events;
@@ -30,12 +31,7 @@ pub(super) use limits::finalizers;
 pub(super) use networking::address_name;
 pub(super) use services::service_addresses;
 
-use super::walk::Rule;
-
-/// What a persistent volume can be made of.
-pub(super) fn volume_sources() -> Vec<&'static str> {
-    storage::SOURCES.iter().map(|(field, _)| *field).collect()
-}
+use super::rule::Rule;
 
 /// All rows.
 pub(super) fn all() -> impl Iterator<Item = &'static Rule> {

@@ -10,7 +10,7 @@ use super::super::{
     names,
     place::Place,
     print::{printed, printed_struct},
-    walk::{Rule, rule, with},
+    rule::{Rule, rule, with},
 };
 use crate::api::schema::Value;
 

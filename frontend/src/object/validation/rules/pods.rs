@@ -8,9 +8,10 @@ use super::{
         meta, names,
         place::{Nth, Place},
         print::printed_struct,
-        walk::{Rule, rule, visit, with},
+        rule::{Rule, rule, with},
     },
-    containers, scheduling, security,
+    containers::{self, each_container},
+    scheduling, security,
 };
 use crate::api::schema::{Struct, Value};
 
@@ -201,7 +202,7 @@ fn volumes<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     for (at, volume) in own.enumerate() {
         let item = place.below("volumes", Nth::At(at + templates.len()), volume);
         let (before, name) = (judge.errors.len(), item.text("name"));
-        visit(&item, judge);
+        judge.visit(&item);
         match name {
             "" => judge.required(&item, "name", ""),
             name => judge.complain(&item, "name", name, names::dns_1123_label(name)),
@@ -373,12 +374,6 @@ fn host_users<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             judge.forbidden(place, &format!("{list}[{at}].volumeDevices"), "when `hostUsers` is false");
         }
     }
-}
-
-/// All containers of a pod: list, place in it, container.
-pub(super) fn each_container<'t>(spec: &Place<'_, 't>) -> Vec<(&'static str, usize, &'t Struct)> {
-    let lists = ["initContainers", "containers", "ephemeralContainers"].into_iter();
-    lists.flat_map(|list| spec.structs(list).enumerate().map(move |(at, item)| (list, at, item))).collect()
 }
 
 fn host_name<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {

@@ -8,7 +8,7 @@ use super::{
         judge::Judge,
         names,
         place::{Nth, Place},
-        walk::{Rule, visit, with},
+        rule::{Rule, with},
     },
     webhooks,
 };
@@ -53,7 +53,7 @@ fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         None => judge.required(place, "matchConstraints", ""),
         Some(constraints) => {
             let below = place.below("matchConstraints", Nth::Only, constraints);
-            visit(&below, judge);
+            judge.visit(&below);
             if below.list("resourceRules").is_empty() {
                 judge.required(place, "matchConstraints.resourceRules", "");
             }
@@ -226,7 +226,7 @@ fn binding<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         param_reference(&place.below("paramRef", Nth::Only, reference), judge);
     }
     if let Some(constraints) = place.child("matchResources") {
-        visit(&place.below("matchResources", Nth::Only, constraints), judge);
+        judge.visit(&place.below("matchResources", Nth::Only, constraints));
     }
     const FIELD: &str = "validationActions";
     let actions: Vec<&str> = place.texts(FIELD).collect();
@@ -258,7 +258,7 @@ fn param_reference<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         }
     }
     if let Some(selector) = selector {
-        visit(&place.below("selector", Nth::Only, selector), judge);
+        judge.visit(&place.below("selector", Nth::Only, selector));
         if !name.is_empty() {
             judge.forbidden(place, "selector", BOTH);
         }

@@ -5,7 +5,7 @@ use super::super::{
     judge::Judge,
     names,
     place::{Nth, Place},
-    walk::{Rule, with},
+    rule::{Rule, with},
 };
 use crate::{
     api::schema::{MapValue, Struct, Value, scalar::quantity::Quantity},
@@ -230,7 +230,7 @@ fn claim_names<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 /// What a pod asks for as a whole.
 pub(super) fn pod_resources<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let Some(resources) = place.child("resources") else { return };
-    if super::scheduling::is_windows(place) {
+    if is_windows(place) {
         return judge.forbidden(place, "resources", "may not be set for a windows pod");
     }
     let here = place.below("resources", Nth::Only, resources);
@@ -303,4 +303,9 @@ pub(super) fn list<'t>(of: NameOf, place: &Place<'_, 't>, field: &str, map: Opti
 /// Text of a struct's field.
 pub(super) fn text<'t>(fields: &'t Struct, name: &str) -> &'t str {
     fields.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a pod is one for Windows.
+pub(super) fn is_windows(spec: &Place) -> bool {
+    spec.at(&["os", "name"]).and_then(Value::as_str) == Some("windows")
 }

@@ -8,7 +8,7 @@ use super::super::{
     judge::Judge,
     names,
     place::{Nth, Place},
-    walk::{Rule, rule, with},
+    rule::{Rule, rule, with},
 };
 use crate::api::schema::{Struct, Value};
 
@@ -45,10 +45,6 @@ pub(super) static RULES: &[Rule] = &[
 ];
 
 const WEIGHT: &str = "must be in the range 1-100";
-
-pub(super) fn is_windows(spec: &Place) -> bool {
-    spec.at(&["os", "name"]).and_then(Value::as_str) == Some("windows")
-}
 
 /// Values by operator, and their form. Selectors that were stored before judge by their own rules.
 fn label_requirement<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {

@@ -8,10 +8,10 @@ use super::{
         names,
         place::Place,
         print::printed_struct,
-        walk::{Rule, with},
+        rule::{Rule, with},
     },
-    pods::each_container,
-    scheduling::is_windows,
+    containers::each_container,
+    resources::is_windows,
 };
 use crate::api::schema::{MapValue, Struct, Value};
 

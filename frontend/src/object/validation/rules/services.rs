@@ -12,7 +12,7 @@ use super::super::{
     names,
     place::{Nth, Place},
     print::printed,
-    walk::{Rule, rule, with},
+    rule::{Rule, rule, with},
 };
 use crate::api::schema::{Struct, Value};
 

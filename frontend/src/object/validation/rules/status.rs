@@ -11,7 +11,7 @@ use super::{
         names,
         place::{Nth, Place},
         print::printed,
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
     resources::text,
 };
@@ -188,7 +188,7 @@ fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let (node, node_was) = (place.text("nominatedNodeName"), old("nominatedNodeName"));
     let bound = judge.old.is_some_and(|old| old.get(&["spec", "nodeName"]).is_some_and(|name| !name.is_zero()));
     if class != was {
-        judge.invalid(place, "qosClass", class, super::super::updates::IMMUTABLE);
+        judge.invalid(place, "qosClass", class, super::super::meta::IMMUTABLE);
     }
     if node != node_was && !node.is_empty() {
         judge.complain(place, "nominatedNodeName", node, names::dns_1123_subdomain(node));

@@ -6,12 +6,12 @@ use super::{
             Check::{self, AlwaysForm, AtLeast, NotEmpty, OneOf, Required, RequiredBecause},
             NOT_NEGATIVE, POSITIVE,
         },
-        forms,
+        forms, internal_types,
         judge::Judge,
         meta, names,
         place::{Nth, Place},
         print::printed,
-        walk::{Rule, rule, with},
+        rule::{Rule, rule, with},
     },
     resources,
 };
@@ -61,32 +61,6 @@ pub(super) static RULES: &[Rule] = &[
 
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
-/// In the order in which the real server meets them. The second name is what errors say.
-pub(super) const SOURCES: &[(&str, &str)] = &[
-    ("hostPath", "hostPath"),
-    ("gcePersistentDisk", "gcePersistentDisk"),
-    ("awsElasticBlockStore", "awsElasticBlockStore"),
-    ("glusterfs", "glusterfs"),
-    ("flocker", "flocker"),
-    ("nfs", "nfs"),
-    ("rbd", "rbd"),
-    ("quobyte", "quobyte"),
-    ("cephfs", "cephFS"),
-    ("iscsi", "iscsi"),
-    ("cinder", "cinder"),
-    ("fc", "fc"),
-    ("flexVolume", ""),
-    ("azureFile", "azureFile"),
-    ("vsphereVolume", "vsphereVolume"),
-    ("photonPersistentDisk", "photonPersistentDisk"),
-    ("portworxVolume", "portworxVolume"),
-    ("azureDisk", "azureDisk"),
-    ("scaleIO", "scaleIO"),
-    ("local", "local"),
-    ("storageos", "storageos"),
-    ("csi", "csi"),
-];
-
 fn access_modes<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let modes: Vec<&str> = place.texts("accessModes").collect();
     for mode in modes.iter().filter(|mode| !MODES.contains(mode)) {
@@ -122,7 +96,7 @@ fn volume<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 
 /// Several options of one kind of volume are told apart by the first; flexible ones are always judged.
 fn volume_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let given: Vec<_> = SOURCES.iter().filter(|(field, _)| place.has(field)).collect();
+    let given: Vec<_> = internal_types::VOLUME_SOURCES.iter().filter(|(field, _)| place.has(field)).collect();
     if given.is_empty() {
         judge.required(place, "", "must specify a volume type");
     }

@@ -6,7 +6,7 @@ use super::super::{
     judge::Judge,
     names,
     place::{Nth, Place},
-    walk::{Rule, rule, with},
+    rule::{Rule, rule, with},
 };
 use crate::api::schema::{Value, scalar::quantity::Quantity};
 

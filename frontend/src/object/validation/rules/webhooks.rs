@@ -5,7 +5,7 @@ use super::super::{
     judge::Judge,
     names,
     place::Place,
-    walk::{Rule, rule, with},
+    rule::{Rule, rule, with},
 };
 use crate::{
     api::schema::{Object, Value},

@@ -10,8 +10,8 @@ use super::super::{
     names,
     place::{Nth, Place},
     print::printed_struct,
+    rule::{Rule, rule, with},
     selecting,
-    walk::{Rule, rule, with},
 };
 use crate::api::schema::Value;
 

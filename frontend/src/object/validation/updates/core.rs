@@ -132,7 +132,7 @@ fn tolerations<'t>(place: &Place<'_, 't>, before: &Struct, judge: &mut Judge<'t>
     let spec = place.below("spec", crate::object::validation::place::Nth::Only, spec);
     for (at, item) in spec.structs("tolerations").enumerate() {
         let nth = crate::object::validation::place::Nth::At(at);
-        crate::object::validation::walk::visit(&spec.below("tolerations", nth, item), judge);
+        judge.visit(&spec.below("tolerations", nth, item));
     }
 }
 

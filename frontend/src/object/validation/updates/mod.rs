@@ -3,7 +3,6 @@
 //! objects too (`rules`).
 
 mod core;
-pub(super) mod diff;
 mod jobs;
 mod roles;
 mod rows;
@@ -11,7 +10,9 @@ mod services;
 mod subresources;
 
 use super::{
+    diff,
     judge::Judge,
+    meta::IMMUTABLE,
     place::Place,
     print::{printed, printed_field},
     walk::Part,
@@ -23,8 +24,6 @@ use crate::{
 };
 
 pub(super) use rows::find;
-
-pub(super) const IMMUTABLE: &str = "field is immutable";
 
 /// Judges a change; the object is at the place's root.
 pub(super) type Change = for<'t> fn(&Place<'_, 't>, &'t Object, &'t Object, &mut Judge<'t>);

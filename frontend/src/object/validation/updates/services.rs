@@ -120,7 +120,7 @@ pub(super) fn ranges<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Objec
             }
             if let Some(spec) = place.child("spec") {
                 let here = place.below("spec", crate::object::validation::place::Nth::Only, spec);
-                crate::object::validation::walk::visit(&here, judge);
+                judge.visit(&here);
             }
         }
         _ => judge.invalid_value(place, FIELD, place.at(&["spec", "cidrs"]), immutable),

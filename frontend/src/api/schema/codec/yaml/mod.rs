@@ -5,6 +5,7 @@
 
 mod decode;
 mod emit;
+mod error;
 mod parser;
 mod reader;
 mod resolve;
@@ -14,40 +15,10 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use reader::Mark;
+use error::YamlError;
 
 use super::{DecodeError, Decoded, StrictError, decode_json, encode_json};
 use crate::api::schema::{kinds::Schema, object::Object, tables::Gvk};
-
-/// Why a text is no YAML, or none that JSON can say. The texts are those of Go's reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct YamlError {
-    text: String,
-}
-
-impl YamlError {
-    fn plain(problem: impl std::fmt::Display) -> YamlError {
-        YamlError { text: format!("yaml: {problem}") }
-    }
-
-    /// The scanner counts lines from 0, and speaks of the next; but where it speaks of the context's line.
-    fn scanner(context: Mark, at: Mark, problem: &str) -> YamlError {
-        YamlError::at(if at.line > 0 { at.line + 1 } else { context.line }, problem)
-    }
-
-    /// The parser speaks of lines as they are counted, from 0.
-    fn parser(context: Option<Mark>, at: Mark, problem: &str) -> YamlError {
-        let line = if at.line > 0 { at.line } else { context.map_or(0, |mark| mark.line) };
-        YamlError::at(line, problem)
-    }
-
-    fn at(line: usize, problem: &str) -> YamlError {
-        match line {
-            0 => YamlError::plain(problem),
-            line => YamlError::plain(format!("line {line}: {problem}")),
-        }
-    }
-}
 
 impl From<YamlError> for DecodeError {
     fn from(error: YamlError) -> DecodeError {

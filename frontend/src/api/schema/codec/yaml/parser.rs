@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use super::{
     YamlError,
-    reader::{Mark, Reader},
+    error::Mark,
+    reader::Reader,
     scanner::{Lexeme, Scanner, Token},
 };
 

@@ -5,15 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::YamlError;
-
-/// A place in the text, counted in characters from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) index: usize,
-    pub(super) line: usize,
-    pub(super) column: usize,
-}
+use super::{YamlError, error::Mark};
 
 /// The original decodes this many bytes at once: a bad one is found as soon as its block is needed.
 const BLOCK_BYTES: usize = 512;

@@ -2,7 +2,7 @@
 
 use super::{
     YamlError,
-    reader::Mark,
+    error::Mark,
     scanner::{Scanner, Token},
 };
 

@@ -6,10 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{
-    YamlError,
-    reader::{Mark, Reader},
-};
+use super::{YamlError, error::Mark, reader::Reader};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {

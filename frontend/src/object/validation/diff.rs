@@ -1,12 +1,13 @@
 //! What the real server says of a change: a unified difference of both sides as indented JSON of its internal types.
 
-use crate::{api::schema::Value, object::validation::print::indented};
+use super::print::indented;
+use crate::api::schema::Value;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
 /// The difference between two values, as `diff -u` without its header.
-pub(in crate::object::validation) fn of(old: Option<&Value>, new: Option<&Value>) -> String {
+pub(super) fn of(old: Option<&Value>, new: Option<&Value>) -> String {
     of_texts(&indented(old), &indented(new))
 }
 

@@ -1,0 +1,48 @@
+//! What a plugin is, and what it is made from.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::{attributes::Attributes, webhook};
+use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
+
+/// One plugin. The default of both halves is to let everything pass.
+pub trait Plugin: Send + Sync {
+    /// May change the object.
+    fn admit<'a>(&'a self, _: &'a Cluster, _: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Ok(()) })
+    }
+
+    /// May refuse the object as it will be stored.
+    fn validate<'a>(&'a self, _: &'a Cluster, _: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Ok(()) })
+    }
+}
+
+/// What plugins are made from.
+pub(super) struct Parts<'a> {
+    pub(super) access: Arc<Access>,
+    pub(super) flags: &'a AdmissionFlags,
+    /// The plugin's own part of the configuration file.
+    pub(super) config: Option<String>,
+    pub(super) webhooks: webhook::Metrics,
+}
+
+/// A plugin, or what keeps it from being made.
+pub(super) type Made = Result<Arc<dyn Plugin>, String>;
+
+/// Several complaints as one text, each once.
+pub(super) fn aggregate(complaints: Vec<String>) -> Option<String> {
+    let mut once: Vec<String> = Vec::with_capacity(complaints.len());
+    for complaint in complaints {
+        if !once.contains(&complaint) {
+            once.push(complaint);
+        }
+    }
+    match once.len() {
+        0 => None,
+        1 => once.pop(),
+        _ => Some(format!("[{}]", once.join(", "))),
+    }
+}

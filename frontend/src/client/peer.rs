@@ -1,0 +1,30 @@
+//! Whom a client calls, and how both know each other.
+
+/// Whom a client calls, and how it knows them.
+#[derive(Clone, Default)]
+pub struct Peer {
+    /// PEM of the authorities that are trusted; empty: those of the system.
+    pub ca: Vec<u8>,
+    /// The name in the peer's certificate, where it is not the host of the URL.
+    pub server_name: Option<String>,
+    /// What this server shows when it is asked for a certificate.
+    pub identity: Option<Identity>,
+    /// Any certificate will do.
+    pub insecure: bool,
+    /// Where to connect to, when it is not the host of the URL: for peers without a name in DNS, such as Services.
+    pub address: Option<Address>,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone)]
+pub struct Identity {
+    pub certificates: Vec<u8>,
+    pub key: Vec<u8>,
+}
+
+/// Where to connect to instead of the host of a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
