@@ -13,8 +13,8 @@ pub(crate) fn rust(model: &Model) -> anyhow::Result<String> {
         structure(&mut out, index, &model.structs[index])?;
     }
     writeln!(out, "pub(super) static KINDS: &[KindDef] = &[")?;
-    for (group, version, kind, index) in &model.kinds {
-        writeln!(out, "KindDef {{ gvk: Gvk::from_static({group:?}, {version:?}, {kind:?}),")?;
+    for (number, (group, version, kind, index)) in model.kinds.iter().enumerate() {
+        writeln!(out, "KindDef {{ gvk: Gvk::from_static({group:?}, {version:?}, {kind:?}), number: {number},")?;
         writeln!(out, " root: StructRef::Static(&S{index}), custom: None }},")?;
     }
     writeln!(out, "];")?;

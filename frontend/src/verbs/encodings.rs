@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    api::schema::{Gvk, Object, codec},
+    api::schema::{Object, Type, codec},
     cluster::Target,
     request::status::ApiError,
     store::{Entry, cache::EncodingId},
@@ -11,26 +11,21 @@ use crate::{
 
 /// What is kept of an entry or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub(super) enum Form {
     /// JSON without kind and apiVersion: an item of a list.
     Item = 0,
-    Added = 2,
-    Modified = 3,
-    Deleted = 4,
-    AddedProtobuf = 5,
-    ModifiedProtobuf = 6,
-    DeletedProtobuf = 7,
+    Added = 1,
+    Modified = 2,
+    Deleted = 3,
+    AddedProtobuf = 4,
+    ModifiedProtobuf = 5,
+    DeletedProtobuf = 6,
 }
 
-/// The number of a form in one version of a kind.
-pub(super) fn id(gvk: &Gvk, form: Form) -> EncodingId {
-    // FNV-1a: few versions share an entry, so that a short hash tells them apart.
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in gvk.group.bytes().chain([b'/']).chain(gvk.version.bytes()) {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    EncodingId((hash << 3) | form as u32)
+/// The number of a form in one version of a kind, as its schema is now.
+pub(super) fn id(kind: &Type, form: Form) -> EncodingId {
+    EncodingId(u64::from(kind.number) << 3 | form as u64)
 }
 
 /// The entry as it is served.
@@ -40,7 +35,7 @@ pub(super) fn object(target: &Target, entry: &Entry) -> Result<Object, ApiError>
 
 /// The entry as an item of a JSON list. Items of built-in kinds do not name their kind.
 pub(super) fn item(target: &Target, entry: &Entry) -> Result<Bytes, ApiError> {
-    entry.encoding(id(&target.kind.gvk, Form::Item), |entry| object(target, entry).map(|o| item_json(target, o)))
+    entry.encoding(id(&target.kind, Form::Item), |entry| object(target, entry).map(|o| item_json(target, o)))
 }
 
 /// The same of an object that is not in the cache.
@@ -52,4 +47,29 @@ pub(super) fn item_json(target: &Target, mut object: Object) -> Bytes {
     let mut out = Vec::new();
     codec::encode_json(&object, &mut out);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::api::schema::Schema;
+
+    #[test]
+    fn every_form_of_every_kind_has_a_number_of_its_own() {
+        let forms = [
+            Form::Item,
+            Form::Added,
+            Form::Modified,
+            Form::Deleted,
+            Form::AddedProtobuf,
+            Form::ModifiedProtobuf,
+            Form::DeletedProtobuf,
+        ];
+        let schema = Schema::builtin();
+        let ids = schema.kinds().flat_map(|kind| forms.map(|form| id(kind, form)));
+        let distinct: HashSet<EncodingId> = ids.collect();
+        assert_eq!(distinct.len(), schema.kinds().count() * forms.len());
+    }
 }

@@ -4,7 +4,10 @@ use super::list_options::Selection;
 use crate::{
     api::schema::{Object, Value, codec},
     cluster::Target,
-    store::{Entry, Scope, cache::Selectable},
+    store::{
+        Entry, Scope,
+        cache::{KindNumber, Selectable},
+    },
     verbs::Context,
 };
 
@@ -32,7 +35,7 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> 
     if selection.labels.is_empty() && selection.fields.terms().iter().all(|t| by_key(&t.field).is_some()) {
         return selection.fields.matches(|field| by_key(field).unwrap_or_default());
     }
-    let selectable = entry.selectable(|entry| read(target, entry.value()));
+    let selectable = entry.selectable(KindNumber(target.kind.number), |entry| read(target, entry.value()));
     selection.labels.matches(|key| selectable.label(key))
         && selection.fields.matches(|field| match by_key(field) {
             Some(value) => value,

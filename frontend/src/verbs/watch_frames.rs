@@ -108,7 +108,7 @@ impl Frames {
     ) -> Result<Bytes, ApiError> {
         let entry = if kind == EventType::Deleted { event.departed().unwrap_or(event.entry()) } else { event.entry() };
         if matches!(self.shown, Shown::Objects) {
-            let id = encodings::id(&target.kind.gvk, kind.form(self.media));
+            let id = encodings::id(&target.kind, kind.form(self.media));
             let (media, entry) = (self.media, entry.clone());
             return event.frame(id, |_| whole(media, kind.name(), &encodings::object(target, &entry)?));
         }

@@ -11,7 +11,6 @@ use std::{
 use crate::api::schema::{
     Field, Gvk, Kind, Merge, Nested, Presence, Schema, Shape, StructDef, StructRef, Type, codec,
     structural::{Additional, Node, NodeType},
-    tables::KindDef,
 };
 
 /// ObjectMeta and ListMeta, printed with sorted keys as everything in a custom resource.
@@ -47,8 +46,7 @@ fn sorted(def: &StructRef) -> StructRef {
 pub(super) fn kinds(gvk: &Gvk, list_kind: &str, schema: &Arc<Node>) -> [Type; 2] {
     let root = root(gvk, schema);
     let list = list(gvk, list_kind, &root);
-    let kind = KindDef { gvk: gvk.clone(), root, custom: Some(Arc::clone(schema)) };
-    [Type::Shared(Arc::new(kind)), list]
+    [Type::shared(gvk.clone(), root, Some(Arc::clone(schema))), list]
 }
 
 fn root(gvk: &Gvk, schema: &Node) -> StructRef {
@@ -67,7 +65,7 @@ fn list(gvk: &Gvk, list_kind: &str, item: &StructRef) -> Type {
     let root = StructRef::Shared(Arc::new(struct_def(list_kind, fields, false)));
     let gvk = Gvk { kind: Cow::Owned(list_kind.to_owned()), ..gvk.clone() };
     // Lists are made here and never read.
-    Type::Shared(Arc::new(KindDef { gvk, root, custom: None }))
+    Type::shared(gvk, root, None)
 }
 
 /// Whether a struct is an object with kind and metadata, or a part of one.

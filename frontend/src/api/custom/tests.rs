@@ -91,3 +91,21 @@ fn rows_come_with_a_definition_and_built_in_ones_stay() {
     assert_eq!(warning.unwrap(), "x.io/v2 A is deprecated");
     assert!(api.registry.get("apps", "v1", "deployments").is_some());
 }
+
+#[test]
+fn the_number_of_a_kind_changes_with_its_schema_and_with_nothing_else() {
+    let number = |api: &Api, version: &str| api.schema.kind("x.io", version, "A").unwrap().number;
+    let old = Arc::new(definition());
+    let before = api_with([Arc::clone(&old)]);
+    let again = api_with([old]);
+    let changed = api_with([Arc::new(definition())]);
+    for version in ["v1", "v2"] {
+        assert_eq!(number(&before, version), number(&again, version));
+        assert_ne!(number(&before, version), number(&changed, version));
+    }
+    let mut all: Vec<u32> = changed.schema.kinds().map(|kind| kind.number).collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count, "two kinds share a number");
+}

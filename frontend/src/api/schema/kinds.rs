@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use super::tables::{Gvk, KindDef, Type};
+use super::tables::{Gvk, Type};
 
 /// A snapshot of all known kinds.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ fn builtin_kinds() -> impl Iterator<Item = Type> {
         IN_EVERY_VERSION.iter().chain(in_core).filter_map(move |name| {
             let kind = meta(name)?;
             let gvk = Gvk { group: group.clone(), version: version.clone(), kind: kind.gvk.kind.clone() };
-            Some(Type::Shared(Arc::new(KindDef { gvk, root: kind.root.clone(), custom: None })))
+            Some(Type::shared(gvk, kind.root.clone(), None))
         })
     });
     everywhere.chain(super::builtin::KINDS.iter().map(Type::Static))

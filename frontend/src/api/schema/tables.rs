@@ -1,7 +1,14 @@
 //! The shape of the tables: kinds, structs, fields. Built-in rows are statics that build.rs writes; rows that come at
 //! run time (custom resources) are shared and freed with their last user. Not here: the lookup of kinds (`kinds`).
 
-use std::{borrow::Cow, ops::Deref, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use super::structural::Node;
 
@@ -64,9 +71,23 @@ impl PartialEq for Type {
     }
 }
 
+/// The number of the next kind that comes at run time. Those of built-in kinds are below.
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1 << 16);
+
+impl Type {
+    /// A kind that comes at run time.
+    pub fn shared(gvk: Gvk, root: StructRef, custom: Option<Arc<Node>>) -> Type {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Type::Shared(Arc::new(KindDef { gvk, number, root, custom }))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct KindDef {
     pub gvk: Gvk,
+    /// No other kind has it, nor had this kind before its tables changed: what is derived from stored objects by a kind
+    /// is kept under its number.
+    pub number: u32,
     pub root: StructRef,
     /// The schema of a custom resource. Its objects are read leniently, printed with sorted keys and never as protobuf.
     pub custom: Option<Arc<Node>>,

@@ -13,9 +13,13 @@ use proto::mvccpb::KeyValue;
 
 use crate::store::{Key, Stored};
 
-/// Which encoding of an object: the caller numbers its pairs of format and version.
+/// Which encoding of an object: the caller numbers its formats and versions, and a version anew when its schema changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EncodingId(pub u32);
+pub struct EncodingId(pub u64);
+
+/// By which kind, in one version and with one schema, labels and fields are read: numbered by the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KindNumber(pub u32);
 
 /// What selectors look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,9 +49,9 @@ pub struct Entry {
     create_revision: i64,
     mod_revision: i64,
     version: i64,
-    selectable: OnceLock<Arc<Selectable>>,
+    selectable: Kept<KindNumber, Arc<Selectable>>,
     memo: OnceLock<Arc<dyn Any + Send + Sync>>,
-    encodings: Encodings,
+    encodings: Kept<EncodingId, Bytes>,
 }
 
 impl Entry {
@@ -89,17 +93,17 @@ impl Entry {
             create_revision,
             mod_revision,
             version,
-            selectable: OnceLock::new(),
+            selectable: Kept::default(),
             memo: OnceLock::new(),
-            encodings: Encodings::default(),
+            encodings: Kept::default(),
         }
     }
 
     /// The same object as it is told about in an event at a later revision: deleted, or out of a selector.
     pub(super) fn at_revision(&self, revision: i64) -> Arc<Entry> {
         let twin = Entry::new(self.key.clone(), self.value.clone(), self.create_revision, revision, self.version);
-        if let Some(selectable) = self.selectable.get() {
-            let _ = twin.selectable.set(selectable.clone());
+        if let Some((kind, selectable)) = self.selectable.first() {
+            twin.selectable.keep(kind, selectable);
         }
         Arc::new(twin)
     }
@@ -148,9 +152,9 @@ impl Entry {
         }
     }
 
-    /// Labels and fields, read by `read` the first time.
-    pub fn selectable(&self, read: impl FnOnce(&Entry) -> Selectable) -> &Selectable {
-        self.selectable.get_or_init(|| Arc::new(read(self)))
+    /// Labels and fields by a kind, read by `read` the first time.
+    pub fn selectable(&self, kind: KindNumber, read: impl FnOnce(&Entry) -> Selectable) -> Arc<Selectable> {
+        self.selectable.get(&kind).unwrap_or_else(|| self.selectable.keep(kind, Arc::new(read(self))))
     }
 
     /// Anything else derived from the value, one type per cache: made by `make` the first time. None when another type
@@ -159,14 +163,9 @@ impl Entry {
         self.memo.get_or_init(|| Arc::new(make(self))).clone().downcast().ok()
     }
 
-    /// What memo keeps, if it was made.
-    pub fn kept_memo<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.memo.get()?.clone().downcast().ok()
-    }
-
     /// The object in one encoding, made by `make` the first time.
     pub fn encoding<E>(&self, id: EncodingId, make: impl FnOnce(&Entry) -> Result<Bytes, E>) -> Result<Bytes, E> {
-        self.encodings.get_or_make(id, || make(self))
+        self.encodings.get(&id).map_or_else(|| make(self).map(|bytes| self.encodings.keep(id, bytes)), Ok)
     }
 
     /// Bytes that this entry holds, its encodings aside.
@@ -195,7 +194,7 @@ pub struct CacheEvent {
     entry: Arc<Entry>,
     prev: Option<Arc<Entry>>,
     departed: OnceLock<Arc<Entry>>,
-    frames: Encodings,
+    frames: Kept<EncodingId, Bytes>,
 }
 
 impl CacheEvent {
@@ -207,7 +206,7 @@ impl CacheEvent {
             entry,
             prev,
             departed: OnceLock::new(),
-            frames: Encodings::default(),
+            frames: Kept::default(),
         }
     }
 
@@ -218,7 +217,7 @@ impl CacheEvent {
             entry: prev.at_revision(revision),
             prev: Some(prev),
             departed: OnceLock::new(),
-            frames: Encodings::default(),
+            frames: Kept::default(),
         }
     }
 
@@ -251,7 +250,7 @@ impl CacheEvent {
 
     /// A whole watch frame in one encoding, made by `make` the first time; shared by all watchers.
     pub fn frame<E>(&self, id: EncodingId, make: impl FnOnce(&CacheEvent) -> Result<Bytes, E>) -> Result<Bytes, E> {
-        self.frames.get_or_make(id, || make(self))
+        self.frames.get(&id).map_or_else(|| make(self).map(|bytes| self.frames.keep(id, bytes)), Ok)
     }
 
     pub(super) fn weight(&self) -> usize {
@@ -265,45 +264,48 @@ impl std::fmt::Debug for CacheEvent {
     }
 }
 
-/// A few encodings, each written once and read without a lock: an append-only chain.
-#[derive(Default)]
-struct Encodings(OnceLock<Box<Encoded>>);
+/// A few values, each written once and read without a lock: an append-only chain.
+struct Kept<K, V>(OnceLock<Box<Link<K, V>>>);
 
-struct Encoded {
-    id: EncodingId,
-    bytes: Bytes,
-    next: Encodings,
+struct Link<K, V> {
+    key: K,
+    value: V,
+    next: Kept<K, V>,
 }
 
-/// Encodings kept of one object; more are made anew each time.
-const ENCODINGS_MAX: usize = 8;
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Kept(OnceLock::new())
+    }
+}
 
-impl Encodings {
-    fn get_or_make<E>(&self, id: EncodingId, make: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+/// Values kept of one sort; more are made anew each time.
+const KEPT_MAX: usize = 8;
+
+impl<K: Copy + PartialEq, V: Clone> Kept<K, V> {
+    fn links(&self) -> impl Iterator<Item = &Link<K, V>> {
+        std::iter::successors(self.0.get(), |link| link.next.0.get()).map(|link| &**link)
+    }
+
+    fn first(&self) -> Option<(K, V)> {
+        self.links().next().map(|link| (link.key, link.value.clone()))
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.links().find(|link| link.key == *key).map(|link| link.value.clone())
+    }
+
+    /// Keeps a value if there is room, and returns the one that is kept for the key: two may have made it at once.
+    fn keep(&self, key: K, value: V) -> V {
         let mut place = &self.0;
-        let mut kept = 0;
-        while let Some(encoded) = place.get() {
-            if encoded.id == id {
-                return Ok(encoded.bytes.clone());
+        for _ in 0..KEPT_MAX {
+            let link = place.get_or_init(|| Box::new(Link { key, value: value.clone(), next: Kept::default() }));
+            if link.key == key {
+                return link.value.clone();
             }
-            place = &encoded.next.0;
-            kept += 1;
+            place = &link.next.0;
         }
-        let bytes = make()?;
-        while kept < ENCODINGS_MAX {
-            // Two may have made it at once, or another encoding came first: then go on behind it.
-            let mine = Box::new(Encoded { id, bytes: bytes.clone(), next: Encodings::default() });
-            if place.set(mine).is_ok() {
-                break;
-            }
-            match place.get() {
-                Some(other) if other.id == id => return Ok(other.bytes.clone()),
-                Some(other) => place = &other.next.0,
-                None => break,
-            }
-            kept += 1;
-        }
-        Ok(bytes)
+        value
     }
 }
 
@@ -328,7 +330,7 @@ mod tests {
         let entry = entry();
         let mut made = 0;
         for round in 0..2 {
-            for id in 0..20u32 {
+            for id in 0..20 {
                 let bytes = entry
                     .encoding(EncodingId(id), |entry| {
                         made += 1;
@@ -350,5 +352,19 @@ mod tests {
         assert_eq!(event.prev().unwrap().mod_revision(), 3);
         assert_eq!(event.departed().unwrap().mod_revision(), 9);
         assert_eq!((event.entry().name(), event.entry().namespace()), ("a", "default"));
+    }
+
+    #[test]
+    fn labels_and_fields_are_kept_for_each_kind_that_reads_them() {
+        let entry = entry();
+        let by = |kind: u32| {
+            let fields = [("f".into(), kind.to_string().into())];
+            entry.selectable(KindNumber(kind), |_| Selectable { fields: fields.into(), ..Selectable::default() })
+        };
+        assert_eq!((by(1).field("f"), by(2).field("f")), (Some("1"), Some("2")));
+        assert!(Arc::ptr_eq(&by(1), &by(1)) && Arc::ptr_eq(&by(2), &by(2)));
+        let twin = entry.at_revision(9);
+        let kept = twin.selectable(KindNumber(1), |_| panic!("it was read before"));
+        assert_eq!(kept.field("f"), Some("1"));
     }
 }
