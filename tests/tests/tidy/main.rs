@@ -5,11 +5,13 @@
 
 mod dependencies;
 mod graph;
+mod plan;
 mod source;
 mod style;
 
 use std::path::Path;
 
+use plan::Plan;
 use source::Crate;
 
 /// The rooms of the frontend, innermost first: each may use those before it, and `config` may be read by all.
@@ -75,6 +77,30 @@ fn root() -> &'static Path {
 
 fn crates() -> Vec<Crate> {
     ["frontend", "kine-shim"].iter().map(|name| Crate::read(&root().join(name).join("src"), name)).collect()
+}
+
+/// Prints the plan of both programs, or of a source tree of this repository that TREE names:
+/// `cargo test -p tests --test tidy -- --ignored --nocapture the_plan`
+#[test]
+#[ignore = "prints, and judges nothing"]
+fn the_plan() {
+    let tree = std::env::var("TREE").map_or_else(|_| root().to_owned(), Into::into);
+    for name in ["frontend", "kine-shim"] {
+        println!("{}", Plan::of(&Crate::read(&tree.join(name).join("src"), name)));
+    }
+}
+
+#[test]
+fn a_plan_counts_rooms_floors_and_arrows() {
+    let tree = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        ("a/mod.rs", "mod inner;\nuse crate::b::B;"),
+        ("a/inner.rs", "use crate::{b::B, c::C};"),
+        ("b.rs", "use crate::c::C; pub struct B;"),
+        ("c.rs", "pub struct C;"),
+    ];
+    let plan = Plan::of(&Crate::of("x", &tree)).to_string();
+    assert!(plan.starts_with("x: 3 rooms on 3 floors, 3 arrows between them, 4 files, 5 lines"), "{plan}");
 }
 
 fn report(found: Vec<String>) {

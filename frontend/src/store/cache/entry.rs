@@ -13,7 +13,8 @@ use proto::mvccpb::KeyValue;
 
 use crate::store::{Key, Stored};
 
-/// Which encoding of an object: the caller numbers its formats and versions, and a version anew when its schema changes.
+/// Which encoding of an object: the caller numbers its formats and versions, and a version anew when its schema
+/// changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EncodingId(pub u64);
 
