@@ -68,7 +68,7 @@ impl Cluster {
             cluster.shim_ready(shim).await?;
         }
         for _ in 0..spec.frontends {
-            cluster.add_frontend(&own_program("frontend")?)?;
+            cluster.add_frontend(&own_program("frontend")?, "Node,RBAC", &[])?;
         }
         for frontend in 0..cluster.frontends.len() {
             cluster.frontend_ready(frontend).await?;
@@ -105,11 +105,19 @@ impl Cluster {
 
     /// Starts one more API server, ours or an original, on the shims, and waits until it is ready.
     pub async fn start_api_server(&mut self, program: &Path) -> Result<()> {
-        self.add_frontend(program)?;
+        self.add_frontend(program, "Node,RBAC", &[])?;
         self.frontend_ready(self.frontends.len() - 1).await
     }
 
-    fn add_frontend(&mut self, program: &Path) -> Result<()> {
+    /// Starts one more frontend with authorizers and flags of its own, and says where it is.
+    pub async fn start_frontend(&mut self, authorizers: &str, flags: &[String]) -> Result<String> {
+        self.add_frontend(&own_program("frontend")?, authorizers, flags)?;
+        let last = self.frontends.len() - 1;
+        self.frontend_ready(last).await?;
+        Ok(self.frontends[last].url.clone())
+    }
+
+    fn add_frontend(&mut self, program: &Path, authorizers: &str, flags: &[String]) -> Result<()> {
         let (number, port) = (self.frontends.len(), free_port()?);
         let url = format!("https://127.0.0.1:{port}");
         // Each frontend prefers a shim of its own and knows the others.
@@ -127,13 +135,14 @@ impl Cluster {
             format!("--tls-private-key-file={}", self.file("pki/frontend.key")),
             format!("--client-ca-file={}", self.file("pki/ca.crt")),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-            "--authorization-mode=Node,RBAC".to_owned(),
+            format!("--authorization-mode={authorizers}"),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", self.file("pki/accounts.crt")),
             format!("--service-account-signing-key-file={}", self.file("pki/accounts.key")),
         ];
         let log = self.path(&format!("frontend-{number}.log"));
-        let process = Process::start(&format!("frontend {number}"), program, args.to_vec(), log)?;
+        let args = args.into_iter().chain(flags.iter().cloned()).collect();
+        let process = Process::start(&format!("frontend {number}"), program, args, log)?;
         let kubeconfig = self.path(&format!("kubeconfig-{number}"));
         std::fs::write(&kubeconfig, self.kubeconfig(&url, "admin"))?;
         self.frontends.push(Frontend { process, url, kubeconfig });
@@ -184,7 +193,7 @@ impl Cluster {
 
     /// Waits until a frontend says ok on /readyz.
     pub async fn frontend_ready(&mut self, frontend: usize) -> Result<()> {
-        let client = self.https_client()?;
+        let client = self.admin_client()?;
         let url: http::Uri = format!("{}/readyz", self.frontends[frontend].url).parse()?;
         let probe = async || {
             let response = client.get(url.clone()).await?;

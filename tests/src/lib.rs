@@ -13,6 +13,7 @@ pub mod pooler;
 pub mod postgres;
 pub mod process;
 pub mod rest;
+pub mod stand_in;
 
 /// Says loudly that a case did not run and why; the test command counts these lines.
 pub fn skipped(case: &str, reason: &str) {

@@ -6,8 +6,10 @@
 
 pub mod authn;
 pub mod authz;
+mod kept;
 pub mod reviews;
 mod stages;
+mod structured;
 
 use std::sync::Arc;
 

@@ -9,14 +9,16 @@
 //! read in [`settings`].
 
 mod amounts;
+mod asking;
 mod attributes;
-mod conditions;
 mod configuration;
+mod expressions;
 mod matching;
 mod plugin;
 mod plugins;
 mod policy;
 mod settings;
+mod subject;
 mod table;
 mod tolerations;
 mod webhook;

@@ -24,6 +24,51 @@ pub struct Kubeconfig {
     pub authorization: Option<HeaderValue>,
 }
 
+/// What to show to whom: the users of a file, each named after the servers that it is for.
+#[derive(Default)]
+pub struct Credentials {
+    file: File,
+    folder: PathBuf,
+}
+
+/// What one server is shown.
+#[derive(Clone, Default)]
+pub struct Shown {
+    pub identity: Option<Identity>,
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Credentials {
+    pub fn read(path: &Path) -> Result<Credentials, String> {
+        let file = in_file(path, serde_saphyr::from_slice(&read(path)?))?;
+        Ok(Credentials { file, folder: path.parent().unwrap_or(Path::new(".")).to_owned() })
+    }
+
+    /// For `host:port`: by its whole name, by the end of it after a star, both without the port where that is 443, by a
+    /// star alone, or the user of the current context. Nothing is shown where none of them is there.
+    pub fn for_server(&self, host: &str, port: u16) -> Result<Shown, String> {
+        let with_port = format!("{host}:{port}");
+        let mut names = starred(&with_port);
+        if port == 443 {
+            names.extend(starred(host));
+        }
+        names.push("*".to_owned());
+        let by_name = |name: &str| self.file.users.iter().find(|user| user.name == name);
+        let current = self.file.contexts.iter().find(|context| context.name == self.file.current_context);
+        let found = names.iter().find_map(|name| by_name(name));
+        match found.or_else(|| by_name(&current?.of.user)) {
+            Some(user) => user.of.shown(&self.folder),
+            None => Ok(Shown::default()),
+        }
+    }
+}
+
+/// `a.b.c`, `*.b.c`, `*.c`
+fn starred(name: &str) -> Vec<String> {
+    let ends = name.match_indices('.').map(|(at, _)| format!("*{}", &name[at..]));
+    std::iter::once(name.to_owned()).chain(ends).collect()
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct File {
@@ -87,14 +132,7 @@ impl File {
         let cluster = find(&self.clusters, context.map_or("", |context| &context.cluster), "cluster")?;
         let cluster = cluster.filter(|cluster| !cluster.server.is_empty()).ok_or("there is no server in it")?;
         let user = find(&self.users, context.map_or("", |context| &context.user), "user")?;
-        let mut identity = None;
-        let mut authorization = None;
-        if let Some(user) = user {
-            let certificates = data(folder, &user.client_certificate_data, &user.client_certificate)?;
-            let key = data(folder, &user.client_key_data, &user.client_key)?;
-            identity = certificates.zip(key).map(|(certificates, key)| Identity { certificates, key });
-            authorization = user.authorization(folder)?;
-        }
+        let Shown { identity, authorization } = user.map_or(Ok(Shown::default()), |user| user.shown(folder))?;
         let ca = data(folder, &cluster.certificate_authority_data, &cluster.certificate_authority)?;
         let peer = Peer {
             ca: ca.unwrap_or_default(),
@@ -108,6 +146,13 @@ impl File {
 }
 
 impl User {
+    fn shown(&self, folder: &Path) -> Result<Shown, String> {
+        let certificates = data(folder, &self.client_certificate_data, &self.client_certificate)?;
+        let key = data(folder, &self.client_key_data, &self.client_key)?;
+        let identity = certificates.zip(key).map(|(certificates, key)| Identity { certificates, key });
+        Ok(Shown { identity, authorization: self.authorization(folder)? })
+    }
+
     fn authorization(&self, folder: &Path) -> Result<Option<HeaderValue>, String> {
         let file = data(folder, "", &self.token_file)?;
         let token = match file.as_deref() {
@@ -192,5 +237,31 @@ current-context: one
         let only = opened("clusters: [{name: a, cluster: {server: 'https://a'}}]").unwrap();
         assert!(only.authorization.is_none() && only.peer.identity.is_none());
         assert_eq!(opened("clusters: []").err().as_deref(), Some("there is no server in it"));
+    }
+
+    #[test]
+    fn servers_are_shown_what_is_named_after_them() {
+        let users = ["a.ns.svc:8443", "*.ns.svc:8443", "b.ns.svc", "*.svc", "*"];
+        let user = |name: &&str| format!("- {{name: '{name}', user: {{token: '{name}'}}}}\n");
+        let text = format!("users:\n{}", users.iter().map(user).collect::<String>());
+        let credentials = |text: &str| Credentials { file: serde_saphyr::from_str(text).unwrap(), folder: "/".into() };
+        let shown = |credentials: &Credentials, host: &str, port: u16| {
+            let value = credentials.for_server(host, port).unwrap().authorization;
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        for (host, port, token) in [
+            ("a.ns.svc", 8443, "a.ns.svc:8443"),
+            ("c.ns.svc", 8443, "*.ns.svc:8443"),
+            ("b.ns.svc", 443, "b.ns.svc"),
+            ("c.other.svc", 443, "*.svc"),
+            ("b.ns.svc", 80, "*"),
+            ("elsewhere", 443, "*"),
+        ] {
+            assert_eq!(shown(&credentials(&text), host, port), Some(format!("Bearer {token}")), "{host}:{port}");
+        }
+        let context = "users: [{name: u, user: {token: t}}]\ncontexts: [{name: c, context: {user: u}}]\n";
+        assert_eq!(shown(&credentials(context), "a", 443), None);
+        let current = format!("{context}current-context: c");
+        assert_eq!(shown(&credentials(&current), "a", 443).as_deref(), Some("Bearer t"));
     }
 }

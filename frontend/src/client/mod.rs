@@ -10,8 +10,11 @@
 
 mod dial;
 mod error;
+mod hook;
 mod kubeconfig;
 mod peer;
+#[cfg(test)]
+pub(crate) mod stand_in;
 mod tls;
 
 use std::time::Duration;
@@ -25,8 +28,10 @@ use hyper_util::{client::legacy, rt::TokioExecutor};
 use crate::request::body::{self, Body};
 use dial::Connector;
 pub use error::CallError;
-pub use kubeconfig::Kubeconfig;
+pub use hook::{Hook, Retries};
+pub use kubeconfig::{Credentials, Kubeconfig, Shown};
 pub use peer::{Address, Identity, Peer};
+pub use tls::check_authorities;
 
 /// A whole answer.
 #[derive(Clone, Debug)]

@@ -33,6 +33,14 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
 }
 
+/// Refuses what is no bundle of certificates.
+pub fn check_authorities(pem: &[u8]) -> Result<(), String> {
+    match certificates(pem).is_empty() {
+        true => Err("data does not contain any valid RSA or ECDSA certificates".to_owned()),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn config(peer: &Peer) -> Result<ClientConfig, CallError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trusted = match peer.ca.is_empty() {

@@ -18,6 +18,38 @@ pub struct Audit {
     pub backups_max: usize,
     pub age_max: Duration,
     pub compress: bool,
+    pub log_truncate: Option<AuditTruncate>,
+    pub webhook: Option<AuditWebhook>,
+}
+
+/// A service that events are sent to.
+#[derive(Clone, Debug)]
+pub struct AuditWebhook {
+    /// A kubeconfig.
+    pub config_file: PathBuf,
+    pub mode: AuditMode,
+    pub batch: AuditBatch,
+    /// Before the first failed call is made again.
+    pub first_pause: Duration,
+    pub truncate: Option<AuditTruncate>,
+}
+
+/// How events are gathered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AuditBatch {
+    /// Events that wait; more are lost.
+    pub waiting_max: usize,
+    pub batch_max: usize,
+    pub wait_max: Duration,
+    /// Batches a second, and at once where fewer were sent before.
+    pub throttle: Option<(f64, u32)>,
+}
+
+/// What is done with large events: their objects are left out, and what is still too large is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditTruncate {
+    pub event_bytes_max: usize,
+    pub batch_bytes_max: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,22 +59,90 @@ pub enum AuditMode {
     BlockingStrict,
 }
 
+/// A buffer that is meant to be larger than this is this large.
+const WAITING_MAX: usize = 1 << 20;
 const DAY_SECONDS: u64 = 24 * 3600;
 /// What a size of 0 means, as the real server has it.
 const DEFAULT_MEGABYTES: u64 = 100;
 
-pub(super) fn read(given: &Given) -> Result<Audit, FlagError> {
-    let mode = match given.last("audit-log-mode") {
-        None | Some("" | "blocking") => AuditMode::Blocking,
-        Some("batch") => AuditMode::Batch,
-        Some("blocking-strict") => AuditMode::BlockingStrict,
+fn mode(given: &Given, sink: &str, default: AuditMode) -> Result<AuditMode, FlagError> {
+    match given.last(&format!("audit-{sink}-mode")) {
+        None | Some("") => Ok(default),
+        Some("blocking") => Ok(AuditMode::Blocking),
+        Some("batch") => Ok(AuditMode::Batch),
+        Some("blocking-strict") => Ok(AuditMode::BlockingStrict),
         Some(other) => {
             let known = "batch,blocking,blocking-strict";
-            return Err(typed::invalid(format!(
-                "--audit-log-mode: invalid audit mode {other}, allowed modes are {known:?}"
-            )));
+            Err(typed::invalid(format!("invalid audit {sink} mode {other}, allowed modes are {known:?}")))
         }
+    }
+}
+
+/// A number that must be positive.
+fn positive(given: &Given, flag: &str, default: usize, what: &str) -> Result<usize, FlagError> {
+    let Some(text) = given.last(flag) else { return Ok(default) };
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(typed::invalid(format!("invalid audit {what} {text}, must be a positive number"))),
+    }
+}
+
+fn truncate(given: &Given, sink: &str) -> Result<Option<AuditTruncate>, FlagError> {
+    let flag = |rest: &str| format!("audit-{sink}-truncate-{rest}");
+    let size = |rest: &str, default, what: &str| {
+        positive(given, &flag(rest), default, &format!("truncate {sink} max {what} size"))
     };
+    let event_bytes_max = size("max-event-size", 100 * 1024, "event")?;
+    let batch_bytes_max = size("max-batch-size", 10 * 1024 * 1024, "batch")?;
+    if batch_bytes_max < event_bytes_max {
+        return Err(typed::invalid(format!(
+            "invalid audit truncate {sink} max batch size {batch_bytes_max}, must be greater than max event size \
+             ({event_bytes_max})"
+        )));
+    }
+    Ok(given.is_true(&flag("enabled")).then_some(AuditTruncate { event_bytes_max, batch_bytes_max }))
+}
+
+fn webhook(given: &Given) -> Result<Option<AuditWebhook>, FlagError> {
+    const SINK: &str = "webhook";
+    let Some(config_file) = typed::path(given, "audit-webhook-config-file") else { return Ok(None) };
+    version(given, SINK)?;
+    let number = |rest: &str, default, what: &str| {
+        positive(given, &format!("audit-webhook-batch-{rest}"), default, &format!("batch webhook {what}"))
+    };
+    let throttled = given.last("audit-webhook-batch-throttle-enable").is_none()
+        || given.is_true("audit-webhook-batch-throttle-enable");
+    let rate = match given.last("audit-webhook-batch-throttle-qps") {
+        None => 10.0,
+        Some(text) => text.parse::<f64>().ok().filter(|rate| *rate > 0.0).ok_or_else(|| {
+            typed::invalid(format!("invalid audit batch webhook throttle QPS {text}, must be a positive number"))
+        })?,
+    };
+    let burst = u32::try_from(number("throttle-burst", 15, "throttle burst")?).unwrap_or(u32::MAX);
+    Ok(Some(AuditWebhook {
+        config_file,
+        mode: mode(given, SINK, AuditMode::Batch)?,
+        batch: AuditBatch {
+            waiting_max: number("buffer-size", 10_000, "buffer size")?.min(WAITING_MAX),
+            batch_max: number("max-size", 400, "max batch size")?,
+            wait_max: typed::duration(given, "audit-webhook-batch-max-wait", Duration::from_secs(30))?,
+            throttle: throttled.then_some((rate, burst)),
+        },
+        first_pause: typed::duration(given, "audit-webhook-initial-backoff", Duration::from_secs(10))?,
+        truncate: truncate(given, SINK)?,
+    }))
+}
+
+fn version(given: &Given, sink: &str) -> Result<(), FlagError> {
+    match given.last(&format!("audit-{sink}-version")) {
+        None | Some("" | "audit.k8s.io/v1") => Ok(()),
+        Some(_) => Err(typed::invalid("invalid group version, allowed versions are [\"audit.k8s.io/v1\"]")),
+    }
+}
+
+pub(super) fn read(given: &Given) -> Result<Audit, FlagError> {
+    version(given, "log")?;
+    let mode = mode(given, "log", AuditMode::Blocking)?;
     if let Some(format) = given.last("audit-log-format").filter(|format| !["", "json"].contains(format)) {
         return Err(typed::invalid(format!("--audit-log-format: {format:?} is not written, only json")));
     }
@@ -56,10 +156,13 @@ pub(super) fn read(given: &Given) -> Result<Audit, FlagError> {
         log_path: typed::path(given, "audit-log-path"),
         mode,
         buffer_lines_max: usize::try_from(typed::integer(given, "audit-log-batch-buffer-size", 10_000)?)
-            .unwrap_or(usize::MAX >> 4),
+            .unwrap_or(WAITING_MAX)
+            .min(WAITING_MAX),
         log_bytes_max: megabytes.saturating_mul(1024 * 1024),
         backups_max: usize::try_from(size("audit-log-maxbackup")?).unwrap_or(usize::MAX),
         age_max: Duration::from_secs(size("audit-log-maxage")?.saturating_mul(DAY_SECONDS)),
         compress: given.is_true("audit-log-compress"),
+        log_truncate: truncate(given, "log")?,
+        webhook: webhook(given)?,
     })
 }

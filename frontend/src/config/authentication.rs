@@ -10,10 +10,12 @@ pub struct Authentication {
     pub client_ca_file: Option<PathBuf>,
     pub token_auth_file: Option<PathBuf>,
     pub anonymous: bool,
+    /// Whether a flag says so; a file may say otherwise where none does.
+    pub anonymous_is_said: bool,
     pub bootstrap_tokens: bool,
     pub request_header: Option<RequestHeader>,
     pub service_accounts: ServiceAccounts,
-    /// What a token must be meant for; that of the first issuer unless given.
+    /// What a token must be meant for; this server's issuers unless given.
     pub api_audiences: Vec<String>,
     pub oidc: Option<Oidc>,
     pub webhook: Option<TokenWebhook>,
@@ -69,7 +71,7 @@ pub struct TokenWebhook {
 pub(super) fn read(given: &Given, anonymous: bool) -> Result<Authentication, FlagError> {
     let service_accounts = service_accounts(given)?;
     let api_audiences = match given.all("api-audiences") {
-        [] => service_accounts.issuers.first().cloned().into_iter().collect(),
+        [] => service_accounts.issuers.clone(),
         audiences => audiences.to_vec(),
     };
     let oidc = oidc(given)?;
@@ -83,6 +85,7 @@ pub(super) fn read(given: &Given, anonymous: bool) -> Result<Authentication, Fla
         client_ca_file,
         token_auth_file: typed::path(given, "token-auth-file"),
         anonymous,
+        anonymous_is_said: given.last("anonymous-auth").is_some(),
         bootstrap_tokens: given.is_true("enable-bootstrap-token-auth"),
         service_accounts,
         api_audiences,

@@ -16,16 +16,24 @@ pub enum AuthorizationMode {
 }
 
 impl AuthorizationMode {
-    fn named(name: &str) -> Option<AuthorizationMode> {
-        Some(match name {
-            "AlwaysAllow" => AuthorizationMode::AlwaysAllow,
-            "AlwaysDeny" => AuthorizationMode::AlwaysDeny,
-            "ABAC" => AuthorizationMode::Abac,
-            "Webhook" => AuthorizationMode::Webhook,
-            "RBAC" => AuthorizationMode::Rbac,
-            "Node" => AuthorizationMode::Node,
-            _ => return None,
-        })
+    /// In the order in which they are named to operators.
+    pub const NAMES: [&'static str; 6] = ["ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook"];
+    const ALL: [AuthorizationMode; 6] = [
+        AuthorizationMode::Abac,
+        AuthorizationMode::AlwaysAllow,
+        AuthorizationMode::AlwaysDeny,
+        AuthorizationMode::Node,
+        AuthorizationMode::Rbac,
+        AuthorizationMode::Webhook,
+    ];
+
+    pub fn named(name: &str) -> Option<AuthorizationMode> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        let at = Self::ALL.iter().position(|mode| *mode == self);
+        at.map_or("", |at| Self::NAMES[at])
     }
 }
 

@@ -15,7 +15,7 @@ mod typed;
 mod validated;
 mod values;
 
-pub use audit::{Audit, AuditMode};
+pub use audit::{Audit, AuditBatch, AuditMode, AuditTruncate, AuditWebhook};
 pub use authentication::{Authentication, Oidc, RequestHeader, ServiceAccounts, TokenWebhook};
 pub use authorization::{Authorization, AuthorizationMode, AuthorizationWebhook};
 use flag::Flag;

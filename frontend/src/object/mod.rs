@@ -4,7 +4,6 @@
 //! In: objects and what a client wants of them. Out: changed objects, or why they are refused. Not here: HTTP.
 
 pub mod equality;
-pub mod expressions;
 mod generated_name;
 pub mod managed_fields;
 pub mod patch;

@@ -8,8 +8,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use super::expressions::REQUEST_TYPE;
-use crate::api::cel::{self, DeclType, Env, Program, Type, decl::ListKind};
+use crate::api::cel::{
+    self, DeclType, Env, Program, Type,
+    decl::{ListKind, Property},
+};
 
 /// The most that one evaluation of all expressions of a policy may cost, and that of its conditions.
 pub const BUDGET: u64 = 10_000_000;
@@ -52,6 +54,52 @@ static NAMESPACE: LazyLock<Arc<DeclType>> = LazyLock::new(|| {
     ];
     Arc::new(DeclType::record("kubernetes.Namespace", fields))
 });
+
+/// The request, as reviews of webhooks have it, without its objects.
+pub static REQUEST_TYPE: LazyLock<Arc<DeclType>> = LazyLock::new(|| Arc::new(request()));
+
+fn request() -> DeclType {
+    let kind = || record("kubernetes.GroupVersionKind", ["group", "version", "kind"]);
+    let resource = || record("kubernetes.GroupVersionResource", ["group", "version", "resource"]);
+    let user = DeclType::object(
+        "kubernetes.UserInfo",
+        [
+            optional("username", DeclType::text()),
+            optional("uid", DeclType::text()),
+            optional("groups", texts()),
+            optional("extra", DeclType::map(texts(), None).unbounded()),
+        ],
+    );
+    DeclType::object(
+        "kubernetes.AdmissionRequest",
+        [
+            required("kind", kind()),
+            required("resource", resource()),
+            optional("subResource", DeclType::text()),
+            required("requestKind", kind()),
+            required("requestResource", resource()),
+            optional("requestSubResource", DeclType::text()),
+            required("name", DeclType::text()),
+            optional("namespace", DeclType::text()),
+            required("operation", DeclType::text()),
+            required("userInfo", user),
+            optional("dryRun", DeclType::boolean()),
+            optional("options", DeclType::dynamic()),
+        ],
+    )
+}
+
+fn record<const N: usize>(name: &'static str, fields: [&'static str; N]) -> DeclType {
+    DeclType::record(name, fields.map(|field| (field, DeclType::text())))
+}
+
+fn required(name: &str, of: DeclType) -> Property<'_> {
+    Property { name, of, required: true, has_default: false }
+}
+
+fn optional(name: &str, of: DeclType) -> Property<'_> {
+    Property { name, of, required: false, has_default: false }
+}
 
 /// What an expression must come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

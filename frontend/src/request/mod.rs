@@ -8,6 +8,7 @@ pub mod info;
 mod message;
 pub mod negotiate;
 pub mod status;
+pub mod url;
 pub mod user;
 
 pub use message::{AuditAnnotations, Peer, Request, Warnings};

@@ -21,7 +21,7 @@ use crate::{
         Request,
         body::{self, Body},
         negotiate::{MediaType, Output, Transform},
-        status::ApiError,
+        status::{ApiError, ListMeta},
     },
     store::{
         Entry, ListAt, ListRequest, StoreError,
@@ -110,7 +110,8 @@ fn expired(continue_token: Option<String>) -> ApiError {
     let refusal = ApiError::gone_expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    ApiError { continue_token, ..refusal }
+    let list_meta = Some(Box::new(ListMeta { continue_token, ..ListMeta::default() }));
+    ApiError { list_meta, ..refusal }
 }
 
 /// Items written at once; the rest of a long list is encoded while it is sent.

@@ -8,12 +8,14 @@ use crate::{
         Access,
         authn::{
             Anonymous, Authentication, Authenticator, Authority, BootstrapTokens, CertificateAuthenticator,
-            ForAudiences, RequestHeader, TokenAuthenticator, TokenFile, service_account::ServiceAccounts,
+            ForAudiences, RequestHeader, TokenAuthenticator, TokenFile, TokenWebhook,
+            oidc::{ConfigurationFile, Issuers, OidcError},
+            service_account::ServiceAccounts,
         },
-        authz::{Abac, Always, Authorization, Authorizer, node::Node, rbac::Rbac},
+        authz::{Abac, Always, Authorization, AuthorizationFile, Authorizer, Webhook, node::Node, rbac::Rbac},
     },
     cluster::Cluster,
-    config::{AuthorizationMode, Config},
+    config::{self, AuthorizationMode, Config},
 };
 
 /// Files of authorities, which may change while the server runs.
@@ -40,7 +42,34 @@ impl Authorities {
     }
 }
 
-pub(super) fn access(config: &Config, cluster: &Arc<Cluster>, authorities: &Authorities) -> Result<Access, StartError> {
+/// What follows files and peers while the server runs.
+pub(super) struct Keepers {
+    issuers: KeptIssuers,
+    authorizers: Option<(Arc<Access>, AuthorizationFile)>,
+}
+
+impl Keepers {
+    /// Runs until it is dropped.
+    pub(super) async fn run(self) {
+        let issuers = async {
+            if let Some((issuers, file)) = self.issuers {
+                issuers.keep(file).await;
+            }
+        };
+        let authorizers = async {
+            if let Some((access, file)) = self.authorizers {
+                file.keep(&access.authorization).await;
+            }
+        };
+        tokio::join!(issuers, authorizers);
+    }
+}
+
+pub(super) fn access(
+    config: &Config,
+    cluster: &Arc<Cluster>,
+    authorities: &Authorities,
+) -> Result<(Arc<Access>, Keepers), StartError> {
     let settings = &config.authentication;
     let service_accounts = Arc::new(ServiceAccounts::read(
         Arc::clone(cluster),
@@ -54,41 +83,105 @@ pub(super) fn access(config: &Config, cluster: &Arc<Cluster>, authorities: &Auth
         );
     }
     let rbac = Arc::new(Rbac::new(Arc::clone(cluster)));
-    Ok(Access {
-        authentication: authentication(config, cluster, authorities, &service_accounts)?,
-        authorization: authorization(config, cluster, &rbac)?,
-        rbac,
-        service_accounts,
-    })
+    let (issuers, anonymous) = issuers(config, cluster)?;
+    let mut authentication = authentication(config, cluster, authorities, &service_accounts)?;
+    authentication.anonymous = anonymous;
+    if let Some((issuers, _)) = &issuers {
+        let audiences = settings.api_audiences.clone();
+        authentication.tokens.push(Arc::new(ForAudiences { tokens: Arc::clone(issuers), audiences }));
+    }
+    if authentication.ways.is_empty()
+        && settings.token_auth_file.is_none()
+        && issuers.is_none()
+        && settings.webhook.is_none()
+    {
+        tracing::warn!("neither --client-ca-file nor --token-auth-file is given: service accounts alone can get in");
+    }
+    if let Some(webhook) = &settings.webhook {
+        const FLAG: &str = "authentication-token-webhook-config-file";
+        let made = TokenWebhook::new(webhook, &settings.api_audiences);
+        let made = made.map_err(|why| StartError::Webhook { flag: FLAG.to_owned(), why })?;
+        authentication.tokens.push(Arc::new(made));
+    }
+    let (authorization, authorizers) = authorization(config, cluster, &rbac)?;
+    let access = Arc::new(Access { authentication, authorization, rbac, service_accounts });
+    let authorizers = authorizers.map(|file| (Arc::clone(&access), file));
+    Ok((access, Keepers { issuers, authorizers }))
 }
 
-fn authorization(config: &Config, cluster: &Arc<Cluster>, rbac: &Arc<Rbac>) -> Result<Authorization, StartError> {
-    if config.authorization.config_file.is_some() {
-        return Err(StartError::NotBuilt("--authorization-config"));
+type KeptIssuers = Option<(Arc<Issuers>, Option<ConfigurationFile>)>;
+
+/// Issuers of OpenID Connect by flags or by the file, which may also say who comes without saying who he is.
+fn issuers(config: &Config, cluster: &Cluster) -> Result<(KeptIssuers, Anonymous), StartError> {
+    let settings = &config.authentication;
+    let own = &settings.service_accounts.issuers;
+    let by_flag = Anonymous::everywhere(settings.anonymous);
+    let clock = Arc::clone(&cluster.clock);
+    if let Some(path) = &settings.config_file {
+        let (file, configuration) = ConfigurationFile::open(path.clone(), own)?;
+        let issuers = Issuers::of_file(&configuration, own, clock)?;
+        let anonymous = match &configuration.anonymous {
+            Some(_) if settings.anonymous_is_said => {
+                let why = "anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is \
+                           configured in authentication configuration file";
+                return Err(OidcError::Invalid(why.to_owned()).into());
+            }
+            Some(said) => Anonymous::of_file(said),
+            None => by_flag,
+        };
+        return Ok((Some((Arc::new(issuers), Some(file))), anonymous));
     }
-    let mut authorizers: Vec<Arc<dyn Authorizer>> = Vec::new();
-    for mode in &config.authorization.modes {
-        match mode {
-            AuthorizationMode::AlwaysAllow => {
-                tracing::warn!("--authorization-mode=AlwaysAllow: whoever gets in may do everything");
-                authorizers.push(Arc::new(Always::Allow));
-            }
-            AuthorizationMode::AlwaysDeny => authorizers.push(Arc::new(Always::Deny)),
-            AuthorizationMode::Rbac => authorizers.push(Arc::clone(rbac) as Arc<dyn Authorizer>),
-            AuthorizationMode::Node => {
-                let rules = bootstrap::roles::rules_of("system:node").map_err(StartError::Roles)?;
-                authorizers.push(Arc::new(Node::new(Arc::clone(cluster), rules)));
-            }
-            AuthorizationMode::Abac => {
-                if let Some(path) = &config.authorization.policy_file {
-                    authorizers.push(Arc::new(Abac::read(path)?));
-                }
-            }
-            // Left out it might permit what it was there to deny.
-            AuthorizationMode::Webhook => return Err(StartError::NotBuilt("--authorization-mode=Webhook")),
+    match &settings.oidc {
+        None => Ok((None, by_flag)),
+        Some(flags) => Ok((Some((Arc::new(Issuers::of_flags(flags, own, clock)?), None)), by_flag)),
+    }
+}
+
+type KeptAuthorizers = (Authorization, Option<AuthorizationFile>);
+
+fn authorization(config: &Config, cluster: &Arc<Cluster>, rbac: &Arc<Rbac>) -> Result<KeptAuthorizers, StartError> {
+    let settings = &config.authorization;
+    let make = |mode| authorizer(mode, settings, cluster, rbac);
+    if let Some(path) = &settings.config_file {
+        let mut file = AuthorizationFile::open(path.clone())?;
+        let lasting: Result<_, StartError> =
+            file.lasting_modes().into_iter().map(|mode| Ok((mode, make(mode)?))).collect();
+        let authorizers = file.start(lasting?)?;
+        return Ok((Authorization::new(authorizers), Some(file)));
+    }
+    let authorizers: Result<_, StartError> = settings.modes.iter().map(|mode| make(*mode)).collect();
+    Ok((Authorization::new(authorizers?), None))
+}
+
+fn authorizer(
+    mode: AuthorizationMode,
+    settings: &config::Authorization,
+    cluster: &Arc<Cluster>,
+    rbac: &Arc<Rbac>,
+) -> Result<Arc<dyn Authorizer>, StartError> {
+    let missing = |what: &str| StartError::Webhook { flag: what.to_owned(), why: "the file is not given".to_owned() };
+    Ok(match mode {
+        AuthorizationMode::AlwaysAllow => {
+            tracing::warn!("authorization mode AlwaysAllow: whoever gets in may do everything");
+            Arc::new(Always::Allow)
         }
-    }
-    Ok(Authorization::new(authorizers))
+        AuthorizationMode::AlwaysDeny => Arc::new(Always::Deny),
+        AuthorizationMode::Rbac => Arc::clone(rbac) as Arc<dyn Authorizer>,
+        AuthorizationMode::Node => {
+            let rules = bootstrap::roles::rules_of("system:node").map_err(StartError::Roles)?;
+            Arc::new(Node::new(Arc::clone(cluster), rules))
+        }
+        AuthorizationMode::Abac => {
+            const FLAG: &str = "authorization-policy-file";
+            Arc::new(Abac::read(settings.policy_file.as_ref().ok_or_else(|| missing(FLAG))?)?)
+        }
+        AuthorizationMode::Webhook => {
+            const FLAG: &str = "authorization-webhook-config-file";
+            let webhook = settings.webhook.as_ref().ok_or_else(|| missing(FLAG))?;
+            let made = Webhook::of_flags(webhook);
+            Arc::new(made.map_err(|why| StartError::Webhook { flag: FLAG.to_owned(), why })?)
+        }
+    })
 }
 
 fn authentication(
@@ -114,9 +207,6 @@ fn authentication(
     if settings.bootstrap_tokens {
         let tokens_of_secrets = BootstrapTokens(Arc::clone(cluster));
         tokens.push(Arc::new(ForAudiences { tokens: tokens_of_secrets, audiences: audiences.clone() }));
-    }
-    if ways.is_empty() && settings.token_auth_file.is_none() {
-        tracing::warn!("neither --client-ca-file nor --token-auth-file is given: service accounts alone can get in");
     }
     Ok(Authentication { ways, tokens, audiences, anonymous: Anonymous::everywhere(settings.anonymous) })
 }

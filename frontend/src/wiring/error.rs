@@ -2,8 +2,8 @@
 
 use crate::{
     access::{
-        authn::{CertificateError, TokenFileError, service_account::ServiceAccountKeyError},
-        authz::AbacError,
+        authn::{CertificateError, TokenFileError, oidc::OidcError, service_account::ServiceAccountKeyError},
+        authz::{AbacError, AuthorizationFileError},
     },
     admission::AdmissionError,
     server::{audit::PolicyError, net::NetError},
@@ -18,11 +18,15 @@ pub enum StartError {
     #[error(transparent)]
     ClientCa(#[from] CertificateError),
     #[error(transparent)]
+    Oidc(#[from] OidcError),
+    #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(transparent)]
     Abac(#[from] AbacError),
-    #[error("{0} is not built yet: this server does not start without what it was told to ask")]
-    NotBuilt(&'static str),
+    #[error(transparent)]
+    AuthorizationFile(#[from] AuthorizationFileError),
+    #[error("--{flag}: {why}")]
+    Webhook { flag: String, why: String },
     #[error(transparent)]
     AuditPolicy(#[from] PolicyError),
     #[error("--audit-log-path: cannot open {path:?}: {source}")]

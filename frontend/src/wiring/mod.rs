@@ -10,6 +10,7 @@ mod process;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     cluster::{Cluster, Settings, SystemClock},
     config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
     server::{
-        audit::{Audit, LogFile, Mode, Policy, Rotation},
+        audit::{self, Audit, Backend, Batching, LogFile, Mode, Policy, Rotation, Sink, Truncation},
         health::{Asked, Check, HealthChecks, Latch, Ping},
         metrics::Metrics,
         net::Listener,
@@ -32,6 +33,9 @@ pub use error::StartError;
 
 use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
 use definitions::DefinitionsKeeper;
+
+/// Audit events that are gathered are sent within this when the server stops.
+const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What must have happened before `/readyz` says ok.
 struct Readiness {
@@ -48,7 +52,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let authorities = access::Authorities::read(&config)?;
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
-    let context = context(&config, &authorities).await?;
+    let (context, keepers) = context(&config, &authorities).await?;
     let readiness = Readiness {
         cache: Latch::new(false),
         namespaces: Latch::new(false),
@@ -56,7 +60,8 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         service: Latch::new(config.endpoint_reconciler == ReconcilerType::None),
         running: Latch::new(true),
     };
-    let audit = audit(&config.audit, &context.cluster)?;
+    let audit_tasks = TaskTracker::new();
+    let audit = audit(&config.audit, &context.cluster, &audit_tasks)?;
     let server = Arc::new(Server {
         context: Arc::clone(&context),
         resources: Arc::clone(&resources),
@@ -71,6 +76,10 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let stop = CancellationToken::new();
     let services = TaskTracker::new();
     services.spawn(listener.serve(server, stop.clone()));
+    let keepers_stop = stop.clone();
+    services.spawn(async move {
+        keepers_stop.run_until_cancelled(keepers.run()).await;
+    });
     tracing::info!(%address, "serving HTTPS; not ready yet");
     let running = Arc::clone(&readiness.running);
     let startup = Startup {
@@ -97,6 +106,10 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     stop.cancel();
     services.close();
     services.wait().await;
+    audit_tasks.close();
+    if tokio::time::timeout(LAST_EVENTS_WITHIN, audit_tasks.wait()).await.is_err() {
+        tracing::error!("audit events that could not be sent are lost");
+    }
     context.cluster.store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -253,7 +266,10 @@ async fn wait_for_store(cluster: &Cluster) {
     }
 }
 
-async fn context(config: &Config, authorities: &access::Authorities) -> Result<Arc<Context>, StartError> {
+async fn context(
+    config: &Config,
+    authorities: &access::Authorities,
+) -> Result<(Arc<Context>, access::Keepers), StartError> {
     let mut store = StoreConfig::new(config.etcd.servers.clone());
     store.ca = config.etcd.ca_file.clone();
     store.cert = config.etcd.cert_file.clone();
@@ -273,33 +289,61 @@ async fn context(config: &Config, authorities: &access::Authorities) -> Result<A
         },
         shutdown: CancellationToken::new(),
     });
-    let access = Arc::new(access::access(config, &cluster, authorities)?);
+    let (access, keepers) = access::access(config, &cluster, authorities)?;
     let admission = Admission::new(&config.admission, Arc::clone(&access))?;
-    Ok(Arc::new(Context { cluster, access, admission }))
+    Ok((Arc::new(Context { cluster, access, admission }), keepers))
 }
 
-/// A file without a policy, or a policy without a file, records nothing.
-fn audit(settings: &config::Audit, cluster: &Cluster) -> Result<Arc<Audit>, StartError> {
-    let (Some(policy), Some(path)) = (&settings.policy_file, &settings.log_path) else {
-        if settings.log_path.is_some() {
-            tracing::warn!("--audit-log-path without --audit-policy-file: no audit events are recorded");
+/// Sinks without a policy, or a policy without sinks, record nothing.
+fn audit(settings: &config::Audit, cluster: &Cluster, tasks: &TaskTracker) -> Result<Arc<Audit>, StartError> {
+    let Some(policy) = &settings.policy_file else {
+        if settings.log_path.is_some() || settings.webhook.is_some() {
+            tracing::warn!("--audit-policy-file is not given: no audit events are recorded");
         }
         return Ok(Arc::new(Audit::off()));
     };
-    let rotation = Rotation {
-        bytes_max: settings.log_bytes_max,
-        backups_max: settings.backups_max,
-        age_max: settings.age_max,
-        compress: settings.compress,
-    };
-    let file = LogFile::open(path, rotation)
-        .map_err(|source| StartError::AuditLog { path: path.display().to_string(), source })?;
-    let mode = match settings.mode {
-        AuditMode::Batch => Mode::Batch(settings.buffer_lines_max),
+    let mut sinks = Vec::new();
+    if let Some(path) = &settings.log_path {
+        let rotation = Rotation {
+            bytes_max: settings.log_bytes_max,
+            backups_max: settings.backups_max,
+            age_max: settings.age_max,
+            compress: settings.compress,
+        };
+        let file = LogFile::open(path, rotation)
+            .map_err(|source| StartError::AuditLog { path: path.display().to_string(), source })?;
+        // Lines need no batches: each is written as soon as it can be.
+        let batching = Batching { waiting_max: settings.buffer_lines_max, ..Batching::one_by_one() };
+        let mode = audit_mode(settings.mode, batching);
+        sinks.push(Sink::new(Backend::Log(Mutex::new(file)), mode, truncation(settings.log_truncate), tasks));
+    }
+    if let Some(webhook) = &settings.webhook {
+        let backend = audit::Webhook::new(&webhook.config_file, webhook.first_pause);
+        let why = |why: String| StartError::Webhook { flag: "audit-webhook-config-file".to_owned(), why };
+        let batching = Batching {
+            waiting_max: webhook.batch.waiting_max,
+            batch_max: webhook.batch.batch_max,
+            batch_bytes_max: webhook.truncate.map_or(usize::MAX, |truncate| truncate.batch_bytes_max),
+            wait_max: webhook.batch.wait_max,
+            throttle: webhook.batch.throttle,
+        };
+        let mode = audit_mode(webhook.mode, batching);
+        let backend = Backend::Webhook(Box::new(backend.map_err(why)?));
+        sinks.push(Sink::new(backend, mode, truncation(webhook.truncate), tasks));
+    }
+    Ok(Arc::new(Audit::new(Policy::read(policy)?, sinks, Arc::clone(&cluster.clock))))
+}
+
+fn audit_mode(mode: AuditMode, batching: Batching) -> Mode {
+    match mode {
+        AuditMode::Batch => Mode::Batch(batching),
         AuditMode::Blocking => Mode::Blocking,
         AuditMode::BlockingStrict => Mode::BlockingStrict,
-    };
-    Ok(Arc::new(Audit::new(Policy::read(policy)?, file, mode, Arc::clone(&cluster.clock))))
+    }
+}
+
+fn truncation(settings: Option<config::AuditTruncate>) -> Option<Truncation> {
+    settings.map(|settings| Truncation { event_bytes_max: settings.event_bytes_max })
 }
 
 struct EtcdCheck {

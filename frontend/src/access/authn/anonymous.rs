@@ -13,6 +13,12 @@ impl Anonymous {
         Anonymous { enabled, paths: Vec::new() }
     }
 
+    /// What a file says, which knows more than the flag.
+    pub fn of_file(settings: &super::oidc::AnonymousSettings) -> Anonymous {
+        let paths = settings.conditions.iter().map(|condition| condition.path.clone()).collect();
+        Anonymous { enabled: settings.enabled, paths }
+    }
+
     pub(super) fn admits(&self, path: &str) -> bool {
         self.enabled && (self.paths.is_empty() || self.paths.iter().any(|open| open == path))
     }

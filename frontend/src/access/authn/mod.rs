@@ -9,9 +9,11 @@ mod bootstrap_token;
 mod certificate;
 mod credentials;
 pub mod jose;
+pub mod oidc;
 mod request_header;
 pub mod service_account;
 mod token_file;
+mod token_webhook;
 mod websocket;
 
 pub use anonymous::Anonymous;
@@ -21,6 +23,7 @@ pub use certificate::{Authority, CertificateAuthenticator, CertificateError};
 pub use credentials::{Authenticator, BadCredentials, ForAudiences, Identity, TokenAuthenticator, TokenLookup};
 pub use request_header::RequestHeader;
 pub use token_file::{TokenFile, TokenFileError};
+pub use token_webhook::TokenWebhook;
 
 #[cfg(test)]
 mod tests;

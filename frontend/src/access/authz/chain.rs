@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 
 use super::{Attributes, Authorizer, Decision, Masters, Rules, Verdict, aggregate};
@@ -9,14 +10,23 @@ use crate::request::{User, status::ApiError};
 
 /// Authorizers in order; the first one with an opinion decides. No opinion at all is a refusal.
 pub struct Authorization {
-    authorizers: Vec<Arc<dyn Authorizer>>,
+    authorizers: ArcSwap<Vec<Arc<dyn Authorizer>>>,
+}
+
+/// The masters group comes before all others.
+fn with_masters(authorizers: Vec<Arc<dyn Authorizer>>) -> Vec<Arc<dyn Authorizer>> {
+    let masters: Arc<dyn Authorizer> = Arc::new(Masters);
+    std::iter::once(masters).chain(authorizers).collect()
 }
 
 impl Authorization {
-    /// The masters group comes before all others.
     pub fn new(authorizers: Vec<Arc<dyn Authorizer>>) -> Authorization {
-        let masters: Arc<dyn Authorizer> = Arc::new(Masters);
-        Authorization { authorizers: std::iter::once(masters).chain(authorizers).collect() }
+        Authorization { authorizers: ArcSwap::from_pointee(with_masters(authorizers)) }
+    }
+
+    /// Others from now on; questions that are being asked are answered by the old ones.
+    pub(super) fn replace(&self, authorizers: Vec<Arc<dyn Authorizer>>) {
+        self.authorizers.store(Arc::new(with_masters(authorizers)));
     }
 
     pub async fn allows(&self, attributes: &Attributes) -> bool {
@@ -36,7 +46,8 @@ impl Authorization {
     /// What all authorizers say together about the rights of a user in a namespace.
     pub fn rules_of(&self, user: &User, namespace: &str) -> Rules {
         let (mut all, mut errors) = (Rules::default(), Vec::new());
-        for rules in self.authorizers.iter().filter_map(|authorizer| authorizer.rules(user, namespace)) {
+        let authorizers = self.authorizers.load_full();
+        for rules in authorizers.iter().filter_map(|authorizer| authorizer.rules(user, namespace)) {
             all.rules.extend(rules.rules);
             all.incomplete |= rules.incomplete;
             errors.extend(rules.error);
@@ -50,7 +61,7 @@ impl Authorizer for Authorization {
     fn authorize<'a>(&'a self, attributes: &'a Attributes) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
             let (mut reasons, mut errors) = (Vec::new(), Vec::new());
-            for authorizer in &self.authorizers {
+            for authorizer in self.authorizers.load_full().iter() {
                 let decision = authorizer.authorize(attributes).await;
                 if decision.verdict != Verdict::NoOpinion {
                     return decision;

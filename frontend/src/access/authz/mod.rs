@@ -7,18 +7,22 @@ mod abac;
 mod attributes;
 mod builtin;
 mod chain;
+mod configured;
 mod decision;
 mod impersonation;
 pub mod node;
 pub mod rbac;
+mod webhook;
 
 pub use abac::{Abac, AbacError};
 pub use attributes::{Attributes, Selector};
 pub use builtin::{Always, Masters};
 pub use chain::Authorization;
+pub use configured::{AuthorizationFile, AuthorizationFileError};
 pub(in crate::access) use decision::aggregate;
 pub use decision::{Authorizer, Decision, Rules, Verdict};
 pub use impersonation::impersonate;
+pub use webhook::Webhook;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     admission::{Attributes, Made, Parts, Plugin},
     api::schema::{Object, Value},
-    client::{Client, Kubeconfig},
+    client::Hook,
     cluster::{Cluster, objects::text},
     request::status::ApiError,
 };
@@ -23,8 +22,7 @@ const ANNOTATIONS: &str = "imagepolicywebhook.image-policy.k8s.io/";
 const TOLD: &str = ".image-policy.k8s.io/";
 /// So many answers are kept; another one makes all be asked for anew.
 const ANSWERS_MAX: usize = 1024;
-/// A call that is not answered is made again so often, each time after a pause half as long again.
-const CALLS_MAX: u32 = 5;
+/// That one call may take.
 const TIME: Duration = Duration::from_secs(30);
 
 #[derive(Default, Deserialize)]
@@ -47,12 +45,9 @@ struct Settings {
 }
 
 pub(in crate::admission) struct ImagePolicyWebhook {
-    client: Client,
-    server: String,
-    headers: HeaderMap,
+    hook: Hook,
     allowed_for: Duration,
     denied_for: Duration,
-    pause: Duration,
     default_allow: bool,
     answers: Mutex<HashMap<String, (Answer, Instant)>>,
 }
@@ -79,18 +74,10 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     let denied_for = within("deny TTL", settings.deny_ttl, second, 30, (second, 1800 * second))?;
     let milli = Duration::from_millis(1);
     let pause = within("backoff", settings.retry_backoff, milli, 500, (milli, 300 * second))?;
-    let config = Kubeconfig::read(&settings.kube_config_file)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.extend(config.authorization.map(|value| (header::AUTHORIZATION, value)));
     Ok(Arc::new(ImagePolicyWebhook {
-        client: Client::new(&config.peer).map_err(|error| error.to_string())?,
-        server: config.server,
-        headers,
+        hook: Hook::open(&settings.kube_config_file, TIME, pause)?,
         allowed_for,
         denied_for,
-        pause,
         default_allow: settings.default_allow,
         answers: Mutex::default(),
     }))
@@ -173,24 +160,9 @@ impl ImagePolicyWebhook {
     async fn ask(&self, spec: Json) -> Result<Answer, String> {
         let review = json!({"kind": "ImageReview", "apiVersion": "imagepolicy.k8s.io/v1alpha1", "metadata": {},
                             "spec": spec, "status": {"allowed": false}});
-        let review = Bytes::from(review.to_string());
-        let mut pause = self.pause;
-        let mut calls = 1;
-        loop {
-            let reply = self.client.call(Method::POST, &self.server, self.headers.clone(), review.clone(), TIME).await;
-            let busy = reply.as_ref().map_or(true, |reply| reply.status.is_server_error() || reply.status == 429);
-            if busy && calls < CALLS_MAX {
-                tokio::time::sleep(pause).await;
-                (pause, calls) = (pause * 3 / 2, calls + 1);
-                continue;
-            }
-            let reply = reply.map_err(|error| error.to_string())?;
-            if !reply.status.is_success() {
-                return Err(format!("Error contacting webhook: {}", reply.status.as_u16()));
-            }
-            let review: Review = serde_json::from_slice(&reply.body).map_err(|error| error.to_string())?;
-            return Ok(review.status);
-        }
+        let reply = self.hook.ask(Bytes::from(review.to_string())).await.map_err(|error| error.0)?;
+        let review: Review = serde_json::from_slice(&reply).map_err(|error| error.to_string())?;
+        Ok(review.status)
     }
 }
 

@@ -6,15 +6,13 @@ use parking_lot::Mutex;
 
 use super::super::{
     Attributes,
+    expressions::{Conditions, Expression},
     matching::{self, Equivalents, Matched, Rule, Selector},
 };
 use crate::{
-    api::{
-        cel::Program,
-        schema::{Object, Value},
-    },
+    api::schema::{Object, Value},
     cluster::{Cluster, Derived, ResourceName, objects::text},
-    object::scope::{Fault, Scope, Wanted},
+    object::scope::{Scope, Wanted},
     request::status::ApiError,
 };
 
@@ -25,14 +23,6 @@ const BINDINGS: ResourceName<'static> = ("admissionregistration.k8s.io", "valida
 pub(super) struct Hook {
     pub(super) policy: Arc<Policy>,
     pub(super) bindings: Vec<Binding>,
-}
-
-/// An expression, or why it is none.
-pub(super) struct Expression {
-    /// Of a variable, or the key of an annotation.
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) program: Result<Program, Fault>,
 }
 
 pub(super) struct Validation {
@@ -53,7 +43,7 @@ pub(super) struct Policy {
     pub(super) fails: bool,
     pub(super) param_kind: Option<ParamKind>,
     pub(super) constraints: Constraints,
-    pub(super) conditions: Vec<Expression>,
+    pub(super) conditions: Conditions,
     pub(super) variables: Vec<Expression>,
     pub(super) validations: Vec<Validation>,
     pub(super) notes: Vec<Expression>,
@@ -144,11 +134,7 @@ impl Policy {
             let program = scope.add(&name, &text);
             variables.push(Expression { name, text, program });
         }
-        let compile = |scope: &Scope, name: &str, expression: &str, wanted| Expression {
-            name: name.to_owned(),
-            text: expression.to_owned(),
-            program: scope.compile(expression, wanted),
-        };
+        let compile = Expression::compile;
         let said = scope.without_authorizer();
         let validation = |of: &Value| Validation {
             check: compile(&scope, "", text(of, "expression"), Wanted::Truth),
@@ -164,14 +150,13 @@ impl Policy {
                 _ => "Invalid",
             },
         };
-        let condition = |of: &Value| compile(&scope, text(of, "name"), text(of, "expression"), Wanted::Truth);
         let note = |of: &Value| compile(&scope, text(of, "key"), text(of, "valueExpression"), Wanted::TextOrNull);
         Policy {
             name: object.name().to_owned(),
             fails: text(spec, "failurePolicy") != "Ignore",
             param_kind,
             constraints: Constraints::of(spec.child("matchConstraints").unwrap_or(&empty)),
-            conditions: list(spec, "matchConditions").iter().map(condition).collect(),
+            conditions: Conditions::of(list(spec, "matchConditions"), &scope),
             validations: list(spec, "validations").iter().map(validation).collect(),
             notes: list(spec, "auditAnnotations").iter().map(note).collect(),
             variables,

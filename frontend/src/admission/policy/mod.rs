@@ -3,7 +3,6 @@
 //! In: a request, and the policies and bindings of the cluster, compiled once for each of their revisions. Out: a
 //! refusal, warnings, annotations for the audit. Not here: what is wrong with a policy itself (`object::validation`).
 
-mod asking;
 mod compiled;
 mod evaluation;
 mod params;
@@ -13,15 +12,20 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use self::{
-    asking::Asking,
-    compiled::{Binding, Hook, Hooks},
-    evaluation::{Inputs, Note, Verdict},
+    compiled::{Binding, Hook, Hooks, Policy},
+    evaluation::{Note, Verdict},
 };
-use super::{Attributes, Made, Parts, Plugin, conditions, matching::Matched};
+use super::{
+    Attributes, Made, Parts, Plugin,
+    asking::{Asking, about},
+    expressions::Inputs,
+    matching::Matched,
+    subject::{self, Versions},
+};
 use crate::{
     access::Access,
-    api::schema::{Object, Value, convert},
-    cluster::{Cluster, known_kind},
+    api::schema::{Object, Value},
+    cluster::Cluster,
     request::status::{ApiError, Cause, GroupResource},
 };
 
@@ -145,7 +149,8 @@ async fn run(
             }
             let Some(subject) = &subject else { continue };
             let judge = |asking: &Asking<'_>| {
-                evaluation::judge(&hook.policy, &subject.inputs(attributes, params.as_deref()), asking)
+                let inputs = subject.inputs(attributes, &hook.policy, params.as_deref());
+                evaluation::judge(&hook.policy, &inputs, asking)
             };
             let judged = asking.settle(judge).await;
             denials.extend(act(attributes, hook, binding, judged.verdicts));
@@ -237,22 +242,13 @@ impl Notes {
 
 /// What is judged, in the version that the policy is about.
 struct Subject {
-    object: Option<Object>,
-    old: Option<Object>,
+    versions: Versions,
     namespace: Option<Arc<Object>>,
     request: Value,
 }
 
 impl Subject {
     async fn of(cluster: &Cluster, attributes: &Attributes<'_>, matched: &Matched) -> Result<Subject, ApiError> {
-        let gvk = &matched.kind;
-        let to = |object: &Object| -> Result<Object, ApiError> {
-            if object.gvk() == gvk {
-                return Ok(object.clone());
-            }
-            let kind = known_kind(&attributes.api.schema, &gvk.group, &gvk.version, &gvk.kind)?;
-            Ok(convert(object, &kind))
-        };
         let namespace = match attributes.namespace {
             "" => None,
             _ if attributes.is_namespace() => None,
@@ -261,22 +257,19 @@ impl Subject {
                 Some(found.ok_or_else(|| ApiError::not_found(&GroupResource::new("", "namespaces"), name))?)
             }
         };
-        Ok(Subject {
-            object: attributes.object.as_deref().map(to).transpose()?,
-            old: attributes.old.map(to).transpose()?,
-            namespace,
-            request: conditions::request(attributes, matched),
-        })
+        let request = subject::request(attributes, matched);
+        Ok(Subject { versions: Versions::of(attributes, matched)?, namespace, request })
     }
 
-    fn inputs<'a>(&'a self, attributes: &Attributes<'_>, params: Option<&'a Object>) -> Inputs<'a> {
+    fn inputs<'a>(&'a self, attributes: &Attributes<'_>, policy: &'a Policy, params: Option<&'a Object>) -> Inputs<'a> {
         Inputs {
-            object: self.object.as_ref(),
-            old: self.old.as_ref(),
+            object: self.versions.object.as_ref(),
+            old: self.versions.old.as_ref(),
             params,
             namespace: self.namespace.as_deref(),
             request: &self.request,
-            resource: conditions::about(attributes),
+            resource: about(attributes),
+            variables: &policy.variables,
         }
     }
 }

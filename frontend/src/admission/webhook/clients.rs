@@ -2,18 +2,23 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use serde::Deserialize;
+use tokio::{sync::Semaphore, time::Instant};
 
-use super::hook::{Hook, Place};
+use super::{
+    super::configuration::decode,
+    hook::{Hook, Place},
+};
 use crate::{
     api::schema::Value,
-    client::{Address, CallError, Client, Peer, Reply},
+    client::{Address, CallError, Client, Credentials, Peer, Reply, Shown},
     cluster::{Cluster, ResourceName},
 };
 
@@ -27,14 +32,43 @@ const SERVICES: ResourceName<'static> = ("", "services");
 /// Where, trusting whom, and, for a Service, at which address.
 type Key = (Place, Vec<u8>, Option<Address>);
 
+/// A webhook that is busy and says for how long is asked again, so often at most.
+const BUSY_MAX: u32 = 10;
+
 #[derive(Default)]
 pub(super) struct Clients {
+    /// What webhooks are shown.
+    credentials: Credentials,
     clients: Mutex<HashMap<Key, Client>>,
     /// The budget of each webhook that somebody waits for.
     waiting: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
+/// The plugin's part of the configuration file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct WebhookAdmission {
+    kube_config_file: PathBuf,
+}
+
 impl Clients {
+    /// `config` is the plugin's part of the configuration file.
+    pub(super) fn new(config: Option<&str>) -> Result<Clients, String> {
+        let Some(config) = config else { return Ok(Clients::default()) };
+        let (kind, versions) = match config.contains("WebhookAdmissionConfiguration") {
+            true => ("WebhookAdmissionConfiguration", &["apiserver.config.k8s.io/v1"]),
+            false => ("WebhookAdmission", &["apiserver.config.k8s.io/v1alpha1"]),
+        };
+        let WebhookAdmission { kube_config_file: path } = decode(config, versions, kind)?;
+        if path.as_os_str().is_empty() {
+            return Ok(Clients::default());
+        }
+        if !path.is_absolute() {
+            return Err(format!("kubeConfigFile {} must be an absolute path", path.display()));
+        }
+        Ok(Clients { credentials: Credentials::read(&path)?, ..Clients::default() })
+    }
+
     /// Sends a review and reads the answer.
     pub(super) async fn post(
         &self,
@@ -56,12 +90,40 @@ impl Clients {
             }
             _ => None,
         };
-        let client = self.client(hook, address)?;
+        let shown = self.shown(&hook.place)?;
+        let client = self.client(hook, address, &shown)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("kube-apiserver-admission"));
-        client.call(Method::POST, &url, headers, review.into(), time).await
+        headers.extend(shown.authorization.map(|value| (header::AUTHORIZATION, value)));
+        let until = Instant::now() + time;
+        let mut left = BUSY_MAX;
+        loop {
+            let time = until.saturating_duration_since(Instant::now());
+            let reply = client.call(Method::POST, &url, headers.clone(), review.clone().into(), time).await?;
+            let Some(pause) = busy_for(&reply).filter(|_| left > 0) else { return Ok(reply) };
+            left -= 1;
+            if Instant::now() + pause >= until {
+                tokio::time::sleep_until(until).await;
+                return Err(CallError(format!("Post {url:?}: context deadline exceeded")));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn shown(&self, place: &Place) -> Result<Shown, CallError> {
+        let found = match place {
+            Place::Service { namespace, name, port, .. } => {
+                self.credentials.for_server(&format!("{name}.{namespace}.svc"), *port)
+            }
+            Place::Url(url) => {
+                let uri: http::Uri = url.parse().map_err(|error| CallError(format!("invalid URL: {error}")))?;
+                self.credentials.for_server(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443))
+            }
+            Place::Nowhere => Ok(Shown::default()),
+        };
+        found.map_err(CallError)
     }
 
     fn budget(&self, uid: &str) -> Arc<Semaphore> {
@@ -75,7 +137,7 @@ impl Clients {
         budget
     }
 
-    fn client(&self, hook: &Hook, address: Option<Address>) -> Result<Client, CallError> {
+    fn client(&self, hook: &Hook, address: Option<Address>, shown: &Shown) -> Result<Client, CallError> {
         let key = (hook.place.clone(), hook.ca.clone(), address.clone());
         let mut clients = self.clients.lock();
         if let Some(client) = clients.get(&key) {
@@ -85,13 +147,21 @@ impl Clients {
             Place::Service { namespace, name, .. } => Some(format!("{name}.{namespace}.svc")),
             _ => None,
         };
-        let client = Client::new(&Peer { ca: hook.ca.clone(), server_name, address, ..Peer::default() })?;
+        let (ca, identity) = (hook.ca.clone(), shown.identity.clone());
+        let client = Client::new(&Peer { ca, server_name, address, identity, ..Peer::default() })?;
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
         clients.insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// How long a webhook asks to be left alone.
+fn busy_for(reply: &Reply) -> Option<Duration> {
+    let busy = reply.status == http::StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
+    let seconds = reply.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    busy.then(|| Duration::from_secs(seconds))
 }
 
 /// The address that is called, as errors show it.
@@ -131,5 +201,47 @@ fn address(cluster: &Cluster, namespace: &str, name: &str, port: u16) -> Result<
     match ports.any(|each| each.child("port").and_then(Value::as_i64) == Some(i64::from(port))) {
         true => Ok(Address { host: cluster_ip, port }),
         false => fail(format!("no service port {port} found for service {name:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::stand_in::{StandIn, answer};
+
+    fn reply(status: u16, retry_after: Option<&'static str>) -> Reply {
+        let headers = retry_after.map(|value| (header::RETRY_AFTER, HeaderValue::from_static(value)));
+        let status = http::StatusCode::from_u16(status).unwrap();
+        Reply { status, headers: headers.into_iter().collect(), body: bytes::Bytes::new() }
+    }
+
+    #[test]
+    fn webhooks_may_ask_to_be_left_alone_for_a_while() {
+        for (reply, pause) in [
+            (reply(429, Some("2")), Some(Duration::from_secs(2))),
+            (reply(503, Some("0")), Some(Duration::ZERO)),
+            (reply(503, None), None),
+            (reply(404, Some("2")), None),
+            (reply(500, Some("soon")), None),
+        ] {
+            assert_eq!(busy_for(&reply), pause, "{reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn webhooks_are_shown_what_the_file_says() {
+        let server = StandIn::start(|_| answer(200, "{}")).await;
+        let file = server.kubeconfig();
+        let config = format!(
+            "{{\"apiVersion\":\"apiserver.config.k8s.io/v1\",\"kind\":\"WebhookAdmissionConfiguration\",\
+             \"kubeConfigFile\":{:?}}}",
+            file.display().to_string()
+        );
+        let clients = Clients::new(Some(&config)).unwrap();
+        let shown = clients.shown(&Place::Url("https://anywhere/x".to_owned())).unwrap();
+        assert_eq!(shown.authorization.unwrap(), "Bearer shown");
+        let relative = config.replace(&file.display().to_string(), "relative");
+        assert!(Clients::new(Some(&relative)).err().unwrap().contains("must be an absolute path"));
+        assert!(Clients::new(Some(&config.replace("/v1", "/v9"))).is_err());
     }
 }

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::super::{
-    conditions::Conditions,
+    expressions::Conditions,
     matching::{Equivalents, Rule, Selector},
 };
 use crate::{
     api::schema::{Object, Value},
     cluster::{Cluster, Derived, ResourceName, objects::text},
+    object::scope::Scope,
     request::status::ApiError,
 };
 
@@ -114,7 +115,7 @@ fn compile(configuration: &Object) -> Vec<Hook> {
             namespaces: Selector::of(webhook.child("namespaceSelector")),
             objects: Selector::of(webhook.child("objectSelector")),
             reinvocable: text(webhook, "reinvocationPolicy") == "IfNeeded",
-            conditions: Conditions::of(list(webhook, "matchConditions")),
+            conditions: Conditions::of(list(webhook, "matchConditions"), &Scope::new(false)),
         });
     }
     hooks

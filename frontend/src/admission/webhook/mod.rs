@@ -27,15 +27,12 @@ use self::{
 };
 use super::{
     Attributes,
-    conditions::Held,
+    asking::{Asking, about},
+    expressions::Inputs,
     matching::{self, Matched},
+    subject::{self, Versions},
 };
-use crate::{
-    access::Access,
-    api::schema::{Object, convert},
-    cluster::{Cluster, known_kind},
-    request::status::ApiError,
-};
+use crate::{access::Access, cluster::Cluster, request::status::ApiError};
 
 /// Kinds that webhooks are never asked about: a bad one could not be taken back.
 const EXEMPT: [&str; 6] = [
@@ -57,27 +54,6 @@ enum Failure {
     Call(String),
     /// It refuses, or nobody can tell.
     Refusal(ApiError),
-}
-
-/// The object as it is and was, in the version that a webhook wants.
-struct Versions {
-    object: Option<Object>,
-    old: Option<Object>,
-}
-
-impl Versions {
-    fn of(attributes: &Attributes<'_>, matched: &Matched) -> Result<Versions, ApiError> {
-        let gvk = &matched.kind;
-        let to = |object: &Object| -> Result<Object, ApiError> {
-            if object.gvk() == gvk {
-                return Ok(object.clone());
-            }
-            let kind = known_kind(&attributes.api.schema, &gvk.group, &gvk.version, &gvk.kind)?;
-            Ok(convert(object, &kind))
-        };
-        let object = attributes.object.as_deref().map(to).transpose()?;
-        Ok(Versions { object, old: attributes.old.map(to).transpose()? })
-    }
 }
 
 /// Whether a webhook is to be asked, and as what.
@@ -102,16 +78,25 @@ async fn should_call(
     if hook.conditions.is_empty() {
         return Ok(Some(matched));
     }
-    let Versions { object, old } = Versions::of(attributes, &matched)?;
-    let held = hook.conditions.hold(&access.authorization, attributes, &matched, object.as_ref(), old.as_ref()).await;
-    match held {
-        Held::Yes => Ok(Some(matched)),
-        Held::No => Ok(None),
-        Held::Failed(why) if hook.failure_policy == FailurePolicy::Ignore => {
+    let (versions, request) = (Versions::of(attributes, &matched)?, subject::request(attributes, &matched));
+    let inputs = || Inputs {
+        object: versions.object.as_ref(),
+        old: versions.old.as_ref(),
+        params: None,
+        namespace: None,
+        request: &request,
+        resource: about(attributes),
+        variables: &[],
+    };
+    let asking = Asking::new(&access.authorization, attributes.user);
+    match asking.settle(|asking| hook.conditions.hold(&inputs(), asking)).await {
+        Ok(true) => Ok(Some(matched)),
+        Ok(false) => Ok(None),
+        Err(why) if hook.failure_policy == FailurePolicy::Ignore => {
             tracing::warn!(webhook = hook.name, why, "conditions of a webhook fail: it is not asked");
             Ok(None)
         }
-        Held::Failed(why) => Err(ApiError::forbidden(&attributes.group_resource(), attributes.name, why)),
+        Err(why) => Err(ApiError::forbidden(&attributes.group_resource(), attributes.name, why)),
     }
 }
 

@@ -21,10 +21,10 @@ use super::{
 use crate::{
     access::Access,
     admission::{Attributes, Made, Parts, Plugin, Reinvocation, matching::Matched},
-    api::schema::{apply_defaults, codec, convert},
+    api::schema::{Gvk, apply_defaults, codec, convert},
     cluster::Cluster,
     object::patch::{JsonPatch, PatchError},
-    request::status::ApiError,
+    request::status::{ApiError, FieldError},
 };
 
 struct MutatingAdmissionWebhook {
@@ -38,7 +38,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     let plugin = MutatingAdmissionWebhook {
         access: Arc::clone(&parts.access),
         hooks: Hooks::mutating(),
-        clients: Clients::default(),
+        clients: Clients::new(parts.config.as_deref())?,
         metrics: parts.webhooks.clone(),
     };
     Ok(Arc::new(plugin))
@@ -181,6 +181,9 @@ fn apply(
     codec::encode_json(&object, &mut text);
     let before: Json = serde_json::from_slice(&text).map_err(|error| fault(error.to_string()))?;
     let patched = patch.apply(&before).map_err(|error| fault(error.to_string()))?;
+    if attributes.resource.custom {
+        check_custom_kind(object.gvk(), &patched).map_err(Failure::Refusal)?;
+    }
     let decoded = codec::decode_json(&attributes.api.schema, patched.to_string().as_bytes(), Some(object.gvk()));
     let mut patched = decoded.map_err(|error| fault(error.to_string()))?.object;
     if patched.gvk() != object.gvk() {
@@ -201,6 +204,20 @@ fn apply(
     let key = format!("patch.webhook.admission.k8s.io/round_{round}_index_{index}");
     attributes.annotations.add(key, told.to_string());
     Ok(Patched { applied: true, changed })
+}
+
+/// A custom resource stays of its version and kind; the refusals are those of its converter and of its validation.
+fn check_custom_kind(wanted: &Gvk, patched: &Json) -> Result<(), ApiError> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (text(&patched["apiVersion"]), text(&patched["kind"]));
+    if version != wanted.api_version() {
+        return Err(ApiError::unknown(format!("request to convert CR from an invalid group/version: {version}")));
+    }
+    if kind != wanted.kind {
+        let why = FieldError::invalid("kind", &kind, format!("must be {}", wanted.kind));
+        return Err(ApiError::invalid(&wanted.group, &kind, &text(&patched["metadata"]["name"]), vec![why]));
+    }
+    Ok(())
 }
 
 /// The words of the library for JSON patches, which names its types.
@@ -230,5 +247,19 @@ mod tests {
             let error = JsonPatch::from_value(serde_json::from_str(patch).unwrap()).unwrap_err();
             assert_eq!(in_library(&error), text);
         }
+    }
+
+    #[test]
+    fn custom_resources_stay_of_their_version_and_kind() {
+        let wanted = Gvk::new("g.example", "v1", "Gear");
+        let outcome = |version: &str, kind: &str| {
+            let patched = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "d"}});
+            check_custom_kind(&wanted, &patched).map_err(|error| (error.code, error.message))
+        };
+        assert_eq!(outcome("g.example/v1", "Gear"), Ok(()));
+        let why = "request to convert CR from an invalid group/version: g.example/v2".to_owned();
+        assert_eq!(outcome("g.example/v2", "Gear"), Err((500, why)));
+        let why = "Wheel.g.example \"d\" is invalid: kind: Invalid value: \"Wheel\": must be Gear".to_owned();
+        assert_eq!(outcome("g.example/v1", "Wheel"), Err((422, why)));
     }
 }

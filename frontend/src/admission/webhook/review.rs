@@ -7,7 +7,7 @@ use crate::{
     api::schema::{DecodeError, Gvk, Object, Schema, Value, codec},
     client::Reply,
     cluster::objects::text,
-    request::status::{ApiError, Cause, Details, GroupResource},
+    request::status::{ApiError, Cause, Details, GroupResource, ListMeta},
 };
 
 const GROUP: &str = "admission.k8s.io";
@@ -274,6 +274,11 @@ pub(super) fn denial(name: &str, status: Option<&Value>) -> ApiError {
     let mut error = ApiError::new(code, reason.to_owned(), message);
     if let Some(details) = status.and_then(|status| status.child("details")) {
         error = error.with_details(details_of(details));
+    }
+    if let Some(metadata) = status.and_then(|status| status.child("metadata")) {
+        let own = |field: &str| text(metadata, field).to_owned();
+        error.list_meta =
+            Some(Box::new(ListMeta { resource_version: own("resourceVersion"), continue_token: own("continue") }));
     }
     error
 }

@@ -30,7 +30,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     let plugin = ValidatingAdmissionWebhook {
         access: Arc::clone(&parts.access),
         hooks: Hooks::validating(),
-        clients: Clients::default(),
+        clients: Clients::new(parts.config.as_deref())?,
         metrics: parts.webhooks.clone(),
     };
     Ok(Arc::new(plugin))

@@ -1,6 +1,7 @@
 //! From the text of an expression to something that runs.
 
 use super::{
+    ast::Kind,
     checker::{self, Checked},
     cost::{self, CostRange},
     env::Env,
@@ -38,6 +39,22 @@ impl Compiled {
     pub fn uses(&self, variable: &str) -> bool {
         let mut found = false;
         self.checked.root.walk(&mut |expr| found |= expr.as_ident() == Some(variable));
+        found
+    }
+
+    /// Whether the expression reads a field of a variable, and be it to see whether it is there.
+    pub fn reads(&self, variable: &str, field: &str) -> bool {
+        let mut found = false;
+        self.checked.root.walk(&mut |expr| {
+            found |= match &expr.kind {
+                Kind::Select(select) => select.operand.as_ident() == Some(variable) && select.field == field,
+                Kind::Call(call) if call.function == "_?._" => match call.args.as_slice() {
+                    [operand, name] => operand.as_ident() == Some(variable) && name.as_string() == Some(field),
+                    _ => false,
+                },
+                _ => false,
+            }
+        });
         found
     }
 

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     decl::{DeclKind, DeclType, ListKind, Object},
     escape::{escape, unescape},
-    value::{Entries, EvalError, Evaluated, List, Map, Timestamp, Val, fail},
+    value::{Entries, EvalError, Evaluated, List, Map, Names, Timestamp, Val, fail},
 };
 use crate::api::schema::{
     Field, Kind, MapValue, Presence, Shape, Struct, StructDef, Value,
@@ -96,20 +96,29 @@ fn read_json<'a>(json: &[u8]) -> Evaluated<'a> {
 
 /// A copy of a JSON value.
 pub fn from_json<'a>(value: &serde_json::Value) -> Evaluated<'a> {
+    copy(value, Names::AsTheyAre)
+}
+
+/// A copy of the claims of a token, or of what was made of them: names are escaped, and numbers are JavaScript's.
+pub fn from_claims<'a>(value: &serde_json::Value) -> Evaluated<'a> {
+    copy(value, Names::Escaped)
+}
+
+fn copy<'a>(value: &serde_json::Value, names: Names) -> Evaluated<'a> {
     use serde_json::Value as Json;
     Ok(match value {
         Json::Null => Val::Null,
         Json::Bool(truth) => Val::Bool(*truth),
-        Json::Number(number) => match number.as_i64() {
+        Json::Number(number) => match number.as_i64().filter(|_| names == Names::AsTheyAre) {
             Some(number) => Val::Int(number),
             None => Val::Double(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => Val::from(text.clone()),
-        Json::Array(items) => Val::from(items.iter().map(from_json).collect::<Result<Vec<_>, _>>()?),
+        Json::Array(items) => Val::from(items.iter().map(|item| copy(item, names)).collect::<Result<Vec<_>, _>>()?),
         Json::Object(fields) => {
-            let mut entries = Entries::default();
+            let mut entries = Entries::named(names);
             for (name, value) in fields {
-                entries.set(Val::from(name.clone()), from_json(value)?)?;
+                entries.set(Val::from(name.clone()), copy(value, names)?)?;
             }
             Val::Map(Map::Owned(Arc::new(entries)))
         }

@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, ops::Deref, sync::Arc};
 use super::{
     authorizer::{Authz, Decision},
     decl::ListKind,
+    escape::unescape,
     library::{format::NamedFormat, quantity::Quantity, semver::Semver, url::Url},
     tree::Tree,
 };
@@ -189,6 +190,16 @@ pub enum Map<'a> {
 pub struct Entries<'a> {
     entries: Vec<(Val<'a>, Val<'a>)>,
     index: std::collections::HashMap<Key, usize>,
+    names: Names,
+}
+
+/// How expressions write the keys of a map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    #[default]
+    AsTheyAre,
+    /// `a__dash__b` finds `a-b`, as the fields of a declared type are found.
+    Escaped,
 }
 
 /// What keys of maps are compared by; a whole number is one key, whatever its type.
@@ -228,8 +239,16 @@ impl<'a> Entries<'a> {
         self.entries.len()
     }
 
+    pub(super) fn named(names: Names) -> Entries<'a> {
+        Entries { names, ..Entries::default() }
+    }
+
     pub(super) fn get(&self, key: &Val<'_>) -> Option<&Val<'a>> {
-        let at = *self.index.get(&Key::of(key)?)?;
+        let written = match (self.names, key) {
+            (Names::Escaped, Val::Str(name)) => unescape(name).map(|name| Key::Str(name.into_owned().into())),
+            _ => None,
+        };
+        let at = *self.index.get(&written.or_else(|| Key::of(key))?)?;
         Some(&self.entries[at].1)
     }
 

@@ -21,6 +21,16 @@ pub fn collection(row: (&str, &str), version: &str) -> Collection {
     }
 }
 
+/// Why an object of this name is never deleted by itself.
+pub fn refused_deletion(row: (&str, &str), name: &str) -> Option<&'static str> {
+    match (row, name) {
+        (("scheduling.k8s.io", "priorityclasses"), "system-cluster-critical" | "system-node-critical") => {
+            Some("this is a system priority class and cannot be deleted")
+        }
+        _ => None,
+    }
+}
+
 /// How long a deletion is announced before it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grace {

@@ -24,7 +24,9 @@ mod taking;
 mod templates;
 mod writer;
 
-pub use deletion::{Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, shows_deleted};
+pub use deletion::{
+    Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, refused_deletion, shows_deleted,
+};
 pub use prepare::{prepare_create, prepare_update};
 pub use reset::{reset, reset_of_custom};
 pub use services::Claims;

@@ -86,7 +86,18 @@ pub struct ApiError {
     pub plain_text: bool,
     /// Refused before any handler saw it: answered with `X-Content-Type-Options: nosniff`.
     pub nosniff: bool,
-    /// A token with which a list that was refused can go on; empty: none.
+    /// What its metadata says, where it says something.
+    pub list_meta: Option<Box<ListMeta>>,
+}
+
+/// Metadata of a `Status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ListMeta {
+    /// Only webhooks that refuse say this.
+    #[serde(rename = "resourceVersion", skip_serializing_if = "String::is_empty")]
+    pub resource_version: String,
+    /// A token with which a list that was refused can go on.
+    #[serde(rename = "continue", skip_serializing_if = "String::is_empty")]
     pub continue_token: String,
 }
 
@@ -95,7 +106,7 @@ struct StatusBody<'a> {
     kind: &'static str,
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
-    metadata: ListMeta<'a>,
+    metadata: ListMeta,
     status: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
@@ -104,12 +115,6 @@ struct StatusBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a Details>,
     code: u16,
-}
-
-#[derive(Serialize)]
-struct ListMeta<'a> {
-    #[serde(rename = "continue", skip_serializing_if = "str::is_empty")]
-    continue_token: &'a str,
 }
 
 impl ApiError {
@@ -122,7 +127,7 @@ impl ApiError {
             internal: None,
             plain_text: false,
             nosniff: false,
-            continue_token: String::new(),
+            list_meta: None,
         }
     }
 
@@ -177,7 +182,7 @@ impl ApiError {
         StatusBody {
             kind: "Status",
             api_version: "v1",
-            metadata: ListMeta { continue_token: &self.continue_token },
+            metadata: self.list_meta.as_deref().cloned().unwrap_or_default(),
             status: "Failure",
             message: &self.message,
             reason: &self.reason,

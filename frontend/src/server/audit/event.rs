@@ -16,7 +16,9 @@ const USER_AGENT_BYTES_MAX: usize = 1024;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
+    #[serde(skip_serializing_if = "str::is_empty")]
     kind: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     api_version: &'static str,
     level: &'static str,
     #[serde(rename = "auditID")]
@@ -123,7 +125,23 @@ pub(super) fn micro_time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
+/// Set where an event was too large.
+const TRUNCATED: &str = "audit.k8s.io/truncated";
+
 impl Event {
+    /// As it stands in a list.
+    pub(super) fn as_item(&self) -> Event {
+        Event { kind: "", api_version: "", ..self.clone() }
+    }
+
+    /// Without the documents that came and went; none where it has none.
+    pub(super) fn without_objects(&self) -> Option<Event> {
+        self.request_object.as_ref().or(self.response_object.as_ref())?;
+        let mut event = Event { request_object: None, response_object: None, ..self.clone() };
+        event.annotations.insert(TRUNCATED.to_owned(), "true".to_owned());
+        Some(event)
+    }
+
     pub(super) fn of_request(level: &'static str, asked: &Attributes, request: &Request, at: jiff::Timestamp) -> Event {
         let mut user_agent = request.user_agent().to_owned();
         if user_agent.len() > USER_AGENT_BYTES_MAX {

@@ -26,7 +26,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// False: the event is lost.
+    /// False: the event is lost, and must not be.
     fn emit(&mut self, stage: Stage) -> bool {
         if self.recorded.omit_stages.contains(&stage) {
             return true;
@@ -51,7 +51,7 @@ impl Record {
         let mut entry = Entry { audit: Arc::clone(audit), recorded, event };
         let written = entry.emit(Stage::RequestReceived);
         *self.0.lock() = Some(entry);
-        match written || !audit.is_strict() {
+        match written {
             true => Ok(()),
             false => Err(ApiError::internal("failed to store audit event")),
         }

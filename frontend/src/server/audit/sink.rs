@@ -1,63 +1,122 @@
-//! Where events go.
+//! Where events go: the lines of a file, and a service.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use parking_lot::Mutex;
+use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
-use super::{LogFile, Policy, event::Event, policy::Recorded};
+use super::{
+    Policy,
+    backend::Backend,
+    batch::{Batching, gather},
+    event::Event,
+    policy::Recorded,
+};
 use crate::{
     access::authz::Attributes,
     cluster::{Clock, SystemClock},
 };
 
 /// Whether a request waits for its events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// A line that cannot be written is said in the log of the server.
+    /// An event that cannot be written is said in the log of the server.
     Blocking,
     /// And a request whose receipt cannot be recorded is refused.
     BlockingStrict,
-    /// Lines are gathered, so many at most.
-    Batch(usize),
+    /// Events are gathered.
+    Batch(Batching),
+}
+
+/// Events that are larger are written without their objects; those that are still too large are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    pub event_bytes_max: usize,
+}
+
+/// One place that events go to, and how.
+pub struct Sink {
+    name: &'static str,
+    way: Way,
+    is_strict: bool,
+    truncation: Option<Truncation>,
+    lost: AtomicU64,
+}
+
+enum Way {
+    Direct(Arc<Backend>),
+    Gathered(mpsc::Sender<Bytes>),
 }
 
 /// The policy and what carries it out.
 pub struct Audit {
     policy: Option<Policy>,
-    lines: Lines,
-    strict: bool,
-    lost: AtomicU64,
+    sinks: Vec<Sink>,
     clock: Arc<dyn Clock>,
 }
 
-enum Lines {
-    Nowhere,
-    Direct(Mutex<LogFile>),
-    Gathered(mpsc::Sender<Vec<u8>>),
+impl Sink {
+    /// With [`Mode::Batch`] a task among `tasks` takes events on, until the last sender is gone.
+    pub fn new(backend: Backend, mode: Mode, truncation: Option<Truncation>, tasks: &TaskTracker) -> Sink {
+        let name = backend.name();
+        let backend = Arc::new(backend);
+        let way = match mode {
+            Mode::Blocking | Mode::BlockingStrict => Way::Direct(backend),
+            Mode::Batch(batching) => {
+                let (sender, receiver) = mpsc::channel(batching.waiting_max.max(1));
+                tasks.spawn(gather(receiver, backend, batching));
+                Way::Gathered(sender)
+            }
+        };
+        Sink { name, way, is_strict: mode == Mode::BlockingStrict, truncation, lost: AtomicU64::new(0) }
+    }
+
+    /// False: the event is lost.
+    fn write(&self, event: &Event) -> bool {
+        let written = match (&self.way, self.encoded(event)) {
+            (_, None) => Err("event is too large even after truncating".to_owned()),
+            (Way::Direct(backend), Some(event)) => backend.take_now(event.into()),
+            (Way::Gathered(sender), Some(event)) => {
+                sender.try_send(event.into()).map_err(|_| "audit buffer queue blocked".to_owned())
+            }
+        };
+        let Err(error) = written else { return true };
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        // The first, and then ever more seldom.
+        if lost.is_power_of_two() {
+            tracing::error!(error, lost, sink = self.name, "audit events are lost");
+        }
+        false
+    }
+
+    fn encoded(&self, event: &Event) -> Option<Vec<u8>> {
+        let encode = |event: &Event| match self.name {
+            "log" => serde_json::to_vec(event).ok(),
+            // Items of a list do not name their kind.
+            _ => serde_json::to_vec(&event.as_item()).ok(),
+        };
+        let whole = encode(event)?;
+        let Some(Truncation { event_bytes_max }) = self.truncation.filter(|max| whole.len() > max.event_bytes_max)
+        else {
+            return Some(whole);
+        };
+        let cut = encode(&event.without_objects()?)?;
+        (cut.len() <= event_bytes_max).then_some(cut)
+    }
 }
 
 impl Audit {
     /// Nothing is recorded.
     pub fn off() -> Audit {
-        let clock = Arc::new(SystemClock);
-        Audit { policy: None, lines: Lines::Nowhere, strict: false, lost: AtomicU64::new(0), clock }
+        Audit { policy: None, sinks: Vec::new(), clock: Arc::new(SystemClock) }
     }
 
-    /// With [`Mode::Batch`] a task of its own writes, until the last sender is gone.
-    pub fn new(policy: Policy, file: LogFile, mode: Mode, clock: Arc<dyn Clock>) -> Audit {
-        let lines = match mode {
-            Mode::Blocking | Mode::BlockingStrict => Lines::Direct(Mutex::new(file)),
-            Mode::Batch(lines_max) => {
-                let (sender, receiver) = mpsc::channel(lines_max.max(1));
-                tokio::spawn(write_gathered(receiver, file));
-                Lines::Gathered(sender)
-            }
-        };
-        Audit { policy: Some(policy), lines, strict: mode == Mode::BlockingStrict, lost: AtomicU64::new(0), clock }
+    pub fn new(policy: Policy, sinks: Vec<Sink>, clock: Arc<dyn Clock>) -> Audit {
+        Audit { policy: Some(policy), sinks, clock }
     }
 
     pub fn is_on(&self) -> bool {
@@ -72,33 +131,12 @@ impl Audit {
         self.policy.as_ref().map(|policy| policy.recorded(asked)).unwrap_or_default()
     }
 
-    pub(super) fn is_strict(&self) -> bool {
-        self.strict
-    }
-
-    /// False: the event is lost.
+    /// False: a sink that must have every event has lost this one.
     pub(super) fn write(&self, event: &Event) -> bool {
-        let Ok(mut line) = serde_json::to_vec(event) else { return false };
-        line.push(b'\n');
-        let written = match &self.lines {
-            Lines::Nowhere => return true,
-            Lines::Direct(file) => file.lock().write(&line).map_err(|error| error.to_string()),
-            Lines::Gathered(sender) => sender.try_send(line).map_err(|error| error.to_string()),
-        };
-        let Err(error) = written else { return true };
-        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-        // The first, and then ever more seldom.
-        if lost.is_power_of_two() {
-            tracing::error!(error, lost, "audit events are lost");
+        let mut kept = true;
+        for sink in &self.sinks {
+            kept &= sink.write(event) || !sink.is_strict;
         }
-        false
-    }
-}
-
-async fn write_gathered(mut lines: mpsc::Receiver<Vec<u8>>, mut file: LogFile) {
-    while let Some(line) = lines.recv().await {
-        if let Err(error) = file.write(&line) {
-            tracing::error!(%error, "an audit event is lost");
-        }
+        kept
     }
 }

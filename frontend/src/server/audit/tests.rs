@@ -15,13 +15,18 @@ const POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {leve
 
 /// What was written for one request that `pass` led through the chain.
 fn events(verb: &str, pass: impl FnOnce(&Record)) -> Vec<Value> {
+    cut_events(verb, None, pass)
+}
+
+fn cut_events(verb: &str, truncation: Option<Truncation>, pass: impl FnOnce(&Record)) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let (policy, path) = (folder.path().join("policy.yaml"), folder.path().join("audit.log"));
     std::fs::write(&policy, POLICY).unwrap();
     let rotation = Rotation { bytes_max: 0, backups_max: 0, age_max: std::time::Duration::ZERO, compress: false };
     let clock = Arc::new(FixedClock("2026-01-01T00:00:00Z".parse().unwrap()));
-    let file = LogFile::open(&path, rotation).unwrap();
-    let audit = Arc::new(Audit::new(Policy::read(&policy).unwrap(), file, Mode::Blocking, clock));
+    let file = Backend::Log(parking_lot::Mutex::new(LogFile::open(&path, rotation).unwrap()));
+    let sink = Sink::new(file, Mode::Blocking, truncation, &tokio_util::task::TaskTracker::new());
+    let audit = Arc::new(Audit::new(Policy::read(&policy).unwrap(), vec![sink], clock));
     let uri = http::Uri::from_static("/api/v1/namespaces/x/pods/p?pretty=true");
     let headers = [(http::header::USER_AGENT, http::HeaderValue::from_static("tester"))].into_iter().collect();
     let request = Request::local(&http::Method::GET, uri, headers, RequestBody::from_bytes("")).unwrap();
@@ -86,4 +91,20 @@ fn a_refusal_and_a_panic_say_why() {
     assert_eq!(panicked[1]["stage"], "Panic");
     assert!(panicked[1]["responseStatus"]["message"].as_str().unwrap().contains("on purpose"));
     assert!(events("watch", |record| record.completed(200)).is_empty());
+}
+
+#[test]
+fn large_events_lose_their_objects() {
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(5000));
+    let with_object = |record: &Record| {
+        record.request_object(large.as_bytes());
+        record.completed(200);
+    };
+    let cut = |event_bytes_max| cut_events("update", Some(Truncation { event_bytes_max }), with_object);
+    let kept = cut(10_000);
+    assert!(kept[0].get("annotations").is_none() && kept[0]["requestObject"].is_object());
+    let truncated = cut(2000);
+    assert_eq!(truncated[0]["annotations"]["audit.k8s.io/truncated"], "true");
+    assert!(truncated[0].get("requestObject").is_none());
+    assert!(cut(100).is_empty(), "what is still too large is lost");
 }

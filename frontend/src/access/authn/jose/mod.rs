@@ -19,3 +19,5 @@ pub use token::{Jws, sign};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(in crate::access) use tests::p256 as new_key;

@@ -10,7 +10,8 @@ fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der)).into_bytes()
 }
 
-fn p256() -> PrivateKey {
+/// A key that nobody else has.
+pub(in crate::access) fn p256() -> PrivateKey {
     let random = SystemRandom::new();
     let der = signature::EcdsaKeyPair::generate_pkcs8(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
     private_key(&pem("PRIVATE KEY", der.as_ref())).unwrap()

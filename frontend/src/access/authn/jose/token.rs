@@ -71,6 +71,11 @@ impl<'a> Jws<'a> {
         serde_json::from_slice::<Claimed>(&self.payload).ok().map(|claimed| claimed.iss)
     }
 
+    /// The payload as it came. Not to be believed before [`Jws::verified_by`] says so.
+    pub fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// The payload, if this key signed it.
     pub fn verified_by(&self, key: &PublicKey) -> Result<&[u8], SignatureError> {
         key.verify(&self.algorithm, self.signed.as_bytes(), &self.signature)?;

@@ -20,6 +20,7 @@ use crate::{
 pub(super) static RULES: &[Rule] = &[
     with("admissionregistration.v1.ValidatingAdmissionPolicySpec", policy, &[]),
     with("admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", binding, &[("policyName", Required)]),
+    with("admissionregistration.v1.ValidatingAdmissionPolicyStatus", status, &[]),
     with(
         "admissionregistration.v1.MatchResources",
         match_resources,
@@ -35,6 +36,19 @@ const NOTE_EXPRESSION_BYTES_MAX: usize = 5 * 1024;
 
 fn text<'t>(value: &'t Value, field: &str) -> &'t str {
     value.child(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    let warnings = place.at(&["typeChecking", "expressionWarnings"]).and_then(Value::as_list).unwrap_or_default();
+    for (at, warning) in warnings.iter().enumerate() {
+        let field = |name: &str| format!("typeChecking.expressionWarnings[{at}].{name}");
+        for name in ["warning", "fieldRef"] {
+            if text(warning, name).trim().is_empty() {
+                judge.required(place, &field(name), "");
+            }
+        }
+    }
+    super::status::conditions(place, judge);
 }
 
 fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {

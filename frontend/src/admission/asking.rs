@@ -6,12 +6,15 @@ use std::fmt;
 use futures::FutureExt;
 use parking_lot::Mutex;
 
-use super::super::conditions::question;
+use super::Attributes;
 use crate::{
     access::authz::{self, Authorization, Authorizer as _, Verdict},
     api::cel::authorizer::{Authorizer, Check, Decision},
     request::User,
 };
+
+/// Expressions whose questions depend on answers ask in several runs; more of them are not made.
+const RUNS_MAX: usize = 32;
 
 pub(super) struct Asking<'a> {
     authorization: &'a Authorization,
@@ -31,10 +34,10 @@ impl<'a> Asking<'a> {
         Asking { authorization, user, answers: Mutex::default(), waiting: Mutex::default() }
     }
 
-    /// The outcome of a run that had all answers.
+    /// The outcome of a run that had all answers; that of the last run, where they do not come to an end.
     pub(super) async fn settle<T>(&self, run: impl Fn(&Asking<'a>) -> T) -> T {
-        loop {
-            let outcome = run(self);
+        let mut outcome = run(self);
+        for _ in 1..RUNS_MAX {
             let waiting = std::mem::take(&mut *self.waiting.lock());
             if waiting.is_empty() {
                 return outcome;
@@ -43,7 +46,9 @@ impl<'a> Asking<'a> {
                 let decision = decision(self.authorization.authorize(&question(&check, self.user)).await);
                 self.answers.lock().push((check, decision));
             }
+            outcome = run(self);
         }
+        outcome
     }
 }
 
@@ -67,5 +72,47 @@ impl Authorizer for Asking<'_> {
                 Decision::default()
             }
         }
+    }
+}
+
+/// What the request is about, as authorization asks.
+pub(super) fn about(attributes: &Attributes<'_>) -> Check {
+    Check {
+        group: attributes.resource.group.to_string(),
+        resource: attributes.resource.plural.to_string(),
+        subresource: attributes.subresource.to_owned(),
+        namespace: attributes.namespace.to_owned(),
+        name: attributes.name.to_owned(),
+        ..Check::default()
+    }
+}
+
+fn question(check: &Check, user: &User) -> authz::Attributes {
+    let user = match &check.service_account {
+        None => user.clone(),
+        Some((namespace, name)) => User {
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            groups: vec![
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{namespace}"),
+                "system:authenticated".to_owned(),
+            ],
+            ..User::default()
+        },
+    };
+    let is_resource = check.path.is_none();
+    authz::Attributes {
+        user,
+        verb: check.verb.clone(),
+        is_resource,
+        namespace: check.namespace.clone(),
+        group: check.group.clone(),
+        version: if is_resource { "*".to_owned() } else { String::new() },
+        resource: check.resource.clone(),
+        subresource: check.subresource.clone(),
+        name: check.name.clone(),
+        path: check.path.clone().unwrap_or_default(),
+        field_selector: authz::Selector::of_fields(&check.field_selector),
+        label_selector: authz::Selector::of_labels(&check.label_selector),
     }
 }
