@@ -57,17 +57,15 @@ fn main() -> ExitCode {
     };
     start_log(&config);
     log_flags(&given);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()
-    {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().worker_threads(wiring::threads()).thread_stack_size(STACK_BYTES);
+    let runtime = match runtime.build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
     match runtime.block_on(wiring::run(config, Arc::new(Verbs))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "cannot start");
-            refuse(&error)
-        }
+        Err(error) => refuse(&error),
     }
 }
 

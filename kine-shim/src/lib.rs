@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod bbolt;
+pub mod bench;
 pub mod compactor;
 pub mod config;
 pub mod counters;

@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail};
 use kine_shim::{
     auth::token::Tokens,
+    bench,
     config::{Config, ConfigError},
     grpc::{self, GrpcOptions, Quota},
     http::{Bound, Front, Ready, Shows, Site, raise_open_files},
@@ -53,13 +54,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "no runtime");
-            return ExitCode::FAILURE;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(bench::threads()).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "no runtime");
+                return ExitCode::FAILURE;
+            }
+        };
     match runtime.block_on(run(config, log_level)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -193,6 +195,7 @@ fn cancel_on_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>>
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = bench::orphaned() => {}
         }
         stop.cancel();
     })

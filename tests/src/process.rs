@@ -43,13 +43,24 @@ impl Process {
 
     /// SIGTERM, then waits for the exit; returns its status code.
     pub fn terminate(&mut self, patience: Duration) -> Result<Option<i32>> {
+        self.signal_to_stop()?;
+        self.wait(patience)
+    }
+
+    /// SIGTERM.
+    pub fn signal_to_stop(&self) -> Result<()> {
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        Ok(())
+    }
+
+    /// Waits for the exit; returns its status code.
+    pub fn wait(&mut self, patience: Duration) -> Result<Option<i32>> {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.code());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(5));
         }
         bail!("{} did not stop within {patience:?}:\n{}", self.name, self.output())
     }

@@ -27,10 +27,10 @@ pub enum AdmissionError {
 /// The plugins that run, in order. Names that are gone are warned of.
 pub(super) fn enabled(flags: &AdmissionFlags) -> Result<Vec<&'static Row>, AdmissionError> {
     let others = flags.enabled.len() + flags.disabled.len();
-    if !flags.only.is_empty() && others > 0 {
+    if flags.only.is_some() && others > 0 {
         return Err(AdmissionError::Exclusive);
     }
-    check("admission-control", &flags.only)?;
+    check("admission-control", flags.only.as_deref().unwrap_or_default())?;
     check("enable-admission-plugins", &flags.enabled)?;
     check("disable-admission-plugins", &flags.disabled)?;
     let mut both: Vec<&str> =
@@ -40,10 +40,10 @@ pub(super) fn enabled(flags: &AdmissionFlags) -> Result<Vec<&'static Row>, Admis
         return Err(AdmissionError::Overlap(both.join(" ")));
     }
     let names = |list: &[String], row: &Row| list.iter().any(|name| name == row.name);
-    let runs = |row: &&Row| match flags.only.is_empty() {
-        false => names(&flags.only, row),
-        true if names(&flags.disabled, row) => false,
-        true => row.by_default || names(&flags.enabled, row),
+    let runs = |row: &&Row| match &flags.only {
+        Some(only) => names(only, row),
+        None if names(&flags.disabled, row) => false,
+        None => row.by_default || names(&flags.enabled, row),
     };
     Ok(ROWS.iter().filter(runs).collect())
 }
@@ -147,9 +147,9 @@ mod tests {
     use super::*;
 
     fn flags(only: &[&str], enabled: &[&str], disabled: &[&str]) -> AdmissionFlags {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let owned = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
         AdmissionFlags {
-            only: owned(only),
+            only: Some(owned(only)).filter(|only| !only.is_empty()),
             enabled: owned(enabled),
             disabled: owned(disabled),
             ..AdmissionFlags::default()
@@ -169,6 +169,8 @@ mod tests {
         let at = |name: &str| some.iter().position(|each| *each == name).unwrap();
         assert!(at("ServiceAccount") < at("NodeRestriction") && at("NodeRestriction") < at("AlwaysPullImages"));
         assert_eq!(names(&flags(&["Priority", "LimitRanger"], &[], &[])).unwrap(), ["LimitRanger", "Priority"]);
+        let none = AdmissionFlags { only: Some(Vec::new()), ..AdmissionFlags::default() };
+        assert!(names(&none).unwrap().is_empty());
     }
 
     #[test]

@@ -28,15 +28,15 @@ pub use values::{Cidr, parse_duration};
 /// A command line that cannot be used; the text names the flag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FlagError {
-    #[error("unknown flag: {0}")]
-    Unknown(String),
+    #[error("unknown flag: {shown}{}", nearest.map_or(String::new(), |flag| format!(", did you mean --{flag}?")))]
+    Unknown { shown: String, nearest: Option<&'static str> },
     #[error("unknown shorthand flag: '{0}' in -{1}")]
     UnknownShorthand(char, String),
     #[error("flag needs an argument: {0}")]
     MissingValue(String),
     #[error("invalid argument \"{value}\" for \"{flag}\" flag: {why}")]
     BadValue { flag: String, value: String, why: String },
-    #[error("\"frontend\" does not take any arguments, got \"{0}\"")]
+    #[error("\"kube-apiserver\" does not take any arguments, got \"{0}\"")]
     Positional(String),
     #[error("{0}")]
     Invalid(String),
@@ -44,6 +44,31 @@ pub enum FlagError {
 
 fn find(name: &str) -> Option<&'static Flag> {
     table::SECTIONS.iter().flat_map(|s| s.flags).find(|f| f.name == name).or_else(|| removed::find(name))
+}
+
+fn unknown(shown: &str) -> FlagError {
+    let all = table::SECTIONS.iter().flat_map(|section| section.flags);
+    FlagError::Unknown { shown: shown.to_owned(), nearest: nearest(shown.trim_start_matches('-'), all) }
+}
+
+/// The flag whose name takes the fewest changes of letters, if it is less than every third letter.
+fn nearest(name: &str, flags: impl Iterator<Item = &'static Flag>) -> Option<&'static str> {
+    let measured = flags.map(|flag| (distance(name, flag.name), flag.name));
+    measured.min().filter(|(changes, _)| changes * 3 <= name.len()).map(|(_, flag)| flag)
+}
+
+/// Letters to insert, remove or replace to get from one name to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (done, letter) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
+        for (at, other) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[to.len()]
 }
 
 /// The text of `--help`, in the sections of kube-apiserver.

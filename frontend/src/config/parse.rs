@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FlagError, Kind, find, removed::REMOVED, values};
+use super::{FlagError, Kind, find, removed::REMOVED, unknown, values};
 
 /// The flags that were given, checked one by one.
 #[derive(Debug, Default)]
@@ -15,6 +15,11 @@ impl Given {
     /// The last value of a flag.
     pub fn last(&self, name: &str) -> Option<&str> {
         self.values.get(name).and_then(|all| all.last()).map(String::as_str)
+    }
+
+    /// Also with an empty list.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     /// All values of a flag, in order.
@@ -43,7 +48,7 @@ impl Given {
     }
 
     fn set(&mut self, name: &str, shown: &str, value: &str) -> Result<(), FlagError> {
-        let flag = find(name).ok_or_else(|| FlagError::Unknown(shown.to_owned()))?;
+        let flag = find(name).ok_or_else(|| unknown(shown))?;
         let parts = values::split(flag.kind, value).map_err(|why| FlagError::BadValue {
             flag: shown.to_owned(),
             value: value.to_owned(),
@@ -82,7 +87,7 @@ fn long(given: &mut Given, body: &str, rest: &mut impl Iterator<Item = String>) 
     };
     let shown = format!("--{name}");
     let name = name.replace('_', "-");
-    let flag = find(&name).ok_or_else(|| FlagError::Unknown(shown.clone()))?;
+    let flag = find(&name).ok_or_else(|| unknown(&shown))?;
     let value = match inline {
         Some(value) => value,
         None if flag.kind == Kind::Bool => "true".to_owned(),

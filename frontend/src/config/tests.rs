@@ -29,6 +29,10 @@ fn a_switch_does_not_take_the_next_argument() {
 #[test]
 fn refusals_name_the_flag() {
     assert_eq!(read(&["--nosuch=1"]).unwrap_err().to_string(), "unknown flag: --nosuch");
+    assert_eq!(
+        read(&["--etcd_server=http://e"]).unwrap_err().to_string(),
+        "unknown flag: --etcd_server, did you mean --etcd-servers?"
+    );
     assert_eq!(read(&["--secure-port"]).unwrap_err().to_string(), "flag needs an argument: --secure-port");
     assert_eq!(
         read(&["--request-timeout=x"]).unwrap_err().to_string(),

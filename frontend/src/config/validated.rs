@@ -62,8 +62,8 @@ pub struct Listen {
 /// Which admission plugins run, and with what.
 #[derive(Clone, Debug)]
 pub struct AdmissionFlags {
-    /// The old way: these plugins and no others. Empty: it was not used.
-    pub only: Vec<String>,
+    /// The old way: these plugins and no others, which may be none at all.
+    pub only: Option<Vec<String>>,
     /// Besides those that run by default.
     pub enabled: Vec<String>,
     pub disabled: Vec<String>,
@@ -76,7 +76,7 @@ pub struct AdmissionFlags {
 impl Default for AdmissionFlags {
     fn default() -> Self {
         AdmissionFlags {
-            only: Vec::new(),
+            only: None,
             enabled: Vec::new(),
             disabled: Vec::new(),
             config_file: None,
@@ -240,7 +240,7 @@ fn admission(given: &Given) -> Result<AdmissionFlags, FlagError> {
         Some(value) => value.parse().map_err(|_| bad(flag, value, "must be a number")),
     };
     Ok(AdmissionFlags {
-        only: given.all("admission-control").to_vec(),
+        only: given.is_given("admission-control").then(|| given.all("admission-control").to_vec()),
         enabled: given.all("enable-admission-plugins").to_vec(),
         disabled: given.all("disable-admission-plugins").to_vec(),
         config_file: path(given, "admission-control-config-file"),

@@ -30,6 +30,7 @@ use crate::{
 };
 
 pub use error::StartError;
+pub use process::threads;
 
 use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
 use definitions::DefinitionsKeeper;
@@ -74,8 +75,8 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         tasks: TaskTracker::new(),
     });
     let stop = CancellationToken::new();
-    let services = TaskTracker::new();
-    services.spawn(listener.serve(server, stop.clone()));
+    let (services, connections) = (TaskTracker::new(), TaskTracker::new());
+    connections.spawn(listener.serve(server, stop.clone()));
     let keepers_stop = stop.clone();
     services.spawn(async move {
         keepers_stop.run_until_cancelled(keepers.run()).await;
@@ -105,7 +106,8 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     context.cluster.shutdown.cancel();
     stop.cancel();
     services.close();
-    services.wait().await;
+    connections.close();
+    tokio::join!(connections.wait(), farewells(&services, &context.cluster.store));
     audit_tasks.close();
     if tokio::time::timeout(LAST_EVENTS_WITHIN, audit_tasks.wait()).await.is_err() {
         tracing::error!("audit events that could not be sent are lost");
@@ -113,6 +115,25 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     context.cluster.store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often it is looked whether the store still answers those who take their leave of it, and for how long.
+const STORE_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
+const STORE_SILENT_MAX: Duration = Duration::from_millis(500);
+
+/// Waits until the services have ended; they take what they wrote about this server out of the store. When the store
+/// has gone too, nobody reads that: who still waits for it is left.
+async fn farewells(services: &TaskTracker, store: &Store) {
+    let gone = async {
+        while let Ok(Ok(())) = tokio::time::timeout(STORE_SILENT_MAX, store.health()).await {
+            tokio::time::sleep(STORE_LOOKED_AT_EVERY).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = services.wait() => {}
+        () = gone => tracing::warn!("the store has gone too: what it holds about this server expires by itself"),
+    }
 }
 
 /// The work between listening and being ready; every step is tried until it succeeds.

@@ -1,19 +1,24 @@
-//! What this program asks of the system it runs on: open files, and whether the program that started it still lives.
+//! What this program asks of the system it runs on: open files, and, for a server that a test bench started, few
+//! threads and an end with the program that started it. A file beside the program makes its folder a bench's; elsewhere
+//! nothing of that acts.
 //!
 //! Not here: signals (the wiring).
 
-use std::path::Path;
+use std::{io, path::Path, thread::available_parallelism};
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
-    process::{Pid, PidfdFlags, Resource, Rlimit, getppid, getrlimit, pidfd_open, setrlimit},
+    io::Errno,
+    process::{Pid, PidfdFlags, Resource, Rlimit, getpid, getppid, getrlimit, getsid, pidfd_open, setrlimit},
 };
 use tokio::sync::oneshot;
 
-/// The name by which test benches start this program.
-const BENCH_NAME: &str = "kube-apiserver";
+/// The file that `deploy/testbench` puts beside the programs.
+const MARK: &str = "testbench";
 /// Set to anything, a server of a test bench outlives the program that started it.
 const OUTLIVE: &str = "TESTBENCH_OUTLIVE_PARENT";
+/// Of a bench's server.
+const THREADS_MAX: usize = 2;
 
 /// Lets this process open as many files as it may let itself, as every Go program does: shells and service managers
 /// give few at first.
@@ -24,14 +29,17 @@ pub(super) fn raise_open_files() {
     }
 }
 
+/// How many threads the runtime should have.
+pub fn threads() -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    if is_here() { cores.min(THREADS_MAX) } else { cores }
+}
+
 /// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.
-/// Never elsewhere: a server that an operator started goes on without its shell.
+/// Never elsewhere, and never for a server with a session of its own: whoever gives it one means it to stay.
 pub(super) async fn orphaned() {
-    let bench = std::env::args_os().next().is_some_and(|path| is_bench(Path::new(&path)));
-    if bench
-        && std::env::var_os(OUTLIVE).is_none()
-        && let Some(parent) = getppid()
-    {
+    let stays = std::env::var_os(OUTLIVE).is_some() || getsid(None).is_ok_and(|session| session == getpid());
+    if let Some(parent) = getppid().filter(|_| is_here() && !stays) {
         match ended(parent).await {
             Ok(()) => return tracing::warn!("the program that started this server has ended"),
             Err(error) => tracing::warn!(%error, "cannot watch the program that started this server"),
@@ -40,39 +48,46 @@ pub(super) async fn orphaned() {
     std::future::pending().await
 }
 
+fn is_here() -> bool {
+    std::env::current_exe().is_ok_and(|program| is_bench(&program))
+}
+
 fn is_bench(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| name == BENCH_NAME)
+    program.with_file_name(MARK).is_file()
 }
 
 /// A descriptor of a process is readable once it has ended. A signal on the parent's death would come when the thread
 /// ends that started us, which Go's threads do. The thread that waits here ends with this process at the latest.
-async fn ended(process: Pid) -> std::io::Result<()> {
+async fn ended(process: Pid) -> io::Result<()> {
     let descriptor = pidfd_open(process, PidfdFlags::empty())?;
     let (tell, told) = oneshot::channel();
     std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
         let mut watched = [PollFd::new(&descriptor, PollFlags::IN)];
-        while let Err(rustix::io::Errno::INTR) = poll(&mut watched, None) {}
+        while let Err(Errno::INTR) = poll(&mut watched, None) {}
         let _ = tell.send(());
     })?;
-    told.await.map_err(std::io::Error::other)
+    told.await.map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
-    fn the_name_decides() {
-        for (program, bench) in [("/x/kube-apiserver", true), ("kube-apiserver", true), ("/x/frontend", false)] {
-            assert_eq!(is_bench(Path::new(program)), bench, "{program}");
-        }
+    fn a_file_beside_the_program_makes_a_bench() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("etcd");
+        assert!(!is_bench(&program));
+        std::fs::write(folder.path().join(MARK), "").unwrap();
+        assert!(is_bench(&program));
     }
 
     #[tokio::test]
     async fn the_end_of_a_process_is_noticed() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        let watched = tokio::spawn(ended(pid));
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let watched = tokio::spawn(ended(Pid::from_child(&child)));
         drop(child.stdin.take());
         watched.await.unwrap().unwrap();
         assert!(child.wait().unwrap().success());

@@ -23,9 +23,12 @@ pub(super) struct Flags {
     /// YAML with the same names as the flags, as etcd's file; what flags or the environment say goes before it
     #[arg(help_heading = "Store", long, value_name = "FILE")]
     pub(super) config_file: Option<PathBuf>,
-    /// Folder of the embedded store
-    #[arg(help_heading = "Store", long, default_value = "data")]
-    pub(super) data_dir: PathBuf,
+    /// Folder of the embedded store [default: data; of a program called etcd: NAME.etcd]
+    #[arg(help_heading = "Store", long)]
+    pub(super) data_dir: Option<PathBuf>,
+    /// The embedded store does not wait for the disk: a crash of the machine may damage it
+    #[arg(help_heading = "Store", long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pub(super) unsafe_no_fsync: bool,
     /// A human-readable name of this server
     #[arg(help_heading = "Store", long, default_value = "default")]
     pub(super) name: String,

@@ -5,6 +5,7 @@ pub(crate) mod duration;
 mod error;
 mod flags;
 mod listener;
+mod program;
 mod sources;
 
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
@@ -16,10 +17,14 @@ pub use self::{
     error::ConfigError,
     listener::{Address, Listener},
 };
-use self::{error::wrong, flags::Flags};
+use self::{
+    error::wrong,
+    flags::Flags,
+    program::{Program, refuse_etcds},
+};
 use crate::{
     auth::password,
-    log::{Endpoint, Options, ReadIndexMode},
+    log::{Endpoint, Fsync, Options, ReadIndexMode},
 };
 
 const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
@@ -125,10 +130,13 @@ impl Config {
             ArgAction::Append => arg.action(ArgAction::Set),
             _ => arg,
         };
-        let command = Flags::command().mut_args(last_list);
+        let args: Vec<OsString> = args.into_iter().collect();
+        let program = Program::called(args.first().map(OsString::as_os_str));
+        let command = program.names(Flags::command().mut_args(last_list));
         let environment: Vec<(String, String)> = environment.into_iter().collect();
         let gathered = sources::gather(&command, args, environment.clone())?;
-        let flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
+        let mut flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
+        flags.data_dir.get_or_insert_with(|| program.data_dir(&flags.name));
         let mut config = Self::from_flags(flags)?;
         config.warnings.extend(gathered.warnings);
         config.log.learn_password(&environment);
@@ -263,8 +271,15 @@ fn http_options(flags: &Flags) -> Result<HttpOptions, ConfigError> {
 fn endpoint(flags: &Flags) -> Result<Endpoint, ConfigError> {
     match flags.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) => endpoint.parse().map_err(|error| wrong("endpoint", error)),
-        None => Ok(Endpoint::Sqlite { file: flags.data_dir.join("state.db") }),
+        None => {
+            refuse_etcds(&data_dir(flags))?;
+            Ok(Endpoint::Sqlite { file: data_dir(flags).join("state.db") })
+        }
     }
+}
+
+fn data_dir(flags: &Flags) -> PathBuf {
+    flags.data_dir.clone().unwrap_or_default()
 }
 
 fn log_options(flags: &Flags) -> Result<Options, ConfigError> {
@@ -275,7 +290,8 @@ fn log_options(flags: &Flags) -> Result<Options, ConfigError> {
     let files = [("ca-file", &flags.ca_file), ("datastore-certfile", &cert_file), ("datastore-keyfile", &key_file)];
     readable(&files)?;
     let read_index = if flags.read_index == "commit" { ReadIndexMode::Commit } else { ReadIndexMode::Read };
-    Ok(Options { ca_file: flags.ca_file.clone(), cert_file, key_file, read_index, ..Options::default() })
+    let fsync = if flags.unsafe_no_fsync { Fsync::Never } else { Fsync::Always };
+    Ok(Options { ca_file: flags.ca_file.clone(), cert_file, key_file, read_index, fsync, ..Options::default() })
 }
 
 fn readable(files: &[(&'static str, &Option<PathBuf>)]) -> Result<(), ConfigError> {
@@ -302,7 +318,7 @@ fn tls_files(flags: &Flags) -> Result<Option<TlsFiles>, ConfigError> {
         return Err(wrong("client-crl-file", "needs --trusted-ca-file"));
     }
     let client_hostnames = client_hostnames(flags)?;
-    let made = flags.data_dir.join("tls");
+    let made = data_dir(flags).join("tls");
     let (cert, key) = match (&flags.cert_file, &flags.key_file) {
         (Some(cert), Some(key)) => (cert.clone(), key.clone()),
         (None, None) if flags.auto_tls => (made.join("cert.pem"), made.join("key.pem")),

@@ -115,7 +115,6 @@ const WITHOUT_EFFECT: &[(&str, bool)] = &[
     ("stop-grpc-service-on-defrag", false),
     ("strict-reconfig-check", false),
     ("txn-mode-write-with-shared-buffer", false),
-    ("unsafe-no-fsync", false),
     ("v2-deprecation", true),
     ("wal-dir", true),
     ("warning-apply-duration", true),

@@ -149,7 +149,7 @@ fn config_error(args: &[&str]) -> String {
 fn every_flag_of_etcd_is_known() {
     let with_value =
         ["discovery", "wal-dir", "experimental-compaction-batch-limit", "v2-deprecation", "logger", "feature-gates"];
-    let switches = ["pre-vote", "experimental-initial-corrupt-check", "unsafe-no-fsync", "strict-reconfig-check"];
+    let switches = ["pre-vote", "experimental-initial-corrupt-check", "strict-reconfig-check"];
     let args: Vec<String> = with_value
         .iter()
         .flat_map(|name| [format!("--{name}"), "v".into()])

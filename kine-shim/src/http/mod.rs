@@ -128,6 +128,8 @@ impl Bound {
                 }
             }
         }
+        // Who comes now is refused at once instead of waiting in the kernel's queue.
+        drop(self.socket);
         connections.close();
         connections.wait().await;
         if let Address::Unix(path) = &self.listener.address {

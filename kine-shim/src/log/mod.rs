@@ -246,7 +246,16 @@ pub enum ReadIndexMode {
     Commit,
 }
 
-/// How to reach and use a database. Only PostgreSQL has anything to choose.
+/// Whether an embedded store waits until the disk has what it writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    #[default]
+    Always,
+    /// A crash of the machine may damage the file; one of this program does not.
+    Never,
+}
+
+/// How to reach and use a database: `fsync` is about SQLite, all else about PostgreSQL.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// CA of the database's certificate, client certificate and its key: libpq's sslrootcert, sslcert, sslkey. The
@@ -259,4 +268,5 @@ pub struct Options {
     /// libpq's PGPASSFILE, else .pgpass in the home folder: lines of HOST:PORT:DATABASE:USER:PASSWORD.
     pub password_file: Option<std::path::PathBuf>,
     pub read_index: ReadIndexMode,
+    pub fsync: Fsync,
 }

@@ -9,6 +9,6 @@ pub async fn open(endpoint: &Endpoint, options: &Options) -> Result<Arc<dyn Log>
     Ok(match endpoint {
         Endpoint::Memory => Arc::new(memory::MemoryLog::new()),
         Endpoint::Postgres { url } => Arc::new(postgres::PostgresLog::open(url, options).await?),
-        Endpoint::Sqlite { file } => Arc::new(sqlite::SqliteLog::open(file).await?),
+        Endpoint::Sqlite { file } => Arc::new(sqlite::SqliteLog::open(file, options.fsync).await?),
     })
 }

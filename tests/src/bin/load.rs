@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tests::load::{etcd, idle, kube, leases, watchers};
+use tests::load::{etcd, idle, kube, leases, pairs, watchers};
 
 #[derive(Parser)]
 #[command(about = "Throughput, latency and server CPU of any etcd-compatible server or Kubernetes API server")]
@@ -89,6 +89,18 @@ enum Target {
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
     },
+    /// Pairs of etcd and kube-apiserver as test benches start them: start, rest, stop
+    Pairs {
+        /// Folders with the two programs
+        #[arg(long = "bench", required = true)]
+        benches: Vec<PathBuf>,
+        /// How many start in the same moment, one run each
+        #[arg(long, value_delimiter = ',', default_value = "1,10,40")]
+        at_once: Vec<usize>,
+        /// Where ours keep their data, {} for the number of the pair [default: a folder each]
+        #[arg(long, value_name = "URL")]
+        endpoint: Option<String>,
+    },
     /// Creates, gets, merge patches and lists of ConfigMaps
     Kube {
         #[arg(long)]
@@ -109,6 +121,9 @@ enum Target {
 async fn main() -> anyhow::Result<()> {
     let Arguments { target, clients, seconds, pids } = Arguments::parse();
     match target {
+        Target::Pairs { benches, at_once, endpoint } => {
+            pairs::run(pairs::Plan { benches, at_once, seconds, endpoint }).await
+        }
         Target::Etcd { endpoints, keys, value_bytes, works, rest } => {
             let rest = Duration::from_secs_f64(rest);
             etcd::run(etcd::Plan { endpoints, pids, clients, seconds, keys, value_bytes, works, rest }).await

@@ -1,10 +1,12 @@
 //! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also
-//! with many [`watchers`], [`leases`] or [`idle`] connections, and [`kube`] API servers.
+//! with many [`watchers`], [`leases`] or [`idle`] connections, [`kube`] API servers, and [`pairs`] of both at their
+//! start and end.
 
 pub mod etcd;
 pub mod idle;
 pub mod kube;
 pub mod leases;
+pub mod pairs;
 pub mod watchers;
 
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::store::Store;
-use super::{Appended, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
+use super::{Appended, Fsync, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
 use crate::model::{Batch, Grant, Position};
 
 /// Jobs waiting for the thread; whoever comes later waits to hand over.
@@ -40,11 +40,11 @@ pub struct SqliteLog {
 
 impl SqliteLog {
     /// Opens, creates or migrates the file and keeps it for this process alone.
-    pub async fn open(file: &Path) -> Result<Self, LogFault> {
+    pub async fn open(file: &Path, fsync: Fsync) -> Result<Self, LogFault> {
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (opened, answer) = oneshot::channel();
         let file = file.to_owned();
-        let run = move || match Store::open(&file) {
+        let run = move || match Store::open(&file, fsync) {
             Ok(store) => {
                 let _ = opened.send(Ok(()));
                 serve(store, queue);

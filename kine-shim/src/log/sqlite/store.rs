@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transac
 use uuid::Uuid;
 
 use crate::{
-    log::{Appended, Identity, LogFault, Page, ReadIndex, Size, formats, page},
+    log::{Appended, Fsync, Identity, LogFault, Page, ReadIndex, Size, formats, page},
     model::{Batch, BatchId, Entry, EntryKind, Head, Position},
 };
 
@@ -15,8 +15,8 @@ use crate::{
 const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/sqlite/0001_log.sql")];
 /// "kshm" in the file's header: what tells our files from other programs'.
 const APPLICATION_ID: i32 = 0x6b73_686d;
-/// A predecessor that is just stopping still holds the file for a moment.
-const BUSY_WITHIN: Duration = Duration::from_secs(2);
+/// A predecessor that is just gone may still hold the file for a moment.
+const BUSY_WITHIN: Duration = Duration::from_millis(200);
 /// A row's place is position << 24 | sub.
 const SUB_BITS: u32 = 24;
 
@@ -69,15 +69,15 @@ fn named(file: &Path, fault: LogFault) -> LogFault {
 }
 
 impl Store {
-    pub(super) fn open(file: &Path) -> Result<Self, LogFault> {
+    pub(super) fn open(file: &Path, fsync: Fsync) -> Result<Self, LogFault> {
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let create = std::fs::create_dir_all(folder);
             create.map_err(|error| LogFault::Unusable(format!("cannot create {}: {error}", folder.display())))?;
         }
-        Self::open_in(file).map_err(|fault| named(file, fault))
+        Self::open_in(file, fsync).map_err(|fault| named(file, fault))
     }
 
-    fn open_in(file: &Path) -> Result<Self, LogFault> {
+    fn open_in(file: &Path, fsync: Fsync) -> Result<Self, LogFault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(fault)?;
         connection.busy_timeout(BUSY_WITHIN).map_err(fault)?;
@@ -96,7 +96,11 @@ impl Store {
         if mode != "wal" {
             return Err(LogFault::Unusable(format!("no write-ahead log (journal_mode {mode})")));
         }
-        store.connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+        let synchronous = match fsync {
+            Fsync::Always => "FULL",
+            Fsync::Never => "OFF",
+        };
+        store.connection.pragma_update(None, "synchronous", synchronous).map_err(fault)?;
         store.connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(fault)?;
         store.migrate(version)?;
         Ok(store)

@@ -1,0 +1,84 @@
+//! What is different about a server that a test bench started: it ends with the program that started it, and has few
+//! threads, since there may be forty of them. A file beside the program makes its folder a bench's; elsewhere nothing
+//! of this acts.
+
+use std::{io, path::Path, thread::available_parallelism};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, getpid, getppid, getsid, pidfd_open},
+};
+use tokio::sync::oneshot;
+
+/// The file that `deploy/testbench` puts beside the programs.
+const MARK: &str = "testbench";
+/// Set to anything, a server of a test bench outlives the program that started it.
+const OUTLIVE: &str = "TESTBENCH_OUTLIVE_PARENT";
+/// Of a bench's server.
+const THREADS_MAX: usize = 2;
+
+/// How many threads the runtime should have.
+pub fn threads() -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    if is_here() { cores.min(THREADS_MAX) } else { cores }
+}
+
+/// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.
+/// Never elsewhere, and never for a server with a session of its own: whoever gives it one means it to stay.
+pub async fn orphaned() {
+    let stays = std::env::var_os(OUTLIVE).is_some() || getsid(None).is_ok_and(|session| session == getpid());
+    if let Some(parent) = getppid().filter(|_| is_here() && !stays) {
+        match ended(parent).await {
+            Ok(()) => return tracing::warn!("the program that started this server has ended"),
+            Err(error) => tracing::warn!(%error, "cannot watch the program that started this server"),
+        }
+    }
+    std::future::pending().await
+}
+
+fn is_here() -> bool {
+    std::env::current_exe().is_ok_and(|program| is_bench(&program))
+}
+
+fn is_bench(program: &Path) -> bool {
+    program.with_file_name(MARK).is_file()
+}
+
+/// A descriptor of a process is readable once it has ended. A signal on the parent's death would come when the thread
+/// ends that started us, which Go's threads do. The thread that waits here ends with this process at the latest.
+async fn ended(process: Pid) -> io::Result<()> {
+    let descriptor = pidfd_open(process, PidfdFlags::empty())?;
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+        let mut watched = [PollFd::new(&descriptor, PollFlags::IN)];
+        while let Err(Errno::INTR) = poll(&mut watched, None) {}
+        let _ = tell.send(());
+    })?;
+    told.await.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_file_beside_the_program_makes_a_bench() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("etcd");
+        assert!(!is_bench(&program));
+        std::fs::write(folder.path().join(MARK), "").unwrap();
+        assert!(is_bench(&program));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_process_is_noticed() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let watched = tokio::spawn(ended(Pid::from_child(&child)));
+        drop(child.stdin.take());
+        watched.await.unwrap().unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+}
