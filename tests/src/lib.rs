@@ -2,6 +2,7 @@
 //! and the words that say a test could not run here. Nothing here links the two programs: they are run as an operator
 //! runs them.
 
+pub mod aggregated;
 pub mod bench;
 pub mod cluster;
 pub mod differ;

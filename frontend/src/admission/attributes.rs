@@ -8,6 +8,7 @@ use crate::{
         registry::Resource,
         schema::{Gvk, Object},
     },
+    cluster::{Cluster, known_kind},
     request::{
         AuditAnnotations, User, Warnings,
         status::{ApiError, GroupResource},
@@ -84,6 +85,21 @@ impl Reinvocation {
 }
 
 impl Attributes<'_> {
+    /// An object of the request in the version of a kind that a webhook or a policy is about.
+    pub(super) async fn in_version(
+        &self,
+        cluster: &Cluster,
+        object: Option<&Object>,
+        gvk: &Gvk,
+    ) -> Result<Option<Object>, ApiError> {
+        let Some(object) = object else { return Ok(None) };
+        if object.gvk() == gvk {
+            return Ok(Some(object.clone()));
+        }
+        let kind = known_kind(&self.api.schema, &gvk.group, &gvk.version, &gvk.kind)?;
+        cluster.convert(self.api, object, &self.resource.plural, &kind).await.map(Some)
+    }
+
     /// The group and plural of the resource.
     pub fn row(&self) -> (&str, &str) {
         (&self.resource.group, &self.resource.plural)

@@ -5,9 +5,9 @@ use super::{Attributes, matching::Matched};
 use crate::{
     api::{
         registry::Resource,
-        schema::{Gvk, MapValue, Object, Value, convert},
+        schema::{Gvk, MapValue, Object, Value},
     },
-    cluster::known_kind,
+    cluster::Cluster,
     request::{User, status::ApiError},
 };
 
@@ -18,17 +18,14 @@ pub(super) struct Versions {
 }
 
 impl Versions {
-    pub(super) fn of(attributes: &Attributes<'_>, matched: &Matched) -> Result<Versions, ApiError> {
-        let gvk = &matched.kind;
-        let to = |object: &Object| -> Result<Object, ApiError> {
-            if object.gvk() == gvk {
-                return Ok(object.clone());
-            }
-            let kind = known_kind(&attributes.api.schema, &gvk.group, &gvk.version, &gvk.kind)?;
-            Ok(convert(object, &kind))
-        };
-        let object = attributes.object.as_deref().map(to).transpose()?;
-        Ok(Versions { object, old: attributes.old.map(to).transpose()? })
+    pub(super) async fn of(
+        cluster: &Cluster,
+        attributes: &Attributes<'_>,
+        matched: &Matched,
+    ) -> Result<Versions, ApiError> {
+        let object = attributes.in_version(cluster, attributes.object.as_deref(), &matched.kind).await?;
+        let old = attributes.in_version(cluster, attributes.old, &matched.kind).await?;
+        Ok(Versions { object, old })
     }
 }
 

@@ -31,7 +31,7 @@ pub use error::CallError;
 pub use hook::{Hook, Retries};
 pub use kubeconfig::{Credentials, Kubeconfig, Shown};
 pub use peer::{Address, Identity, Peer};
-pub use tls::check_authorities;
+pub use tls::{ca_complaint, check_authorities};
 
 /// A whole answer.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ pub struct Peer {
 }
 
 /// A certificate chain and its key, PEM.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     pub certificates: Vec<u8>,
     pub key: Vec<u8>,

@@ -41,6 +41,21 @@ pub fn check_authorities(pem: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Why no certificate could be trusted by this bundle, in the words of Go's client; none: one could.
+pub fn ca_complaint(pem: &[u8]) -> Option<String> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
+    let parses = |der: &CertificateDer<'_>| x509_parser::parse_x509_certificate(der).is_ok();
+    if found.iter().flatten().any(parses) {
+        return None;
+    }
+    let why = match found.first() {
+        Some(Ok(_)) => "failed to parse certificate: x509: malformed certificate",
+        None if pem.windows(10).any(|text| text == b"-----BEGIN") => "no valid certificate authority data seen",
+        _ => "unable to parse bytes as PEM block",
+    };
+    Some(format!("unable to load root certificates: {why}"))
+}
+
 pub(super) fn config(peer: &Peer) -> Result<ClientConfig, CallError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trusted = match peer.ca.is_empty() {

@@ -49,9 +49,15 @@ impl Source {
     }
 
     fn decode(&self, bytes: &[u8], revision: i64) -> Result<Object, ApiError> {
-        let stored = codec::decode_stored(&self.api.schema, bytes).map_err(|error| unreadable(&error))?;
+        let mut stored = codec::decode_stored(&self.api.schema, bytes).map_err(|error| unreadable(&error))?;
+        // A custom resource is defaulted by the version that it is stored in.
+        if self.resource.custom {
+            apply_defaults(&mut stored);
+        }
         let mut object = convert(&stored, &self.kind);
-        apply_defaults(&mut object);
+        if !self.resource.custom {
+            apply_defaults(&mut object);
+        }
         object.set_resource_version(&revision.to_string());
         Ok(object)
     }

@@ -1,20 +1,29 @@
 //! The cluster as this server sees it: the API's snapshot, the store, the clock, and the objects behind a request.
 //! Built once, by the wiring. Not here: who may do what, and what a verb does.
 
+mod aggregation;
+mod conversion;
 mod informer;
 pub mod objects;
+mod routing;
 mod target;
+mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
+pub use aggregation::{Aggregation, Documents, Remote, Spec as RemoteSpec};
+pub use conversion::Conversions;
 pub use informer::{Derived, Informer, ResourceName};
+pub use routing::{ENDPOINT_SLICES, SERVICE_NAME_LABEL, SERVICES};
 pub use target::Target;
 pub(crate) use target::known_kind;
+pub use webhook::{Place, Webhook, Webhooks, refusal_of_reply};
+
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ApiHandle, schema::Schema},
-    config::Cidr,
+    config::{Cidr, Routing},
     store::Store,
 };
 
@@ -59,6 +68,8 @@ pub struct Settings {
     pub service_cidrs: Vec<Cidr>,
     /// Whether containers may be privileged.
     pub allow_privileged: bool,
+    /// How Services are reached that this server calls.
+    pub routing: Routing,
 }
 
 impl Default for Settings {
@@ -69,6 +80,7 @@ impl Default for Settings {
             delete_collection_workers: 1,
             service_cidrs: Vec::new(),
             allow_privileged: false,
+            routing: Routing::default(),
         }
     }
 }
@@ -79,6 +91,8 @@ pub struct Cluster {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
+    pub conversions: Conversions,
+    pub aggregation: Aggregation,
     /// Cancelled when the server goes down: streams end then.
     pub shutdown: CancellationToken,
 }

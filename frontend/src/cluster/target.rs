@@ -14,7 +14,7 @@ use crate::{
         info::{RequestInfo, Verb},
         status::{ApiError, GroupResource},
     },
-    store::Stored,
+    store::{Entry, Stored, cache::ViewId},
 };
 
 /// The target of one request, resolved against one snapshot of resources and types.
@@ -138,6 +138,11 @@ impl Target {
         if self.resource.custom && everywhere && !matches!(verb, RowVerb::List | RowVerb::Watch) {
             return Err(ApiError::page_not_found());
         }
+        if self.resource.custom && unnamed {
+            return Err(ApiError::bad_request("name must be provided"));
+        }
+        // The name in the path is nothing to a create of a custom resource.
+        let named_create = named_create && !self.resource.custom;
         // What ends refuses new objects later, by name.
         let allowed = allowed || self.is_ending() && matches!(verb, RowVerb::Create | RowVerb::Update | RowVerb::Patch);
         if !allowed && self.resource.custom && !head {
@@ -196,20 +201,45 @@ impl Target {
         known_kind(&self.api.schema, &storage.group, &storage.version, &storage.kind)
     }
 
-    /// The object that the store holds, as it is served: converted, defaulted, with its resourceVersion.
+    /// The object that the store holds, as it is served: converted, defaulted, with its resourceVersion. Where a
+    /// webhook converts, ask [`Target::read`].
     pub fn decode(&self, stored: &Stored) -> Result<Object, ApiError> {
         self.decode_bytes(&stored.value, stored.mod_revision)
     }
 
     /// The same from bytes and a revision; revision 0 (a dry run) leaves the resourceVersion out.
     pub fn decode_bytes(&self, bytes: &[u8], revision: i64) -> Result<Object, ApiError> {
-        let stored = codec::decode_stored(&self.api.schema, bytes).map_err(|error| undecodable(&error))?;
+        let stored = self.decode_stored(bytes)?;
         let mut object = convert(&stored, &self.kind);
-        apply_defaults(&mut object);
-        if revision > 0 {
-            object.set_resource_version(&revision.to_string());
+        if !self.resource.custom {
+            apply_defaults(&mut object);
         }
-        Ok(object)
+        Ok(at_revision(object, revision))
+    }
+
+    /// A custom resource is defaulted by the version that it is stored in, and by no other.
+    pub(super) fn decode_stored(&self, bytes: &[u8]) -> Result<Object, ApiError> {
+        let mut stored = codec::decode_stored(&self.api.schema, bytes).map_err(|error| undecodable(&error))?;
+        if self.resource.custom {
+            apply_defaults(&mut stored);
+        }
+        Ok(stored)
+    }
+
+    /// The object of a view.
+    pub fn decode_view(&self, view: &Entry) -> Result<Object, ApiError> {
+        if !view.is_converted() {
+            return self.decode_bytes(view.value(), view.mod_revision());
+        }
+        let object = codec::decode_stored(&self.api.schema, view.value()).map_err(|error| undecodable(&error))?;
+        Ok(at_revision(object, view.mod_revision()))
+    }
+
+    /// As what entries of the cache are seen; none: as what they are.
+    pub fn view_id(&self) -> Option<ViewId> {
+        let definition = self.definition()?;
+        let at = definition.versions.iter().position(|version| version.name == self.resource.version)?;
+        Some(ViewId { definition: definition.state, version: u32::try_from(at).ok()? })
     }
 
     /// An object of any kind, as it is stored.
@@ -239,7 +269,14 @@ fn segment_complaints(name: &str) -> String {
     }
 }
 
-fn undecodable(error: &DecodeError) -> ApiError {
+fn at_revision(mut object: Object, revision: i64) -> Object {
+    if revision > 0 {
+        object.set_resource_version(&revision.to_string());
+    }
+    object
+}
+
+pub(super) fn undecodable(error: &DecodeError) -> ApiError {
     ApiError::internal("unable to decode an object in the store").with_internal(error)
 }
 

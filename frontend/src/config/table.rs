@@ -446,7 +446,11 @@ pub(super) const SECTIONS: &[Section] = &[
             ignored("coordinated-leadership-lease-duration", Kind::Duration),
             ignored("coordinated-leadership-renew-deadline", Kind::Duration),
             ignored("coordinated-leadership-retry-period", Kind::Duration),
-            ignored("enable-aggregator-routing", Kind::Bool),
+            acts(
+                "enable-aggregator-routing",
+                Kind::Bool,
+                "Call Services by their endpoints rather than by their own addresses (default false).",
+            ),
             ignored("enable-logs-handler", Kind::Bool),
             acts(
                 "endpoint-reconciler-type",
@@ -464,8 +468,12 @@ pub(super) const SECTIONS: &[Section] = &[
             ignored("peer-advertise-ip", Kind::Text),
             ignored("peer-advertise-port", Kind::Text),
             ignored("peer-ca-file", Kind::Text),
-            ignored("proxy-client-cert-file", Kind::Text),
-            ignored("proxy-client-key-file", Kind::Text),
+            acts(
+                "proxy-client-cert-file",
+                Kind::Text,
+                "Certificate that aggregated servers know this server by; with --proxy-client-key-file.",
+            ),
+            acts("proxy-client-key-file", Kind::Text, "The key of --proxy-client-cert-file."),
             ignored("service-account-signing-endpoint", Kind::Text),
             acts(
                 "service-account-signing-key-file",

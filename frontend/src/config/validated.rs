@@ -28,6 +28,10 @@ pub struct Config {
     pub service_cidrs: Vec<Cidr>,
     /// Containers may run with all rights.
     pub allow_privileged: bool,
+    /// How Services are reached that this server calls.
+    pub routing: Routing,
+    /// What aggregated servers know this server by.
+    pub proxy_identity: Option<ProxyIdentity>,
     pub admission: AdmissionFlags,
     pub endpoint_reconciler: ReconcilerType,
     pub request_timeout: Duration,
@@ -101,6 +105,31 @@ pub struct Etcd {
     pub compaction_interval: Duration,
 }
 
+/// Files of a certificate and its key. They may be replaced while the server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyIdentity {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+fn proxy_identity(given: &Given) -> Result<Option<ProxyIdentity>, FlagError> {
+    match (path(given, "proxy-client-cert-file"), path(given, "proxy-client-key-file")) {
+        (Some(certificate), Some(key)) => Ok(Some(ProxyIdentity { certificate, key })),
+        (None, None) => Ok(None),
+        _ => Err(invalid("--proxy-client-cert-file and --proxy-client-key-file are needed together")),
+    }
+}
+
+/// How Services are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// By the address of the Service.
+    #[default]
+    ClusterIp,
+    /// By one of its endpoints.
+    Endpoints,
+}
+
 /// Who keeps the endpoints of the kubernetes Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcilerType {
@@ -138,6 +167,11 @@ impl Config {
             audit: audit::read(given)?,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
+            routing: match given.is_true("enable-aggregator-routing") {
+                true => Routing::Endpoints,
+                false => Routing::ClusterIp,
+            },
+            proxy_identity: proxy_identity(given)?,
             admission: admission(given)?,
             endpoint_reconciler: reconciler(given)?,
             request_timeout: duration(given, "request-timeout", Duration::from_secs(60))?,

@@ -8,4 +8,5 @@ pub mod health;
 pub mod metrics;
 pub mod net;
 pub mod pipeline;
+mod proxy;
 pub mod respond;

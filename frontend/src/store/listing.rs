@@ -29,7 +29,7 @@ pub enum ListAt {
 }
 
 /// Says of an entry whether it is to be listed.
-pub type Select<'a> = &'a (dyn Fn(&Entry) -> bool + Send + Sync);
+pub type Select<'a> = &'a (dyn Fn(&Arc<Entry>) -> bool + Send + Sync);
 
 /// What to list.
 pub struct ListRequest<'a> {

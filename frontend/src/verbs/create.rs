@@ -58,8 +58,13 @@ pub(super) async fn create_object(
             ready.claims.undo(&ctx.cluster).await;
             return Err(ApiError::unknown("resourceVersion should not be set on objects to be created"));
         }
+        let asked_for = ready.object.resource_version().to_owned();
         ready.object.set_resource_version("");
-        if let Some(stored) = insert(ctx, &named, &key, ready, caller.dry_run).await? {
+        if let Some(mut stored) = insert(ctx, &named, &key, ready, caller.dry_run).await? {
+            // What is not stored comes back as it was sent.
+            if caller.dry_run && !asked_for.is_empty() {
+                stored.set_resource_version(&asked_for);
+            }
             return Ok(stored);
         }
         if !generated || attempt == GENERATE_ATTEMPTS {
@@ -77,6 +82,7 @@ async fn taken(ctx: &Context, target: &Target, key: &str, generated: bool) -> Ap
     } else {
         ApiError::already_exists(&resource, &target.name)
     };
+    // Whether it is being deleted says any version.
     if let Ok(Some(stored)) = ctx.cluster.store.get(key).await
         && target.decode(&stored).is_ok_and(|existing| existing.deletion_timestamp().is_some())
     {

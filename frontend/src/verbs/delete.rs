@@ -7,7 +7,7 @@ use super::{
     defaults,
     delete_options::{DeleteOptions, Propagation},
     respond::Answer,
-    write::{self, Current, Rewrite, Step},
+    write::{self, Current, FirstLook, Rewrite, Step},
 };
 use crate::{
     api::schema::Object,
@@ -115,6 +115,11 @@ struct Mark<'a> {
 }
 
 impl Rewrite for Mark<'_> {
+    /// What a webhook makes of an object is asked anew before the object goes.
+    fn first_look(&self) -> FirstLook {
+        if self.target.is_converted() { FirstLook::Store } else { FirstLook::Cache }
+    }
+
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
             let Some(current) = current else {

@@ -28,14 +28,14 @@ pub(super) fn id(kind: &Type, form: Form) -> EncodingId {
     EncodingId(u64::from(kind.number) << 3 | form as u64)
 }
 
-/// The entry as it is served.
-pub(super) fn object(target: &Target, entry: &Entry) -> Result<Object, ApiError> {
-    target.decode_bytes(entry.value(), entry.mod_revision())
+/// What a view shows.
+pub(super) fn object(target: &Target, view: &Entry) -> Result<Object, ApiError> {
+    target.decode_view(view)
 }
 
-/// The entry as an item of a JSON list. Items of built-in kinds do not name their kind.
-pub(super) fn item(target: &Target, entry: &Entry) -> Result<Bytes, ApiError> {
-    entry.encoding(id(&target.kind, Form::Item), |entry| object(target, entry).map(|o| item_json(target, o)))
+/// A view as an item of a JSON list. Items of built-in kinds do not name their kind.
+pub(super) fn item(target: &Target, view: &Entry) -> Result<Bytes, ApiError> {
+    view.encoding(id(&target.kind, Form::Item), |view| object(target, view).map(|object| item_json(target, object)))
 }
 
 /// The same of an object that is not in the cache.

@@ -11,6 +11,7 @@ use crate::{
     api::schema::Object,
     cluster::Target,
     request::{Request, status::ApiError},
+    store::Stored,
     verbs::Context,
 };
 
@@ -37,17 +38,29 @@ pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> R
     let at = ReadAt::parse(version).map_err(|error| ApiError::unknown(invalid_version(version, &error)))?;
     let cache = ctx.cluster.store.cache();
     let fault = |error| store_error(target, error);
-    let stored = match at {
-        ReadAt::Latest => ctx.cluster.store.get(&key).await.map_err(fault)?,
-        ReadAt::Any if !cache.is_ready() => ctx.cluster.store.get(&key).await.map_err(fault)?,
-        ReadAt::Any => cache.get(&key).map_err(fault)?.map(|entry| entry.stored()),
-        ReadAt::NotOlderThan(revision) => {
-            cache.wait_for(revision, FRESHNESS_WAIT).await.map_err(fault)?;
-            cache.get(&key).map_err(fault)?.map(|entry| entry.stored())
-        }
-    };
-    match stored {
-        Some(stored) => target.decode(&stored),
-        None => Err(ApiError::not_found(&target.group_resource(), &target.name)),
+    let not_found = || ApiError::not_found(&target.group_resource(), &target.name);
+    if at == ReadAt::Latest || !cache.is_ready() {
+        let stored = ctx.cluster.store.get(&key).await.map_err(fault)?.ok_or_else(not_found)?;
+        return read_stored(ctx, target, &key, &stored).await;
     }
+    if let ReadAt::NotOlderThan(revision) = at {
+        cache.wait_for(revision, FRESHNESS_WAIT).await.map_err(fault)?;
+    }
+    let entry = cache.get(&key).map_err(fault)?.ok_or_else(not_found)?;
+    match target.views(&ctx.cluster, &[entry]).await?.first() {
+        Some(view) => target.decode_view(view),
+        None => Err(not_found()),
+    }
+}
+
+/// What the store holds. What a webhook has made of it is kept for readers of the cache.
+async fn read_stored(ctx: &Context, target: &Target, key: &str, stored: &Stored) -> Result<Object, ApiError> {
+    let object = target.read(&ctx.cluster, stored).await?;
+    if target.is_converted()
+        && let Ok(Some(entry)) = ctx.cluster.store.cache().get(key)
+        && entry.mod_revision() == stored.mod_revision
+    {
+        target.keep_view(&entry, &object);
+    }
+    Ok(object)
 }

@@ -87,6 +87,10 @@ pub(super) fn check_patched(kind: &Type, json: &str) -> Result<(), ApiError> {
     if found == kind.gvk.kind && api_version == kind.gvk.api_version() {
         return Ok(());
     }
+    if found.is_empty() {
+        let missing = format!("Object 'Kind' is missing in '{json}'");
+        return Err(ApiError::invalid("", "", "", vec![FieldError::invalid("patch", json, missing)]));
+    }
     let object = codec::decode_json_as(kind, json.as_bytes()).map_err(refuse)?.object;
     Err(other_type(kind, &api_version, &found, object.name()))
 }

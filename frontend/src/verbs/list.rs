@@ -1,13 +1,14 @@
 //! GET of a collection.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::{BufMut, BytesMut};
 use http::Response;
+use parking_lot::Mutex;
 
 use super::{
     encodings, input,
-    list_options::{ListOptions, Match},
+    list_options::{ListOptions, Match, Selection},
     page::Page,
     respond::{self, go_type},
     response::{encode, response},
@@ -24,7 +25,7 @@ use crate::{
         status::{ApiError, ListMeta},
     },
     store::{
-        Entry, ListAt, ListRequest, StoreError,
+        Entry, Key, ListAt, ListRequest, Listing, StoreError,
         continue_token::{BadToken, Continue},
     },
     verbs::Context,
@@ -56,23 +57,75 @@ pub(super) async fn read(ctx: &Context, target: &Target, options: &ListOptions) 
     };
     // Whoever takes any state gets all of it.
     let limit = if options.resource_version == "0" { 0 } else { usize::try_from(options.limit).unwrap_or(0) };
-    let chosen = |entry: &Entry| select::selects(target, &options.selection, entry);
-    let everything = options.selection.is_everything();
-    let request = ListRequest { scope: scope.clone(), at, limit, start_key, select: (!everything).then_some(&chosen) };
-    let fresh_start = || {
-        let start = Continue { start_key: request.start_key.clone()?, revision: -1 };
-        start.encode(scope.key_prefix())
-    };
-    let listing = ctx.cluster.store.listing(&request).await.map_err(|error| match error {
-        StoreError::Compacted => expired(fresh_start()),
-        other => store_error(target, other),
+    let start_anew = start_key
+        .as_ref()
+        .and_then(|start_key| Continue { start_key: start_key.clone(), revision: -1 }.encode(scope.key_prefix()));
+    let request = ListRequest { scope: scope.clone(), at, limit, start_key, select: None };
+    let listing = select_seen(ctx, target, &options.selection, request).await.map_err(|fault| match fault {
+        Fault::Store(StoreError::Compacted) => expired(start_anew),
+        Fault::Store(other) => store_error(target, other),
+        Fault::Refused(error) => error,
     })?;
     Ok(Page {
         continue_token: listing.continue_token(&scope).unwrap_or_default(),
         revision: listing.revision,
         remaining: listing.remaining,
-        entries: listing.entries,
+        entries: target.views(&ctx.cluster, &listing.entries).await?,
     })
+}
+
+enum Fault {
+    Store(StoreError),
+    Refused(ApiError),
+}
+
+/// Selects by what the target sees of the entries. Where a webhook has to be asked for that, the same list is made
+/// again when it has answered.
+async fn select_seen(
+    ctx: &Context,
+    target: &Target,
+    selection: &Selection,
+    mut request: ListRequest<'_>,
+) -> Result<Listing, Fault> {
+    let store = &ctx.cluster.store;
+    if selection.is_everything() {
+        return store.listing(&request).await.map_err(Fault::Store);
+    }
+    let mut seen: HashMap<Position, Arc<Entry>> = HashMap::new();
+    loop {
+        let unseen = Mutex::new(Vec::new());
+        let chosen = |entry: &Arc<Entry>| {
+            let known = target.known_view(entry).or_else(|| seen.get(&position(entry)).cloned());
+            match known {
+                Some(view) => select::selects(target, selection, &view),
+                None => {
+                    unseen.lock().push(Arc::clone(entry));
+                    false
+                }
+            }
+        };
+        let attempt = ListRequest {
+            scope: request.scope.clone(),
+            start_key: request.start_key.clone(),
+            select: Some(&chosen),
+            ..request
+        };
+        let listing = store.listing(&attempt).await.map_err(Fault::Store)?;
+        let unseen = unseen.into_inner();
+        if unseen.is_empty() {
+            return Ok(listing);
+        }
+        let views = target.views(&ctx.cluster, &unseen).await.map_err(Fault::Refused)?;
+        seen.extend(unseen.iter().map(|entry| position(entry)).zip(views));
+        request.at = ListAt::Exact(listing.revision);
+    }
+}
+
+/// A key at a revision.
+type Position = (Key, i64);
+
+fn position(entry: &Entry) -> Position {
+    (entry.key().clone(), entry.mod_revision())
 }
 
 fn list_at(options: &ListOptions, revision: i64) -> ListAt {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::encodings;
 use crate::{api::schema::Object, cluster::Target, request::status::ApiError, store::Entry};
 
-/// A list before it is written.
+/// A list before it is written: views of what the target selects.
 pub(super) struct Page {
     pub(super) entries: Vec<Arc<Entry>>,
     pub(super) revision: i64,

@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) const BUILTIN: &[PatchType] =
     &[PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::ApplyYaml];
-const CUSTOM: &[PatchType] = &[PatchType::Json, PatchType::Merge, PatchType::ApplyYaml];
+pub(super) const CUSTOM: &[PatchType] = &[PatchType::Json, PatchType::Merge, PatchType::ApplyYaml];
 
 pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let supported = if target.resource.custom { CUSTOM } else { BUILTIN };

@@ -8,14 +8,14 @@ use super::{
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
     ownership::{Ownership, Served},
-    patch::{BUILTIN, patch_type},
+    patch::{BUILTIN, CUSTOM, patch_type},
     patch_document::Patch,
     respond::Answer,
     update::check_name,
     write::{self, Current, Rewrite, Step},
 };
 use crate::{
-    api::schema::{Object, StructRef, Type, Value},
+    api::schema::{Object, StructRef, Type, Value, convert_struct},
     cluster::{Target, known_kind},
     object::{
         managed_fields::{ReplicasPath, Versions, entries_of_parent, entries_of_scale},
@@ -134,7 +134,7 @@ enum Source {
 
 pub(super) async fn change(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let (source, options) = if request.info.verb == Verb::Patch {
-        let patch = patch_type(&request, BUILTIN)?;
+        let patch = patch_type(&request, if target.resource.custom { CUSTOM } else { BUILTIN })?;
         let body = request.body.read().await?;
         let options = WriteOptions::parse(
             &request.query,
@@ -257,7 +257,21 @@ fn entries(object: &Object) -> &[Value] {
 fn set_entries(object: &mut Object, entries: Option<Value>) {
     object.remove(&ENTRIES);
     if let Some(entries) = entries {
+        let entries = fitted(object, entries);
         object.set(&ENTRIES, entries);
+    }
+}
+
+/// Entries of a workload as those of a scale, and back: kinds may have the fields of metadata in an order of their own.
+fn fitted(object: &Object, entries: Value) -> Value {
+    let metadata = object.root().def().field("metadata").and_then(|field| field.struct_ref());
+    let entry = metadata.and_then(|def| def.field("managedFields")).and_then(|field| field.struct_ref());
+    match (entries, entry) {
+        (Value::List(items), Some(def)) => {
+            let fit = |item: Value| item.as_struct().map_or(item.clone(), |entry| convert_struct(entry, def).into());
+            Value::List(items.into_iter().map(fit).collect())
+        }
+        (other, _) => other,
     }
 }
 

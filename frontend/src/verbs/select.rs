@@ -22,7 +22,7 @@ pub(super) fn scope(ctx: &Context, target: &Target) -> Result<Scope, crate::requ
     })
 }
 
-/// Whether an entry is selected. What selectors look at is read from it once.
+/// Whether a view is selected. What selectors look at is read from it once.
 pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> bool {
     if selection.is_everything() {
         return true;
@@ -35,7 +35,7 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> 
     if selection.labels.is_empty() && selection.fields.terms().iter().all(|t| by_key(&t.field).is_some()) {
         return selection.fields.matches(|field| by_key(field).unwrap_or_default());
     }
-    let selectable = entry.selectable(KindNumber(target.kind.number), |entry| read(target, entry.value()));
+    let selectable = entry.selectable(KindNumber(target.kind.number), |entry| read(target, entry));
     selection.labels.matches(|key| selectable.label(key))
         && selection.fields.matches(|field| match by_key(field) {
             Some(value) => value,
@@ -44,8 +44,13 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> 
 }
 
 /// Labels and selectable fields of a stored object. One that cannot be read has neither.
-fn read(target: &Target, bytes: &[u8]) -> Selectable {
-    let Ok(object) = codec::decode_stored(&target.api.schema, bytes) else { return Selectable::default() };
+fn read(target: &Target, entry: &Entry) -> Selectable {
+    // Fields of built-in kinds are those of the version that is stored.
+    let object = match target.resource.custom {
+        true => target.decode_view(entry).ok(),
+        false => codec::decode_stored(&target.api.schema, entry.value()).ok(),
+    };
+    let Some(object) = object else { return Selectable::default() };
     let labels = object.labels().map(|(key, value)| (key.into(), value.into())).collect();
     let fields = target
         .resource

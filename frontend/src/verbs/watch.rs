@@ -1,8 +1,8 @@
 //! Watches: every change of what is selected, as a stream of frames.
 //!
 //! An object that enters a selection is ADDED, one that leaves it is DELETED as it was before. Frames of whole objects
-//! are made once and shared by all watchers. A watch ends cleanly at its timeout, and with an ERROR event when it
-//! cannot go on.
+//! are made once and shared by all watchers. A watch ends cleanly at its timeout and when a custom resource is defined
+//! anew, and with an ERROR event when it cannot go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,6 +43,7 @@ struct Watching {
     options: ListOptions,
     frames: Frames,
     subscription: Option<Subscription>,
+    api_changes: tokio::sync::watch::Receiver<u64>,
     /// The state to begin with, and the position in it.
     initial: Option<(Snapshot, Option<String>)>,
     /// A bookmark that says where the state ends is owed, at this revision.
@@ -69,6 +70,7 @@ pub(super) async fn watch(
     let begun = begin(&ctx, &target, &options, revision).await;
     let ends_at = Instant::now() + timeout;
     let mut watching = Watching {
+        api_changes: ctx.cluster.api.changes(),
         ctx,
         target,
         bookmark_at: next_bookmark(ends_at),
@@ -138,6 +140,18 @@ async fn begin(ctx: &Context, target: &Target, options: &ListOptions, revision: 
     Ok(Begun { snapshot: from_state.then_some(snapshot), subscription, announce_end })
 }
 
+/// Resolves when a custom resource is no longer defined as it was when the watch began.
+async fn redefined(changes: &mut tokio::sync::watch::Receiver<u64>, ctx: &Context, target: &Target) {
+    let Some(definition) = target.definition() else { return std::future::pending().await };
+    loop {
+        let api = ctx.cluster.api.load();
+        let now = api.definitions.get(&definition.group, &definition.plural);
+        if now.is_none_or(|now| now.state != definition.state) || changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 fn end_error(end: WatchEnd) -> ApiError {
     match end {
         WatchEnd::Expired { requested, oldest } => ApiError::too_old_resource_version(requested, oldest),
@@ -161,7 +175,8 @@ impl Watching {
         if self.ended {
             return None;
         }
-        if let Some(state) = self.next_of_state() {
+        if let Some(state) = self.next_of_state().await {
+            self.ended |= state.is_err();
             return Some(state.map_err(Into::into));
         }
         loop {
@@ -169,6 +184,7 @@ impl Watching {
             let subscription = self.subscription.as_mut()?;
             let events = tokio::select! {
                 events = subscription.next(BATCH) => events,
+                () = redefined(&mut self.api_changes, &self.ctx, &self.target) => return None,
                 () = sleep_until(self.ends_at) => return None,
                 () = shutdown.cancelled() => return None,
                 () = sleep_until(self.bookmark_at) => {
@@ -179,12 +195,14 @@ impl Watching {
                 }
             };
             let frames = match events {
-                Ok(events) => self.frames_of(&events),
-                Err(end) => {
-                    self.ended = true;
-                    self.frames.error(&end_error(end))
-                }
+                Ok(events) => self.frames_of(&events).await,
+                Err(end) => Err(end_error(end)),
             };
+            // What cannot go on says why.
+            let frames = frames.or_else(|error| {
+                self.ended = true;
+                self.frames.error(&error)
+            });
             match frames {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => return Some(Ok(bytes)),
@@ -197,21 +215,25 @@ impl Watching {
     }
 
     /// The state that a watch begins with, a batch at a time, and the bookmark behind it.
-    fn next_of_state(&mut self) -> Option<Result<Bytes, ApiError>> {
+    async fn next_of_state(&mut self) -> Option<Result<Bytes, ApiError>> {
         while let Some((snapshot, from)) = self.initial.take() {
             let mut out = Vec::new();
             let entries = match &from {
                 Some(key) => snapshot.iter_from(key),
                 None => snapshot.iter(),
             };
-            let mut resume = None;
-            for (seen, entry) in entries.enumerate() {
-                if seen == BATCH {
-                    resume = Some(entry.key().to_string());
-                    break;
+            let mut batch: Vec<Arc<Entry>> = entries.take(BATCH + 1).cloned().collect();
+            let resume = if batch.len() > BATCH { batch.pop().map(|next| next.key().to_string()) } else { None };
+            let views = match self.target.views(&self.ctx.cluster, &batch).await {
+                Ok(views) => views,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(self.frames.error(&error));
                 }
-                if select::selects(&self.target, &self.options.selection, entry) {
-                    match self.frames.of_entry(&self.ctx, &self.target, EventType::Added, entry) {
+            };
+            for view in &views {
+                if select::selects(&self.target, &self.options.selection, view) {
+                    match self.frames.of_view(&self.ctx, &self.target, EventType::Added, view) {
                         Ok(frame) => out.extend_from_slice(&frame),
                         Err(error) => return Some(Err(error)),
                     }
@@ -242,21 +264,32 @@ impl Watching {
         Some(self.frames.bookmark(&self.ctx, &self.target, revision, false))
     }
 
-    fn frames_of(&mut self, events: &[Arc<CacheEvent>]) -> Result<Bytes, ApiError> {
+    async fn frames_of(&mut self, events: &[Arc<CacheEvent>]) -> Result<Bytes, ApiError> {
         let mut out = Vec::new();
-        for event in events {
-            if let Some(kind) = self.seen_as(event) {
-                out.extend_from_slice(&self.frames.of_event(&self.ctx, &self.target, kind, event)?);
-            }
+        let before: Vec<Arc<Entry>> = events.iter().filter_map(|event| event.prev().cloned()).collect();
+        let after: Vec<Arc<Entry>> = events.iter().map(|event| Arc::clone(event.entry())).collect();
+        let mut before = self.target.views(&self.ctx.cluster, &before).await?.into_iter();
+        let after = self.target.views(&self.ctx.cluster, &after).await?;
+        for (event, after) in events.iter().zip(after) {
+            let before = event.prev().and_then(|_| before.next());
+            let Some(kind) = self.seen_as(event, before.as_deref(), &after) else { continue };
+            let told = match (kind, event.departed()) {
+                (EventType::Deleted, Some(departed)) => {
+                    self.target.views(&self.ctx.cluster, &[Arc::clone(departed)]).await?.pop()
+                }
+                _ => None,
+            };
+            let view = told.as_deref().unwrap_or(&after);
+            out.extend_from_slice(&self.frames.of_event(&self.ctx, &self.target, kind, event, view)?);
         }
         Ok(out.into())
     }
 
     /// What an event is to this watcher; none: nothing.
-    fn seen_as(&self, event: &CacheEvent) -> Option<EventType> {
-        let selects = |entry: &Arc<Entry>| select::selects(&self.target, &self.options.selection, entry);
-        let before = event.prev().is_some_and(selects);
-        let after = event.kind() != EventKind::Deleted && selects(event.entry());
+    fn seen_as(&self, event: &CacheEvent, before: Option<&Entry>, after: &Entry) -> Option<EventType> {
+        let selects = |view: &Entry| select::selects(&self.target, &self.options.selection, view);
+        let before = before.is_some_and(selects);
+        let after = event.kind() != EventKind::Deleted && selects(after);
         match (before, after) {
             (false, true) => Some(EventType::Added),
             (true, true) => Some(EventType::Modified),

@@ -1,7 +1,5 @@
 //! The frames of a watch, in the representation that its client asked for.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use prost::Message;
 
@@ -98,32 +96,31 @@ impl Frames {
         Ok(Frames { media: output.media, shown })
     }
 
-    /// A change. Frames of whole objects are shared by all watchers.
+    /// A change, and the view that it is told with. Frames of whole objects are shared by all watchers.
     pub(super) fn of_event(
         &mut self,
         ctx: &Context,
         target: &Target,
         kind: EventType,
         event: &CacheEvent,
+        view: &Entry,
     ) -> Result<Bytes, ApiError> {
-        let entry = if kind == EventType::Deleted { event.departed().unwrap_or(event.entry()) } else { event.entry() };
         if matches!(self.shown, Shown::Objects) {
             let id = encodings::id(&target.kind, kind.form(self.media));
-            let (media, entry) = (self.media, entry.clone());
-            return event.frame(id, |_| whole(media, kind.name(), &encodings::object(target, &entry)?));
+            let media = self.media;
+            return event.frame(id, |_| whole(media, kind.name(), &encodings::object(target, view)?));
         }
-        let entry = entry.clone();
-        self.of_entry(ctx, target, kind, &entry)
+        self.of_view(ctx, target, kind, view)
     }
 
-    pub(super) fn of_entry(
+    pub(super) fn of_view(
         &mut self,
         ctx: &Context,
         target: &Target,
         kind: EventType,
-        entry: &Arc<Entry>,
+        view: &Entry,
     ) -> Result<Bytes, ApiError> {
-        self.of_object(ctx, target, kind.name(), &encodings::object(target, entry)?)
+        self.of_object(ctx, target, kind.name(), &encodings::object(target, view)?)
     }
 
     fn of_object(&mut self, ctx: &Context, target: &Target, name: &str, object: &Object) -> Result<Bytes, ApiError> {

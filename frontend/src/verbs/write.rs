@@ -52,6 +52,18 @@ impl Step {
 /// A change of one object. It may run again on a newer state, and must not keep anything of an earlier run.
 pub(super) trait Rewrite: Send {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>>;
+
+    /// Where the current object is looked for the first time.
+    fn first_look(&self) -> FirstLook {
+        FirstLook::Cache
+    }
+}
+
+/// Where an object is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstLook {
+    Cache,
+    Store,
 }
 
 /// How a change ended.
@@ -71,26 +83,29 @@ pub(super) async fn apply(
     change: &mut dyn Rewrite,
 ) -> Result<Written, ApiError> {
     let key = target.key(&ctx.cluster)?;
-    let cached = ctx.cluster.store.cache().get(&key).ok().flatten().map(|entry| entry.stored());
-    let mut fresh = cached.is_none();
-    let mut stored = match cached {
-        Some(stored) => Some(stored),
+    let mut current = match change.first_look() {
+        FirstLook::Cache => cached(ctx, target, &key).await?,
+        FirstLook::Store => None,
+    };
+    let mut fresh = current.is_none();
+    let mut stored = match current {
+        Some(_) => None,
         None => ctx.cluster.store.get(&key).await.map_err(|error| store_error(target, error))?,
     };
     loop {
-        let current = match stored.take() {
-            Some(stored) => Some(Current { object: target.decode(&stored)?, stored }),
-            None => None,
-        };
+        if let Some(stored) = stored.take() {
+            current = Some(Current { object: target.read(&ctx.cluster, &stored).await?, stored });
+        }
         let step = match change.rewrite(current.as_ref()).await {
             Err(_) if !fresh => {
+                current = None;
                 stored = ctx.cluster.store.get(&key).await.map_err(|error| store_error(target, error))?;
                 fresh = true;
                 continue;
             }
             other => other?,
         };
-        match commit(ctx, target, &key, current, step, dry_run, fresh).await? {
+        match commit(ctx, target, &key, current.take(), step, dry_run, fresh).await? {
             Committed::Done(written) => return Ok(*written),
             Committed::Again(newer) => {
                 stored = newer;
@@ -98,6 +113,14 @@ pub(super) async fn apply(
             }
         }
     }
+}
+
+/// What the cache has of the object.
+async fn cached(ctx: &Context, target: &Target, key: &str) -> Result<Option<Current>, ApiError> {
+    let Some(entry) = ctx.cluster.store.cache().get(key).ok().flatten() else { return Ok(None) };
+    let views = target.views(&ctx.cluster, std::slice::from_ref(&entry)).await?;
+    let object = views.first().map(|view| target.decode_view(view)).transpose()?;
+    Ok(object.map(|object| Current { object, stored: entry.stored() }))
 }
 
 enum Committed {
@@ -119,7 +142,7 @@ async fn commit(
         (Step::Write(ready), Some(current)) => {
             let replaced = replace(ctx, target, key, &current, &ready.object, Mode { dry_run, fresh }).await;
             settle_claims(ctx, ready.claims, &replaced).await;
-            replaced.map_err(|fault| store_fault(target, fault))?.into_committed(target)
+            replaced.map_err(|fault| store_fault(target, fault))?.into_committed(ctx, target).await
         }
         (Step::Write(ready), None) => match insert(ctx, target, key, *ready, dry_run).await? {
             Some(object) => done(object, true, false),
@@ -162,9 +185,11 @@ enum Replaced {
 }
 
 impl Replaced {
-    fn into_committed(self, target: &Target) -> Result<Committed, ApiError> {
+    async fn into_committed(self, ctx: &Context, target: &Target) -> Result<Committed, ApiError> {
         match self {
-            Replaced::Stored { bytes, revision } => done(target.decode_bytes(&bytes, revision)?, false, false),
+            Replaced::Stored { bytes, revision } => {
+                done(target.read_bytes(&ctx.cluster, &bytes, revision).await?, false, false)
+            }
             Replaced::Changed(newer) => Ok(Committed::Again(newer)),
         }
     }
@@ -179,7 +204,7 @@ async fn replace(
     object: &Object,
     mode: Mode,
 ) -> Result<Replaced, Fault> {
-    let bytes = target.encode(object).map_err(Fault::Refused)?;
+    let bytes = target.write_bytes(&ctx.cluster, object).await.map_err(Fault::Refused)?;
     let revision = current.stored.mod_revision;
     let stored = |bytes, revision| Ok(Replaced::Stored { bytes, revision });
     let store = &ctx.cluster.store;
@@ -212,7 +237,7 @@ pub(super) async fn insert(
     let inserted = insert_bytes(ctx, target, key, &object, dry_run).await;
     settle_claims(ctx, claims, &inserted).await;
     match inserted.map_err(|fault| store_fault(target, fault))? {
-        Replaced::Stored { bytes, revision } => target.decode_bytes(&bytes, revision).map(Some),
+        Replaced::Stored { bytes, revision } => target.read_bytes(&ctx.cluster, &bytes, revision).await.map(Some),
         Replaced::Changed(_) => Ok(None),
     }
 }
@@ -224,7 +249,7 @@ async fn insert_bytes(
     object: &Object,
     dry_run: bool,
 ) -> Result<Replaced, Fault> {
-    let bytes = target.encode(object).map_err(Fault::Refused)?;
+    let bytes = target.write_bytes(&ctx.cluster, object).await.map_err(Fault::Refused)?;
     let store = &ctx.cluster.store;
     if dry_run {
         return Ok(match store.get(key).await? {

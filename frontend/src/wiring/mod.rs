@@ -2,6 +2,7 @@
 //! listens for signals.
 
 mod access;
+mod aggregation;
 mod bootstrap;
 mod definitions;
 mod error;
@@ -16,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
-    cluster::{Cluster, Settings, SystemClock},
+    cluster::{Aggregation, Cluster, Conversions, Settings, SystemClock},
     config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
     server::{
         audit::{self, Audit, Backend, Batching, LogFile, Mode, Policy, Rotation, Sink, Truncation},
@@ -32,6 +33,7 @@ use crate::{
 pub use error::StartError;
 pub use process::threads;
 
+use aggregation::AggregationKeeper;
 use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
 use definitions::DefinitionsKeeper;
 
@@ -151,6 +153,7 @@ impl Startup {
     async fn work(self) {
         wait_for_store(&self.context.cluster).await;
         self.keep_definitions();
+        self.keep_aggregation();
         self.readiness.cache.set(true);
         let mut pause = Pause::default();
         while let Err(error) = bootstrap::namespaces(&self.client).await {
@@ -192,6 +195,15 @@ impl Startup {
         let mut keeper = DefinitionsKeeper::new(Arc::clone(&self.context.cluster));
         if let Err(error) = keeper.publish_now() {
             tracing::warn!(%error, "cannot read the custom resource definitions yet");
+        }
+        self.services.spawn(keeper.run());
+    }
+
+    /// What other servers serve goes to them before the server says that it is ready.
+    fn keep_aggregation(&self) {
+        let mut keeper = AggregationKeeper::new(self.client.clone(), self.config.proxy_identity.clone());
+        if let Err(error) = keeper.publish_now() {
+            tracing::warn!(cause = error.internal, "cannot read the APIServices yet");
         }
         self.services.spawn(keeper.run());
     }
@@ -307,7 +319,10 @@ async fn context(
             event_ttl: config.event_ttl,
             service_cidrs: config.service_cidrs.clone(),
             allow_privileged: config.allow_privileged,
+            routing: config.routing,
         },
+        conversions: Conversions::default(),
+        aggregation: Aggregation::default(),
         shutdown: CancellationToken::new(),
     });
     let (access, keepers) = access::access(config, &cluster, authorities)?;

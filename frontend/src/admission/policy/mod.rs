@@ -258,7 +258,7 @@ impl Subject {
             }
         };
         let request = subject::request(attributes, matched);
-        Ok(Subject { versions: Versions::of(attributes, matched)?, namespace, request })
+        Ok(Subject { versions: Versions::of(cluster, attributes, matched).await?, namespace, request })
     }
 
     fn inputs<'a>(&'a self, attributes: &Attributes<'_>, policy: &'a Policy, params: Option<&'a Object>) -> Inputs<'a> {

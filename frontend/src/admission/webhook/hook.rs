@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{
     api::schema::{Object, Value},
-    cluster::{Cluster, Derived, ResourceName, objects::text},
+    cluster::{Cluster, Derived, Place, ResourceName, objects::text},
     object::scope::Scope,
     request::status::ApiError,
 };
@@ -22,14 +22,6 @@ pub(super) const VALIDATING: ResourceName<'static> =
 pub(super) enum FailurePolicy {
     Fail,
     Ignore,
-}
-
-/// Where a webhook is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
-    Url(String),
-    Service { namespace: String, name: String, path: String, port: u16 },
-    Nowhere,
 }
 
 #[derive(Debug)]
@@ -88,7 +80,7 @@ fn compile(configuration: &Object) -> Vec<Hook> {
             configuration: configuration.name().to_owned(),
             uid: format!("{}/{name}/{namesakes}", configuration.name()),
             name: name.to_owned(),
-            place: place(webhook),
+            place: webhook.child("clientConfig").map_or(Place::Nowhere, Place::of),
             ca: webhook.at(&["clientConfig", "caBundle"]).and_then(Value::as_bytes).unwrap_or_default().to_vec(),
             rules: list(webhook, "rules").iter().map(Rule::of).collect(),
             equivalents: match text(webhook, "matchPolicy") {
@@ -123,20 +115,4 @@ fn compile(configuration: &Object) -> Vec<Hook> {
 
 fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value.child(field).and_then(Value::as_list).unwrap_or_default()
-}
-
-fn place(webhook: &Value) -> Place {
-    if let Some(service) = webhook.at(&["clientConfig", "service"]) {
-        let port = service.child("port").and_then(Value::as_i64).and_then(|port| u16::try_from(port).ok());
-        return Place::Service {
-            namespace: text(service, "namespace").to_owned(),
-            name: text(service, "name").to_owned(),
-            path: text(service, "path").to_owned(),
-            port: port.unwrap_or(443),
-        };
-    }
-    match webhook.at(&["clientConfig", "url"]).and_then(Value::as_str) {
-        Some(url) => Place::Url(url.to_owned()),
-        None => Place::Nowhere,
-    }
 }

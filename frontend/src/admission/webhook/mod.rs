@@ -9,7 +9,7 @@
 //! before them changed; validating ones all at once. Not called: for configurations of webhooks and policies
 //! themselves.
 
-mod clients;
+mod credentials;
 mod hook;
 mod metrics;
 mod mutating;
@@ -21,7 +21,6 @@ pub(super) use mutating::make as make_mutating;
 pub(super) use validating::make as make_validating;
 
 use self::{
-    clients::Clients,
     hook::{FailurePolicy, Hook},
     review::{Broken, Expected, Response},
 };
@@ -32,7 +31,11 @@ use super::{
     matching::{self, Matched},
     subject::{self, Versions},
 };
-use crate::{access::Access, cluster::Cluster, request::status::ApiError};
+use crate::{
+    access::Access,
+    cluster::{Cluster, Webhook, Webhooks},
+    request::status::ApiError,
+};
 
 /// Kinds that webhooks are never asked about: a bad one could not be taken back.
 const EXEMPT: [&str; 6] = [
@@ -78,7 +81,8 @@ async fn should_call(
     if hook.conditions.is_empty() {
         return Ok(Some(matched));
     }
-    let (versions, request) = (Versions::of(attributes, &matched)?, subject::request(attributes, &matched));
+    let (versions, request) =
+        (Versions::of(cluster, attributes, &matched).await?, subject::request(attributes, &matched));
     let inputs = || Inputs {
         object: versions.object.as_ref(),
         old: versions.old.as_ref(),
@@ -102,7 +106,7 @@ async fn should_call(
 
 /// Asks a webhook once.
 async fn ask(
-    clients: &Clients,
+    clients: &Webhooks,
     cluster: &Cluster,
     hook: &Hook,
     attributes: &Attributes<'_>,
@@ -120,7 +124,8 @@ async fn ask(
     };
     let uid = uuid::Uuid::new_v4().to_string();
     let request = review::request(version, &uid, matched, attributes, versions.object.as_ref(), versions.old.as_ref());
-    let reply = clients.post(cluster, hook, request, hook.timeout).await;
+    let webhook = Webhook { uid: &hook.uid, place: &hook.place, ca: &hook.ca };
+    let reply = cluster.call_webhook(clients, &webhook, request, hook.timeout).await;
     let reply = reply.map_err(|error| Failure::Call(format!("failed to call webhook: {error}")))?;
     let expected = Expected { version, uid: &uid, mutating: sort == Sort::Mutating };
     let response = review::response(&attributes.api.schema, &reply, &expected).map_err(|broken| match broken {

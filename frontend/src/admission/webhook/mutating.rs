@@ -10,8 +10,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Failure, Sort, Versions, ask,
-    clients::Clients,
+    Failure, Sort, Versions, ask, credentials,
     hook::{FailurePolicy, Hook, Hooks},
     is_exempt, judge_failure,
     metrics::{Ended, Metrics},
@@ -21,8 +20,8 @@ use super::{
 use crate::{
     access::Access,
     admission::{Attributes, Made, Parts, Plugin, Reinvocation, matching::Matched},
-    api::schema::{Gvk, apply_defaults, codec, convert},
-    cluster::Cluster,
+    api::schema::{Gvk, apply_defaults, codec},
+    cluster::{Cluster, Webhooks},
     object::patch::{JsonPatch, PatchError},
     request::status::{ApiError, FieldError},
 };
@@ -30,7 +29,7 @@ use crate::{
 struct MutatingAdmissionWebhook {
     access: Arc<Access>,
     hooks: Hooks,
-    clients: Clients,
+    clients: Webhooks,
     metrics: Metrics,
 }
 
@@ -38,7 +37,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     let plugin = MutatingAdmissionWebhook {
         access: Arc::clone(&parts.access),
         hooks: Hooks::mutating(),
-        clients: Clients::new(parts.config.as_deref())?,
+        clients: credentials::webhooks(parts.config.as_deref())?,
         metrics: parts.webhooks.clone(),
     };
     Ok(Arc::new(plugin))
@@ -115,10 +114,10 @@ impl MutatingAdmissionWebhook {
         turn: Turn,
     ) -> Result<bool, ApiError> {
         let started = Instant::now();
-        let versions = Versions::of(attributes, matched)?;
+        let versions = Versions::of(cluster, attributes, matched).await?;
         let asked = ask(&self.clients, cluster, hook, attributes, matched, &versions, Sort::Mutating).await;
         let outcome = match asked {
-            Ok(response) => apply(attributes, hook, versions, &response, turn),
+            Ok(response) => apply(cluster, attributes, hook, versions, &response, turn).await,
             Err(failure) => Err(failure),
         };
         let ended = match &outcome {
@@ -151,7 +150,8 @@ struct Patched {
 }
 
 /// Applies the patch of an answer to the object of the request.
-fn apply(
+async fn apply(
+    cluster: &Cluster,
     attributes: &mut Attributes<'_>,
     hook: &Hook,
     versions: Versions,
@@ -197,7 +197,8 @@ fn apply(
     let changed = patched != object;
     apply_defaults(&mut patched);
     let kind = current.ty().clone();
-    *current = convert(&patched, &kind);
+    let converted = cluster.convert(attributes.api, &patched, &attributes.resource.plural, &kind).await;
+    *current = converted.map_err(Failure::Refusal)?;
     let Turn { round, index } = turn;
     let told =
         json!({"configuration": hook.configuration, "webhook": hook.name, "patch": document, "patchType": "JSONPatch"});

@@ -6,7 +6,7 @@ use super::super::{Attributes, matching::Matched};
 use crate::{
     api::schema::{DecodeError, Gvk, Object, Schema, Value, codec},
     client::Reply,
-    cluster::objects::text,
+    cluster::{objects::text, refusal_of_reply},
     request::status::{ApiError, Cause, Details, GroupResource, ListMeta},
 };
 
@@ -122,7 +122,7 @@ pub(super) struct Expected<'a> {
 /// Reads an answer as client-go does, and judges it.
 pub(super) fn response(schema: &Schema, reply: &Reply, expected: &Expected<'_>) -> Result<Response, Broken> {
     if !matches!(reply.status.as_u16(), 200..=206) {
-        return Err(Broken::Call(refused(schema, reply)));
+        return Err(Broken::Call(refusal_of_reply(schema, reply)));
     }
     let content = reply.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if reply.body.is_empty() {
@@ -147,45 +147,6 @@ pub(super) fn response(schema: &Schema, reply: &Reply, expected: &Expected<'_>) 
         return Err(Broken::Answer("webhook response was absent".to_owned()));
     };
     judge(&reply.body, answer, expected).map_err(Broken::Answer)
-}
-
-/// The error of an answer that is not a success: that of a Status in it, or that of its code.
-fn refused(schema: &Schema, reply: &Reply) -> String {
-    let status = Gvk::from_static("", "v1", "Status");
-    if let Ok(decoded) = codec::decode_json(schema, &reply.body, Some(&status))
-        && decoded.object.gvk() == &status
-        && decoded.object.get_str(&["status"]) == Some("Failure")
-    {
-        return decoded.object.get_str(&["message"]).unwrap_or_default().to_owned();
-    }
-    let code = reply.status.as_u16();
-    let content = reply.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let text = match content.is_some_and(|content| content.starts_with("text/")) {
-        true => String::from_utf8_lossy(&reply.body).trim().to_owned(),
-        false => String::new(),
-    };
-    let said = if text.is_empty() { "unknown".to_owned() } else { text };
-    match code {
-        400 => "the server rejected our request for an unknown reason".to_owned(),
-        401 => "the server has asked for the client to provide credentials".to_owned(),
-        403 | 415 => said,
-        404 => "the server could not find the requested resource".to_owned(),
-        406 if said == "unknown" => {
-            "the server was unable to respond with a content type that the client supports".to_owned()
-        }
-        406 => said,
-        409 => "the server reported a conflict".to_owned(),
-        405 => "the server does not allow this method on the requested resource".to_owned(),
-        422 => "the server rejected our request due to an error in our request".to_owned(),
-        503 => "the server is currently unable to handle the request".to_owned(),
-        504 => {
-            "the server was unable to return a response in the time allotted, but may still be processing the request"
-                .to_owned()
-        }
-        429 => "the server has received too many requests and has asked us to try again later".to_owned(),
-        code if code >= 500 => format!("an error on the server ({said:?}) has prevented the request from succeeding"),
-        code => format!("the server responded with the status code {code} but did not return more information"),
-    }
 }
 
 /// A review, or a kind that every client knows.

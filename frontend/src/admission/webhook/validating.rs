@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Instant};
 use futures::future::BoxFuture;
 
 use super::{
-    Failure, Sort, Versions, ask,
-    clients::Clients,
+    Failure, Sort, Versions, ask, credentials,
     hook::{FailurePolicy, Hook, Hooks},
     is_exempt, judge_failure,
     metrics::{Ended, Metrics},
@@ -15,14 +14,14 @@ use super::{
 use crate::{
     access::Access,
     admission::{Attributes, Made, Parts, Plugin, matching::Matched},
-    cluster::Cluster,
+    cluster::{Cluster, Webhooks},
     request::status::ApiError,
 };
 
 struct ValidatingAdmissionWebhook {
     access: Arc<Access>,
     hooks: Hooks,
-    clients: Clients,
+    clients: Webhooks,
     metrics: Metrics,
 }
 
@@ -30,7 +29,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
     let plugin = ValidatingAdmissionWebhook {
         access: Arc::clone(&parts.access),
         hooks: Hooks::validating(),
-        clients: Clients::new(parts.config.as_deref())?,
+        clients: credentials::webhooks(parts.config.as_deref())?,
         metrics: parts.webhooks.clone(),
     };
     Ok(Arc::new(plugin))
@@ -49,7 +48,7 @@ impl Plugin for ValidatingAdmissionWebhook {
             let mut asked = Vec::new();
             for hook in self.hooks.get(cluster)?.iter() {
                 if let Some(matched) = should_call(cluster, &self.access, hook, attributes).await? {
-                    let versions = Versions::of(attributes, &matched)?;
+                    let versions = Versions::of(cluster, attributes, &matched).await?;
                     asked.push((Arc::clone(hook), matched, versions));
                 }
             }

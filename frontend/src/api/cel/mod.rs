@@ -27,7 +27,6 @@ mod parser;
 mod plan;
 mod primary;
 mod program;
-mod regex;
 mod runtime_cost;
 mod source;
 mod syntax;

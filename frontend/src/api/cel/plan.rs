@@ -11,9 +11,9 @@ use super::{
     env::Env,
     eval,
     library::{Function, Overload, type_by_name},
-    regex::Regex,
     value::{EvalError, Evaluated, Key, List, Val},
 };
+use crate::api::schema::scalar::pattern::Regex;
 
 /// One step of a run.
 #[derive(Clone)]

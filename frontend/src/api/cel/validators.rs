@@ -4,10 +4,10 @@ use super::{
     ast::{Call, Expr, Kind, Literal},
     checker::Checked,
     library::{self, Clause, FormatArgs, check_format},
-    regex::Regex,
     source::Issues,
     types::Type,
 };
+use crate::api::schema::scalar::pattern::Regex;
 
 pub(super) fn validate(source: &str, checked: &Checked) -> Result<(), Issues> {
     let mut issues = Issues::new(source);

@@ -4,7 +4,10 @@
 //! for each version what a request must know besides. Not here: whether the definition is good (validation), and its
 //! status.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use crate::api::{
     registry::{
@@ -28,9 +31,13 @@ const VERBS: [Verb; 8] =
     [Verb::Delete, Verb::DeleteCollection, Verb::Get, Verb::List, Verb::Patch, Verb::Create, Verb::Update, Verb::Watch];
 const VERBS_AT_THE_END: [Verb; 5] = [Verb::Delete, Verb::DeleteCollection, Verb::Get, Verb::List, Verb::Watch];
 
+static STATES: AtomicU64 = AtomicU64::new(1);
+
 /// A definition that is served.
 #[derive(Debug)]
 pub struct Definition {
+    /// Greater than that of any state that was read before: what is derived from a state is kept under it.
+    pub state: u64,
     pub group: String,
     pub plural: String,
     pub kind: String,
@@ -129,6 +136,7 @@ impl Definition {
         }
         let storage_version = given.iter().find(|version| is(version, "storage")).map(|v| text(v, &["name"]))?;
         (!plural.is_empty() && !kind.is_empty()).then(|| Definition {
+            state: STATES.fetch_add(1, Ordering::Relaxed),
             namespaced: text(spec, &["scope"]) == "Namespaced",
             terminating: is_true(object, "Terminating"),
             conversion: Conversion::read(spec.child("conversion")),
@@ -208,8 +216,7 @@ impl Definition {
             unset,
         };
         let mut fields = vec![field("metadata.name", Unset::Empty)];
-        let namespace = if self.namespaced { Unset::Empty } else { Unset::Never };
-        fields.push(field("metadata.namespace", namespace));
+        fields.extend(self.namespaced.then(|| field("metadata.namespace", Unset::Empty)));
         fields.extend(version.selectable.iter().map(|path| field(path.trim_start_matches('.'), Unset::Empty)));
         fields
     }

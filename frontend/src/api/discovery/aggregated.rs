@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::{
     document::{Asked, encode, respond, write},
+    foreign::{Foreign, MergedGroup, MergedVersion, merged, of_group},
     legacy::names,
 };
 use crate::{
     api::{
         Api,
-        registry::{Group, KeptDocument, Name, Registry, Resource, Subresource},
+        registry::{KeptDocument, Name, Registry, Resource, Subresource},
         schema::Gvk,
     },
     request::{
@@ -47,8 +48,16 @@ struct Item<'a> {
 #[derive(Serialize)]
 struct Version<'a> {
     version: &'a str,
-    resources: Vec<Entry<'a>>,
+    resources: Entries<'a>,
     freshness: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entries<'a> {
+    Own(Vec<Entry<'a>>),
+    /// As another server tells them.
+    Foreign(&'a serde_json::Value),
 }
 
 #[derive(Serialize)]
@@ -114,7 +123,11 @@ pub(super) fn wanted(asked: Asked<'_>) -> Option<Output> {
 
 pub(super) fn answer(core: bool, api: &Api, asked: Asked<'_>, output: Output) -> Result<Response<Bytes>, ApiError> {
     let name = if core { "discovery/api" } else { "discovery/apis" };
-    let document = api.documents.get(name, || KeptDocument::new(write(&list(&api.registry, core))));
+    // What other servers tell changes without the snapshot.
+    let document = match asked.others {
+        [] => api.documents.get(name, || KeptDocument::new(write(&list(&api.registry, &[], core)))),
+        others => KeptDocument::new(write(&list(&api.registry, others, core))),
+    };
     let etag = HeaderValue::try_from(format!("\"{}\"", document.hash)).map_err(ApiError::internal)?;
     let mut response = if first(asked.headers, &header::IF_NONE_MATCH) == etag.to_str().ok() {
         let mut unchanged = Response::new(Bytes::new());
@@ -136,28 +149,35 @@ fn first<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a st
     headers.get(name)?.to_str().ok()
 }
 
-fn list(registry: &Registry, core: bool) -> List<'_> {
-    let groups = registry.groups().iter().filter(|g| g.name.is_empty() == core);
+fn list<'a>(registry: &'a Registry, others: &'a [Foreign], core: bool) -> List<'a> {
+    let groups = match core {
+        true => registry.group("").into_iter().map(of_group).collect(),
+        false => merged(registry, others),
+    };
     List {
         kind: "APIGroupDiscoveryList",
         api_version: "apidiscovery.k8s.io/v2",
         metadata: Metadata { name: "" },
-        items: groups.map(item).collect(),
+        items: groups.into_iter().map(item).collect(),
     }
 }
 
-fn item(group: &Group) -> Item<'_> {
-    Item {
-        metadata: Metadata { name: &group.name },
-        versions: group
-            .versions
-            .iter()
-            .map(|v| Version {
-                version: &v.version,
-                resources: v.resources.iter().map(|r| entry(r)).collect(),
-                freshness: "Current",
-            })
-            .collect(),
+fn item(group: MergedGroup<'_>) -> Item<'_> {
+    Item { metadata: Metadata { name: group.name }, versions: group.versions.into_iter().map(version).collect() }
+}
+
+fn version(version: MergedVersion<'_>) -> Version<'_> {
+    match version {
+        MergedVersion::Own(_, own) => Version {
+            version: &own.version,
+            resources: Entries::Own(own.resources.iter().map(|r| entry(r)).collect()),
+            freshness: "Current",
+        },
+        MergedVersion::Foreign(foreign) => Version {
+            version: &foreign.version,
+            resources: foreign.resources.as_ref().map_or_else(|| Entries::Own(Vec::new()), Entries::Foreign),
+            freshness: if foreign.is_current { "Current" } else { "Stale" },
+        },
     }
 }
 

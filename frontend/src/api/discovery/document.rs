@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
+use super::foreign::Foreign;
 use crate::{
     api::schema::{Gvk, Schema, codec},
     request::{
@@ -22,6 +23,8 @@ pub struct Asked<'a> {
     pub query: &'a Query,
     /// host:port under which this server tells clients to reach it.
     pub server_address: &'a str,
+    /// What other servers serve.
+    pub others: &'a [Foreign],
 }
 
 pub(super) fn respond(content_type: HeaderValue, cache_control: &'static str, body: Bytes) -> Response<Bytes> {

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use crate::api::registry::{Group, GroupVersion, Name, Registry, Resource, Subresource, Verb};
+use super::foreign::{Foreign, MergedGroup, merged};
+use crate::api::registry::{GroupVersion, Name, Registry, Resource, Subresource, Verb};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,26 +89,26 @@ pub(super) fn core_versions(server_address: &str) -> ApiVersions<'_> {
     }
 }
 
-pub(super) fn groups(registry: &Registry) -> GroupList<'_> {
-    let groups = registry.groups().iter().filter(|g| !g.name.is_empty()).map(entry).collect();
+pub(super) fn groups<'a>(registry: &'a Registry, others: &'a [Foreign]) -> GroupList<'a> {
+    let groups = merged(registry, others).into_iter().map(|group| entry(&group)).collect();
     GroupList { kind: "APIGroupList", api_version: "v1", groups }
 }
 
 /// A group on a page of its own names its kind.
-pub(super) fn group_page(group: &Group) -> GroupEntry<'_> {
-    GroupEntry { kind: Some("APIGroup"), api_version: Some("v1"), ..entry(group) }
+pub(super) fn group_page<'a>(registry: &'a Registry, others: &'a [Foreign], name: &str) -> Option<GroupEntry<'a>> {
+    let group = merged(registry, others).into_iter().find(|group| group.name == name)?;
+    Some(GroupEntry { kind: Some("APIGroup"), api_version: Some("v1"), ..entry(&group) })
 }
 
-fn entry(group: &Group) -> GroupEntry<'_> {
-    let version = |v: &'_ GroupVersion| v.api_version(&group.name);
-    let entries = group.versions.iter().map(|v| VersionEntry { group_version: version(v), version: &v.version });
-    let preferred = group.versions.first();
+fn entry<'a>(group: &MergedGroup<'a>) -> GroupEntry<'a> {
+    let versions = group.versions.iter().map(|version| version.name());
+    let entries = |version| VersionEntry { group_version: format!("{}/{version}", group.name), version };
     GroupEntry {
         kind: None,
         api_version: None,
-        name: &group.name,
-        versions: entries.collect(),
-        preferred_version: preferred.map(|v| VersionEntry { group_version: version(v), version: &v.version }),
+        name: group.name,
+        preferred_version: versions.clone().next().map(entries),
+        versions: versions.map(entries).collect(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod aggregated;
 mod document;
+mod foreign;
 mod legacy;
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,8 @@ mod tests;
 use bytes::Bytes;
 use http::Response;
 
-pub use self::document::Asked;
 use self::document::{encode, respond, write};
+pub use self::{document::Asked, foreign::Foreign};
 use crate::{
     api::{Api, schema::Gvk},
     request::{
@@ -61,7 +62,9 @@ pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<By
             }
         }
         Page::Group(group) | Page::Resources { group, .. } => {
-            if api.registry.group(group).is_none_or(|_| group.is_empty() && matches!(page, Page::Group(_))) {
+            let foreign = !group.is_empty() && asked.others.iter().any(|other| other.group == group);
+            let known = foreign || api.registry.group(group).is_some();
+            if !known || group.is_empty() && matches!(page, Page::Group(_)) {
                 return Err(ApiError::page_not_found());
             }
         }
@@ -73,10 +76,10 @@ pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<By
     let output = negotiate::output(asked.headers, asked.query, &offer)?;
     let (kind, body) = match page {
         Page::Core => ("APIVersions", write(&legacy::core_versions(asked.server_address))),
-        Page::Groups => ("APIGroupList", write(&legacy::groups(&api.registry))),
+        Page::Groups => ("APIGroupList", write(&legacy::groups(&api.registry, asked.others))),
         Page::Group(name) => {
-            let group = api.registry.group(name).ok_or_else(ApiError::page_not_found)?;
-            ("APIGroup", write(&legacy::group_page(group)))
+            let group = legacy::group_page(&api.registry, asked.others, name).ok_or_else(ApiError::page_not_found)?;
+            ("APIGroup", write(&group))
         }
         Page::Resources { group, version } => {
             let custom = api.registry.group(group).is_some_and(|group| group.is_custom());

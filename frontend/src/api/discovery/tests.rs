@@ -16,7 +16,7 @@ fn get_with(path: &str, headers: &[(&'static str, &str)]) -> Result<Response<Byt
         map.insert(*name, HeaderValue::from_str(value).unwrap());
     }
     let api = Api::builtin();
-    let asked = Asked { headers: &map, query: &Query::parse(""), server_address: "192.0.2.10:22000" };
+    let asked = Asked { headers: &map, query: &Query::parse(""), server_address: "192.0.2.10:22000", others: &[] };
     answer(Page::at(path).unwrap(), &api, asked)
 }
 
@@ -147,4 +147,51 @@ fn equal_to_the_recorded_documents() {
         compared += 1;
     }
     assert!(compared > 40, "{compared} documents compared");
+}
+
+fn with_others(path: &str, accept: &str) -> serde_json::Value {
+    let foreign = |group: &str, version: &str, group_priority, is_current| Foreign {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        group_priority,
+        version_priority: 200,
+        is_current,
+        resources: Some(serde_json::json!([{"resource": "beasts", "verbs": ["get"]}])),
+    };
+    let others = [
+        foreign("policy", "v9", 17100, true),
+        foreign("wild.example", "v1", 17160, true),
+        foreign("zoo.example", "v1", 1, false),
+    ];
+    let headers = [(http::header::ACCEPT, HeaderValue::from_str(accept).unwrap())].into_iter().collect();
+    let api = Api::builtin();
+    let asked = Asked { headers: &headers, query: &Query::parse(""), server_address: "a", others: &others };
+    serde_json::from_slice(answer(Page::at(path).unwrap(), &api, asked).unwrap().body()).unwrap()
+}
+
+#[test]
+fn groups_of_other_servers_stand_where_their_priority_puts_them() {
+    let names = |document: &serde_json::Value, list: &str| -> Vec<String> {
+        let name = |each: &serde_json::Value| {
+            each["name"].as_str().or(each["metadata"]["name"].as_str()).unwrap_or_default().to_owned()
+        };
+        document[list].as_array().unwrap().iter().map(name).collect()
+    };
+    for (accept, list) in [("application/json", "groups"), (AGGREGATED, "items")] {
+        let document = with_others("/apis", accept);
+        let all = names(&document, list);
+        let at = |name: &str| all.iter().position(|each| each == name).unwrap();
+        assert_eq!(at("wild.example") + 1, at("policy"), "{all:?}");
+        assert_eq!(all.last().unwrap(), "zoo.example");
+        let policy = &document[list][at("policy")];
+        assert_eq!(policy["versions"][0]["version"], "v9", "a greater priority comes first");
+        assert_eq!(policy["versions"][1]["version"], "v1");
+    }
+    let aggregated = with_others("/apis", AGGREGATED);
+    let last = aggregated["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["versions"][0]["freshness"], "Stale");
+    assert_eq!(last["versions"][0]["resources"][0]["resource"], "beasts");
+    let group = with_others("/apis/policy", "application/json");
+    assert_eq!(group["preferredVersion"]["groupVersion"], "policy/v9");
+    assert_eq!(with_others("/apis/wild.example", "application/json")["kind"], "APIGroup");
 }

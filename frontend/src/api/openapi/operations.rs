@@ -26,6 +26,14 @@ pub(super) enum Body {
     Patch(String),
 }
 
+/// In which forms objects come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forms {
+    Builtin,
+    /// No protobuf, and no strategic merge patch; streams are not described.
+    Custom,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum In {
     Path,
@@ -50,6 +58,7 @@ pub(super) struct Operation {
     pub(super) parameters: Vec<Parameter>,
     pub(super) body: Option<Body>,
     pub(super) responses: Vec<(u16, Content)>,
+    pub(super) forms: Forms,
     /// With the kind that it acts on; none for discovery.
     pub(super) action: Option<(&'static str, Gvk)>,
 }
@@ -102,6 +111,7 @@ pub(super) fn discovery_operation(tag: &str, description: &str, id: String, cont
         parameters: Vec::new(),
         body: None,
         responses: vec![(200, content)],
+        forms: Forms::Builtin,
         action: None,
     }
 }

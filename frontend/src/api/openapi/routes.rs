@@ -2,7 +2,9 @@
 
 use super::{
     definitions::Definitions,
-    operations::{Body, Content, In, Operation, Parameter, Paths, discovery_operation, group_tag, root_path, title},
+    operations::{
+        Body, Content, Forms, In, Operation, Parameter, Paths, discovery_operation, group_tag, root_path, title,
+    },
     special,
 };
 use crate::api::{
@@ -41,7 +43,10 @@ pub(super) fn of_group_version(group: &str, version: &GroupVersion, definitions:
     let id = format!("{}{}", title(&tag), title(&version.version));
     let root = root_path(group, &version.version);
     let mut builder = Builder { definitions, paths: &mut paths, tag: format!("{tag}_{}", version.version), id, root };
-    builder.discovery();
+    // Discovery of what definitions define is answered, but not described.
+    if !version.resources.iter().all(|resource| resource.custom) {
+        builder.discovery();
+    }
     for resource in &version.resources {
         builder.resource(resource);
     }
@@ -103,7 +108,7 @@ impl Builder<'_, '_> {
             let list = self.list(everywhere, format!("list{}{}ForAllNamespaces", self.id, resource.kind));
             self.add(format!("{}/{}", self.root, resource.plural), vec![list]);
         }
-        if resource.has_verb(Verb::Watch) {
+        if resource.has_verb(Verb::Watch) && !resource.custom {
             self.watches(place, below);
         }
         for subresource in &resource.subresources {
@@ -133,9 +138,13 @@ impl Builder<'_, '_> {
             let mut names: Vec<&str> =
                 LIST.iter().filter(|n| !matches!(**n, "allowWatchBookmarks" | "watch")).copied().collect();
             names.extend(DELETE);
+            if place.resource.custom {
+                names = LIST.to_vec();
+            }
             let status = self.definitions.meta("Status").unwrap_or_default();
             let id = format!("delete{}Collection{}", self.id, place.id());
-            let body = self.definitions.meta("DeleteOptions").map(Body::Optional);
+            let options = self.definitions.meta("DeleteOptions").filter(|_| !place.resource.custom);
+            let body = options.map(Body::Optional);
             let description = format!("delete collection of {}", place.resource.kind);
             let mut operation = self.operation(place, "delete", "deletecollection", (id, description), &names);
             operation.body = body;
@@ -170,7 +179,8 @@ impl Builder<'_, '_> {
         let mut operations = Vec::new();
         if verbs.contains(&Verb::Get) {
             let id = format!("read{}{}", self.id, place.id());
-            let mut read = self.operation(place, "get", "get", (id, format!("read {what}")), &[]);
+            let options: &[&str] = if place.resource.custom { &["resourceVersion"] } else { &[] };
+            let mut read = self.operation(place, "get", "get", (id, format!("read {what}")), options);
             read.responses = vec![(200, Content::Object(object.clone()))];
             operations.push(read);
         }
@@ -187,6 +197,9 @@ impl Builder<'_, '_> {
             let mut patch = self.operation(place, "patch", "patch", (id, format!("partially update {what}")), PATCH);
             patch.body = Some(Body::Patch(self.definitions.special(special::PATCH)));
             patch.responses = twice();
+            if place.resource.custom {
+                patch.responses.truncate(1);
+            }
             operations.push(patch);
         }
         operations
@@ -197,7 +210,7 @@ impl Builder<'_, '_> {
         let list = self.definitions.kind(&resource.group, &resource.version, &resource.list_kind);
         let description = format!(
             "list {}objects of kind {}",
-            if resource.has_verb(Verb::Watch) { "or watch " } else { "" },
+            if resource.has_verb(Verb::Watch) && !resource.custom { "or watch " } else { "" },
             resource.kind
         );
         let mut operation = self.operation(place, "get", "list", (id, description), LIST);
@@ -341,6 +354,7 @@ impl Builder<'_, '_> {
             parameters,
             body: None,
             responses: Vec::new(),
+            forms: if place.resource.custom { Forms::Custom } else { Forms::Builtin },
             action: Some((action, gvk)),
         }
     }

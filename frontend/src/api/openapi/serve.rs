@@ -1,6 +1,9 @@
 //! The documents behind their paths: the index, caching by hash, compression.
 
-use std::io::{Read as _, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+};
 
 use bytes::Bytes;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -46,6 +49,8 @@ pub struct Asked<'a> {
     /// The query parameter `hash`: a client that names the right one may keep the answer for ever.
     pub hash: Option<&'a str>,
     pub now: Timestamp,
+    /// Documents of other servers, by path, with the URLs that they name.
+    pub others: &'a [(String, String)],
 }
 
 /// Pages that are neither resources nor discovery, in the index.
@@ -55,7 +60,7 @@ const OTHERS: [&str; 3] = [".well-known/openid-configuration", "openid/v1/jwks",
 pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<Bytes>, ApiError> {
     let form = wanted(asked.headers, page == Page::V2);
     let document = match page {
-        Page::Index => return index(api),
+        Page::Index => return index(api, asked.others),
         Page::V2 if form == Some(Form::Protobuf) => {
             document(api, "v2.pb", || Some(proto_v2::document(&v2::document(&api.schema, &api.registry))))
         }
@@ -182,7 +187,7 @@ fn generate(api: &Api, path: &str) -> Option<Value> {
     match parts.as_slice() {
         ["api"] | ["apis"] => Some(v3::discovery(schema, path, None)),
         ["apis", group] => {
-            let group = registry.group(group).filter(|g| !g.name.is_empty())?;
+            let group = registry.group(group).filter(|g| !g.name.is_empty() && !g.is_custom())?;
             Some(v3::discovery(schema, path, Some(group)))
         }
         ["api", version] => Some(v3::group_version(schema, "", registry.group_version("", version)?)),
@@ -212,26 +217,31 @@ fn names(registry: &Registry) -> impl Iterator<Item = String> {
     let groups = registry.groups().iter().flat_map(|group| {
         let root = if group.name.is_empty() { "api".to_owned() } else { format!("apis/{}", group.name) };
         let versions: Vec<String> = group.versions.iter().map(|v| format!("{root}/{}", v.version)).collect();
-        std::iter::once(root).chain(versions)
+        (!group.is_custom()).then_some(root).into_iter().chain(versions)
     });
     groups.chain(std::iter::once("apis".to_owned())).chain(OTHERS.iter().map(|name| (*name).to_owned()))
 }
 
-fn index(api: &Api) -> Result<Response<Bytes>, ApiError> {
-    let kept = api.documents.get("openapi/index", || {
-        let mut all: Vec<String> = names(&api.registry).collect();
-        all.sort();
-        let entry = |name: String| {
-            let url = format!("/openapi/v3/{name}?hash={}", hash(api, &name));
-            (name, json!({"serverRelativeURL": url}))
-        };
-        let paths: Map<String, Value> = all.into_iter().map(entry).collect();
-        KeptDocument::new(json!({"paths": paths}).to_string())
-    });
+fn index(api: &Api, others: &[(String, String)]) -> Result<Response<Bytes>, ApiError> {
+    let body = match others {
+        [] => api.documents.get("openapi/index", || KeptDocument::new(index_text(api, &[]))).body,
+        others => index_text(api, others).into(),
+    };
     let mut response = bare(StatusCode::OK);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    *response.body_mut() = kept.body;
+    *response.body_mut() = body;
     Ok(response)
+}
+
+fn index_text(api: &Api, others: &[(String, String)]) -> String {
+    let own = names(&api.registry).map(|name| {
+        let url = format!("/openapi/v3/{name}?hash={}", hash(api, &name));
+        (name, url)
+    });
+    let all: BTreeMap<String, String> = own.chain(others.iter().cloned()).collect();
+    let paths: Map<String, Value> =
+        all.into_iter().map(|(name, url)| (name, json!({"serverRelativeURL": url}))).collect();
+    json!({"paths": paths}).to_string()
 }
 
 /// The program's part in the documents: when it writes them otherwise, their hashes change.

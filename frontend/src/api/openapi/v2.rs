@@ -6,7 +6,7 @@ use super::{
     API_VERSION,
     definitions::Definitions,
     dialect::Dialect,
-    operations::{self, Body, Content, In, Operation, Parameter},
+    operations::{self, Body, Content, Forms, In, Operation, Parameter},
     routes, special,
     v3::shared_parameters,
 };
@@ -32,7 +32,7 @@ pub(super) fn document(schema: &Schema, registry: &Registry) -> Value {
         add(found, &definitions);
     }
     for group in registry.groups() {
-        if !group.name.is_empty() {
+        if !group.name.is_empty() && !group.is_custom() {
             let found = operations::of_discovery(&format!("apis/{}", group.name), Some(group), &mut definitions);
             add(found, &definitions);
         }
@@ -74,13 +74,16 @@ fn path_item(operations: &[Operation], definitions: &Definitions<'_>) -> Value {
 
 fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &Definitions<'_>) -> Value {
     let mut parameters: Vec<Value> = Vec::new();
-    let mut consumes = json!(["*/*"]);
+    let (objects, mut consumes, patches) = match operation.forms {
+        Forms::Builtin => (json!(OBJECTS), json!(["*/*"]), json!(PATCHES)),
+        Forms::Custom => (json!(OBJECTS[..2]), json!(OBJECTS[..2]), json!([PATCHES[0], PATCHES[1], PATCHES[3]])),
+    };
     if let Some(body) = &operation.body {
         let (name, required) = match body {
             Body::Object(name) => (name, true),
             Body::Optional(name) => (name, false),
             Body::Patch(name) => {
-                consumes = json!(PATCHES);
+                consumes = patches;
                 (name, true)
             }
         };
@@ -109,7 +112,7 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
         "consumes": consumes,
         "description": operation.description,
         "operationId": operation.id,
-        "produces": if operation.responses.iter().any(|(_, c)| *c == Content::Raw) { json!(["*/*"]) } else { json!(OBJECTS) },
+        "produces": if operation.responses.iter().any(|(_, c)| *c == Content::Raw) { json!(["*/*"]) } else { objects },
         "responses": responses,
         "schemes": ["https"],
         "tags": [operation.tag],

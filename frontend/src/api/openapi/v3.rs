@@ -6,7 +6,7 @@ use super::{
     API_VERSION,
     definitions::Definitions,
     dialect::Dialect,
-    operations::{self, Body, Content, In, Operation, Parameter, Paths},
+    operations::{self, Body, Content, Forms, In, Operation, Parameter, Paths},
     routes, special,
 };
 use crate::api::{
@@ -16,6 +16,7 @@ use crate::api::{
 
 const JSON: &str = "application/json";
 const OBJECTS: [&str; 3] = [JSON, "application/vnd.kubernetes.protobuf", "application/yaml"];
+const CUSTOM_OBJECTS: [&str; 2] = [JSON, "application/yaml"];
 const STREAMS: [&str; 5] = [
     JSON,
     "application/json;stream=watch",
@@ -35,7 +36,11 @@ const PATCHES: [&str; 4] = [
 pub(super) fn group_version(schema: &Schema, group: &str, version: &GroupVersion) -> Value {
     let mut definitions = Definitions::new(schema, Dialect::V3);
     let paths = routes::of_group_version(group, version, &mut definitions);
-    document(definitions, &paths)
+    let mut document = document(definitions, &paths);
+    if version.resources.iter().all(|resource| resource.custom) {
+        document["info"] = json!({"title": "Kubernetes CRD Swagger", "version": "v0.1.0"});
+    }
+    document
 }
 
 /// The document of a page of discovery: /api, /apis or one group.
@@ -133,7 +138,7 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
         out.insert("parameters".to_owned(), own.into());
     }
     if let Some(body) = &operation.body {
-        out.insert("requestBody".to_owned(), write_body(body, definitions));
+        out.insert("requestBody".to_owned(), write_body(body, operation.forms, definitions));
     }
     let mut responses = Map::new();
     for (code, content) in &operation.responses {
@@ -142,8 +147,10 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
             201 => "Created",
             _ => "Accepted",
         };
-        responses
-            .insert(code.to_string(), json!({"description": text, "content": write_content(content, definitions)}));
+        responses.insert(
+            code.to_string(),
+            json!({"description": text, "content": write_content(content, operation.forms, definitions)}),
+        );
     }
     responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
     out.insert("responses".to_owned(), responses.into());
@@ -169,21 +176,28 @@ fn write_parameter(parameter: &Parameter) -> Value {
     out.into()
 }
 
-fn write_body(body: &Body, definitions: &Definitions<'_>) -> Value {
-    let schema = |name: &str| json!({"schema": definitions.reference(name)});
+fn write_body(body: &Body, forms: Forms, definitions: &Definitions<'_>) -> Value {
+    let in_all = |media: &[&str], name: &str| -> Value {
+        let schema = json!({"schema": definitions.reference(name)});
+        media.iter().map(|media| ((*media).to_owned(), schema.clone())).collect::<Map<_, _>>().into()
+    };
+    let (objects, patches): (&[&str], &[&str]) = match forms {
+        Forms::Builtin => (&["*/*"], &PATCHES),
+        Forms::Custom => (&CUSTOM_OBJECTS, &PATCHES[..3]),
+    };
     match body {
-        Body::Object(name) => json!({"content": {"*/*": schema(name)}, "required": true}),
-        Body::Optional(name) => json!({"content": {"*/*": schema(name)}}),
-        Body::Patch(name) => {
-            let forms: Map<String, Value> = PATCHES.iter().map(|media| ((*media).to_owned(), schema(name))).collect();
-            json!({"content": forms, "required": true})
-        }
+        Body::Object(name) => json!({"content": in_all(objects, name), "required": true}),
+        Body::Optional(name) => json!({"content": in_all(objects, name)}),
+        Body::Patch(name) => json!({"content": in_all(patches, name), "required": true}),
     }
 }
 
-fn write_content(content: &Content, definitions: &Definitions<'_>) -> Value {
+fn write_content(content: &Content, forms: Forms, definitions: &Definitions<'_>) -> Value {
     let text = || json!({"type": "string"});
     let (media, schema): (&[&str], Value) = match content {
+        Content::Object(name) | Content::Watchable(name) if forms == Forms::Custom => {
+            (&CUSTOM_OBJECTS, definitions.reference(name))
+        }
         Content::Object(name) => (&OBJECTS, definitions.reference(name)),
         Content::Watchable(name) => (&STREAMS, definitions.reference(name)),
         Content::Raw => (&["*/*"], text()),

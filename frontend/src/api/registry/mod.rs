@@ -8,6 +8,7 @@
 mod builtin;
 mod fields;
 mod kept;
+mod priorities;
 mod row;
 mod selectable;
 mod snapshot;
@@ -15,6 +16,7 @@ mod snapshot;
 mod tests;
 
 pub use kept::{Kept, KeptDocument, hash_of};
+pub use priorities::{group_priority, priorities};
 pub use row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
 pub use selectable::{LabelRefusal, SelectableField, Unset};
 pub use snapshot::{Group, GroupVersion, Registry, is_newer_version};

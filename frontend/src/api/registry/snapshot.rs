@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -53,6 +53,11 @@ pub struct Registry {
 impl Registry {
     /// The resources that a default server of the target version serves.
     pub fn builtin() -> Registry {
+        static BUILTIN: LazyLock<Registry> = LazyLock::new(Registry::of_rows);
+        Registry { generation: next_generation(), ..BUILTIN.clone() }
+    }
+
+    fn of_rows() -> Registry {
         let mut registry =
             Registry { groups: Vec::new(), by_name: HashMap::new(), builtin_groups: 0, generation: next_generation() };
         for resource in builtin::rows() {
@@ -75,14 +80,20 @@ impl Registry {
         let mut next = self.clone();
         next.generation = next_generation();
         for resource in rows {
-            let index = match next.groups.iter().position(|g| g.name == resource.group) {
-                Some(index) => index,
-                None => next.add_custom_group(resource.group.clone()),
+            let index = match next.by_name.get(&resource.group) {
+                Some(index) => *index,
+                None => {
+                    next.groups.push(Group { name: resource.group.clone(), versions: Vec::new() });
+                    next.by_name.insert(resource.group.clone(), next.groups.len() - 1);
+                    next.groups.len() - 1
+                }
             };
             insert(&mut next.groups[index], resource);
-            if index >= next.builtin_groups {
-                next.groups[index].versions.sort_by_key(|v| std::cmp::Reverse(version_order(&v.version)));
-            }
+        }
+        let custom = &mut next.groups[next.builtin_groups..];
+        custom.sort_by(|a, b| a.name.cmp(&b.name));
+        for group in custom.iter_mut().filter(|group| group.versions.len() > 1) {
+            group.versions.sort_by_key(|v| std::cmp::Reverse(version_order(&v.version)));
         }
         next.reindex();
         next
@@ -156,13 +167,6 @@ impl Registry {
             }
         }
         rows
-    }
-
-    fn add_custom_group(&mut self, name: Name) -> usize {
-        let custom = &self.groups[self.builtin_groups..];
-        let index = self.builtin_groups + custom.partition_point(|g| g.name < name);
-        self.groups.insert(index, Group { name, versions: Vec::new() });
-        index
     }
 
     fn reindex(&mut self) {

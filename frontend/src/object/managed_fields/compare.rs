@@ -151,7 +151,9 @@ fn leaf<'a>(old: Option<Node<'a>>, new: Option<Node<'a>>) -> Found<'a> {
 fn of_members<'a>(place: Place<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
     let mut level = Level::default();
     match (old, new, place) {
-        (Some(Node::Struct(a)), Some(Node::Struct(b)), Place::Struct { def, .. }) if a.def() == b.def() => {
+        (Some(Node::Struct(a)), Some(Node::Struct(b)), Place::Struct { def, .. })
+            if a.def() == b.def() && !def.open =>
+        {
             let slots = a.slots().iter().zip(b.slots());
             for (field, (old, new)) in def.fields.iter().zip(slots) {
                 if unchanged(&field.kind, old.as_ref(), new.as_ref()) {

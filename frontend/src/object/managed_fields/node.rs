@@ -122,8 +122,10 @@ impl<'a> Node<'a> {
             Node::Map(map, kind) => map.get(name).map(|value| Node::of(value, kind)),
             Node::Struct(fields) => {
                 let def: &'a StructDef = fields.def();
-                let slot = def.slot_of(name)?;
-                Node::of_field(&def.fields[slot], fields.slot(slot))
+                match def.slot_of(name) {
+                    Some(slot) => Node::of_field(&def.fields[slot], fields.slot(slot)),
+                    None => open_members(fields)?.get(name).map(|value| Node::of(value, None)),
+                }
             }
             Node::Zero(def) => Node::of_field(def.field(name)?, None),
             _ => None,
@@ -141,9 +143,12 @@ impl<'a> Node<'a> {
             Node::Struct(fields) => {
                 let def: &'a StructDef = fields.def();
                 for (field, slot) in def.fields.iter().zip(fields.slots()) {
-                    if let Some(node) = Node::of_field(field, slot.as_ref()) {
+                    if let Some(node) = Node::of_field(field, slot.as_ref()).filter(|_| !field.name.is_empty()) {
                         visit(&field.name, Some(field), node);
                     }
+                }
+                for (name, value) in open_members(fields).into_iter().flat_map(MapValue::iter) {
+                    visit(name, None, Node::of(value, None));
                 }
             }
             Node::Zero(def) => {
@@ -211,6 +216,12 @@ impl<'a> Node<'a> {
             }
         }
     }
+}
+
+/// The members of an open struct that no field describes.
+fn open_members(fields: &Struct) -> Option<&MapValue> {
+    let slot = fields.def().slot_of("").filter(|_| fields.def().open)?;
+    fields.slot(slot)?.as_map()
 }
 
 /// An embedded value as a tree.

@@ -121,7 +121,10 @@ impl<'a> Place<'a> {
     /// The place of a member of a map; None for one that the schema does not know.
     pub(super) fn child(self, name: &str) -> Option<Place<'a>> {
         match self {
-            Place::Struct { def, .. } => def.field(name).map(|field| Place::of_field(def, field)),
+            Place::Struct { def, .. } => match def.field(name) {
+                Some(field) => Some(Place::of_field(def, field)),
+                None => def.open.then_some(Place::Deduced),
+            },
             Place::Map(field) => Some(Place::of_kind(&field.kind)),
             Place::Deduced => Some(Place::Deduced),
             Place::Untyped => Some(Place::Untyped),

@@ -1,5 +1,7 @@
 //! Where an authorized request goes: a resource, discovery, health, or one of the few other paths.
 
+use std::sync::Arc;
+
 use http::Response;
 use serde::Serialize;
 
@@ -10,13 +12,14 @@ use crate::{
         authn::service_account::{Documents, JWKS_PATH, OPENID_CONFIGURATION_PATH},
     },
     api::{discovery, openapi},
+    cluster::Remote,
     request::{
         body::{self, Body},
         info::RequestInfo,
         negotiate::{self, Offer},
         status::ApiError,
     },
-    server::respond,
+    server::{proxy, respond},
 };
 
 /// What `/version` says. Clients look at major and minor; the rest tells which program answered.
@@ -84,6 +87,10 @@ impl Server {
         if info.path.starts_with("//") {
             return Err(ApiError::page_not_found());
         }
+        if let Some(remote) = self.remote(&info.path) {
+            let (request, user) = authorized.into_parts();
+            return Ok(proxy::forward(&self.context.cluster, &remote, request, &user).await);
+        }
         if info.is_resource {
             // Only proxies take a path behind their subresource.
             if info.parts.len() > 3 && info.subresource != "proxy" {
@@ -117,6 +124,12 @@ impl Server {
         }
     }
 
+    /// The aggregated server that answers a path. Its OpenAPI is at a path of its own.
+    fn remote(&self, path: &str) -> Option<Arc<Remote>> {
+        let aggregation = &self.context.cluster.aggregation;
+        aggregation.route(path.strip_prefix("/openapi/v3").unwrap_or(path))
+    }
+
     /// What others need to check tokens of service accounts.
     fn issuer_document(&self, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
         let info = &authorized.request().info;
@@ -138,8 +151,13 @@ impl Server {
 
     fn discover(&self, page: discovery::Page<'_>, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
         let request = authorized.request();
-        let asked =
-            discovery::Asked { headers: &request.headers, query: &request.query, server_address: &self.advertised };
+        let others = self.context.cluster.aggregation.foreign();
+        let asked = discovery::Asked {
+            headers: &request.headers,
+            query: &request.query,
+            server_address: &self.advertised,
+            others: &others,
+        };
         let api = self.context.cluster.api.load();
         let answer = discovery::answer(page, &api, asked);
         match answer {
@@ -161,7 +179,8 @@ impl Server {
             return Err(ApiError::method_not_allowed());
         }
         let now = self.context.cluster.clock.now();
-        let asked = openapi::Asked { headers: &request.headers, hash: request.query.get("hash"), now };
+        let others = self.context.cluster.aggregation.openapi();
+        let asked = openapi::Asked { headers: &request.headers, hash: request.query.get("hash"), now, others: &others };
         let answer = openapi::answer(page, &self.context.cluster.api.load(), asked);
         answer.map(|response| response.map(body::full))
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use proto::mvccpb::KeyValue;
 
 use crate::store::{Key, Stored};
@@ -21,6 +22,14 @@ pub struct EncodingId(pub u64);
 /// By which kind, in one version and with one schema, labels and fields are read: numbered by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KindNumber(pub u32);
+
+/// As what an entry is seen: by which state of a definition, and in which of its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ViewId {
+    /// A later state has a greater number.
+    pub definition: u64,
+    pub version: u32,
+}
 
 /// What selectors look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +62,12 @@ pub struct Entry {
     selectable: Kept<KindNumber, Arc<Selectable>>,
     memo: OnceLock<Arc<dyn Any + Send + Sync>>,
     encodings: Kept<EncodingId, Bytes>,
+    views: Views,
+    is_converted: bool,
 }
+
+/// The views of one entry by the latest definition that asked: one for each version. Boxed, since few entries have any.
+type Views = OnceLock<Box<Mutex<Vec<(ViewId, Arc<Entry>)>>>>;
 
 impl Entry {
     /// Copies key and value into one allocation of their own: slices of a reply would keep all of it alive as long as
@@ -97,16 +111,50 @@ impl Entry {
             selectable: Kept::default(),
             memo: OnceLock::new(),
             encodings: Kept::default(),
+            views: OnceLock::new(),
+            is_converted: false,
         }
     }
 
     /// The same object as it is told about in an event at a later revision: deleted, or out of a selector.
     pub(super) fn at_revision(&self, revision: i64) -> Arc<Entry> {
-        let twin = Entry::new(self.key.clone(), self.value.clone(), self.create_revision, revision, self.version);
+        let mut twin = Entry::new(self.key.clone(), self.value.clone(), self.create_revision, revision, self.version);
+        twin.is_converted = self.is_converted;
         if let Some((kind, selectable)) = self.selectable.first() {
             twin.selectable.keep(kind, selectable);
         }
+        if let Some(views) = self.views.get() {
+            let views = views.lock().iter().map(|(id, view)| (*id, view.at_revision(revision))).collect();
+            let _ = twin.views.set(Box::new(Mutex::new(views)));
+        }
         Arc::new(twin)
+    }
+
+    /// The entry as one version of a definition sees it, where a webhook converts between versions. A view has labels,
+    /// fields and encodings of its own.
+    pub fn view(&self, id: ViewId) -> Option<Arc<Entry>> {
+        self.views.get()?.lock().iter().find(|(kept, _)| *kept == id).map(|(_, view)| Arc::clone(view))
+    }
+
+    /// Makes a view: of what a conversion has made of the value, or else of the value itself. Those by an earlier state
+    /// of the definition go; one by an earlier state than those that are kept is not kept.
+    pub fn keep_view(&self, id: ViewId, converted: Option<Bytes>) -> Arc<Entry> {
+        let is_converted = converted.is_some();
+        let value = converted.unwrap_or_else(|| self.value.clone());
+        let mut view = Entry::new(self.key.clone(), value, self.create_revision, self.mod_revision, self.version);
+        view.is_converted = is_converted;
+        let view = Arc::new(view);
+        let mut views = self.views.get_or_init(Box::default).lock();
+        if views.iter().all(|(kept, _)| kept.definition <= id.definition) {
+            views.retain(|(kept, _)| kept.definition == id.definition && *kept != id);
+            views.push((id, Arc::clone(&view)));
+        }
+        view
+    }
+
+    /// The value is not what is stored, but what a conversion has made of it.
+    pub fn is_converted(&self) -> bool {
+        self.is_converted
     }
 
     pub fn key(&self) -> &Key {
@@ -344,6 +392,23 @@ mod tests {
             assert_eq!(made, if round == 0 { 20 } else { 32 });
         }
         assert_eq!(entry.encoding(EncodingId(99), |_| Err("no")), Err("no"));
+    }
+
+    #[test]
+    fn views_go_with_the_definition_that_they_were_made_by() {
+        let entry = entry();
+        let id = |definition, version| ViewId { definition, version };
+        let one = entry.keep_view(id(5, 1), None);
+        let two = entry.keep_view(id(5, 2), Some("other".into()));
+        assert_eq!((one.value().as_ref(), one.is_converted()), (&b"value"[..], false));
+        assert_eq!((two.value().as_ref(), two.is_converted()), (&b"other"[..], true));
+        assert!(Arc::ptr_eq(&entry.view(id(5, 1)).unwrap(), &one));
+        let departed = entry.at_revision(9).view(id(5, 2)).unwrap();
+        assert_eq!((departed.mod_revision(), departed.value().as_ref()), (9, &b"other"[..]));
+        entry.keep_view(id(4, 1), None);
+        assert!(entry.view(id(4, 1)).is_none(), "of an earlier state");
+        entry.keep_view(id(6, 1), None);
+        assert!(entry.view(id(5, 1)).is_none() && entry.view(id(6, 1)).is_some());
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub use entry::{CacheEvent, EncodingId, Entry, EventKind, KindNumber, Selectable};
+pub use entry::{CacheEvent, EncodingId, Entry, EventKind, KindNumber, Selectable, ViewId};
 pub use group::{CacheLimits, WatchEnd};
 pub use layout::Scope;
 pub use subscription::Subscription;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SelfClient;
 use crate::{
-    api::registry::Group,
+    api::registry::{Group, priorities},
     cluster::Cluster,
     request::status::ApiError,
     store::{Scope, StoreError},
@@ -25,34 +25,6 @@ const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 const BATCH: usize = 1024;
 /// After a failure, it is tried again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// The group's priority, and that of its versions, as kube-apiserver gives them.
-const PRIORITIES: &[(&str, &str, u32, u32)] = &[
-    ("", "v1", 18000, 1),
-    ("admissionregistration.k8s.io", "v1", 16700, 15),
-    ("admissionregistration.k8s.io", "v1beta1", 16700, 12),
-    ("admissionregistration.k8s.io", "v1alpha1", 16700, 9),
-    ("apiextensions.k8s.io", "v1", 16700, 15),
-    ("apps", "v1", 17800, 15),
-    ("authentication.k8s.io", "v1", 17700, 15),
-    ("authentication.k8s.io", "v1alpha1", 17700, 1),
-    ("authorization.k8s.io", "v1", 17600, 15),
-    ("autoscaling", "v1", 17500, 15),
-    ("autoscaling", "v2", 17500, 30),
-    ("batch", "v1", 17400, 15),
-    ("certificates.k8s.io", "v1", 17300, 15),
-    ("coordination.k8s.io", "v1", 16500, 15),
-    ("discovery.k8s.io", "v1", 16200, 15),
-    ("events.k8s.io", "v1", 17750, 15),
-    ("flowcontrol.apiserver.k8s.io", "v1", 16100, 21),
-    ("networking.k8s.io", "v1", 17200, 15),
-    ("node.k8s.io", "v1", 16300, 15),
-    ("policy", "v1", 17100, 15),
-    ("rbac.authorization.k8s.io", "v1", 17000, 15),
-    ("resource.k8s.io", "v1", 16200, 21),
-    ("scheduling.k8s.io", "v1", 16600, 15),
-    ("storage.k8s.io", "v1", 16800, 15),
-];
 
 /// What is wanted for one version of a group.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,11 +44,7 @@ fn wanted(groups: &[Group]) -> Vec<Wanted> {
         let custom = group.is_custom();
         for version in &group.versions {
             let (name, version) = (group.name.to_string(), version.version.to_string());
-            let known = PRIORITIES.iter().find(|(g, v, _, _)| (*g, *v) == (name.as_str(), version.as_str()));
-            let (group_priority, version_priority) = match known {
-                Some((_, _, group, version)) if !custom => (*group, *version),
-                _ => (1000, 100),
-            };
+            let (group_priority, version_priority) = priorities(&name, &version);
             let managed = if custom { "true" } else { "onstart" };
             let object = format!("{version}.{name}");
             all.push(Wanted { name: object, group: name, version, group_priority, version_priority, managed });

@@ -24,6 +24,7 @@ pub(crate) use server_leases::ServerLeases;
 
 use crate::{
     access::Authorized,
+    cluster::Cluster,
     request::{Request, body::RequestBody, status::ApiError},
     server::pipeline::{Resources, VERSION},
     verbs::Context,
@@ -79,7 +80,12 @@ impl SelfClient {
         serde_json::from_slice(&bytes).map_err(|e| unreadable(&e))
     }
 
-    async fn get(&self, path: &str) -> Result<Option<Value>, ApiError> {
+    /// The cluster that it is a client of.
+    pub(super) fn cluster(&self) -> &Arc<Cluster> {
+        &self.context.cluster
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Option<Value>, ApiError> {
         match self.call(Method::GET, path, None).await {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.code == StatusCode::NOT_FOUND.as_u16() => Ok(None),
@@ -107,7 +113,7 @@ impl SelfClient {
         self.call(Method::DELETE, path, None).await.map(|_| ())
     }
 
-    async fn replace(&self, path: &str, object: &Value) -> Result<(), ApiError> {
+    pub(super) async fn replace(&self, path: &str, object: &Value) -> Result<(), ApiError> {
         self.call(Method::PUT, path, Some(object)).await.map(|_| ())
     }
 }

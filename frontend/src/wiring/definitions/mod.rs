@@ -36,6 +36,8 @@ pub(crate) struct DefinitionsKeeper {
 
 #[derive(Clone)]
 struct Seen {
+    /// What follows from it alone was found to stand in its status.
+    judged: bool,
     object: Arc<Object>,
     definition: Option<Arc<Definition>>,
 }
@@ -100,8 +102,11 @@ impl DefinitionsKeeper {
         let mut served = Vec::new();
         for entry in snapshot.iter() {
             let key = entry.key().to_string();
-            let known = self.read.remove(&key).filter(|(revision, _)| *revision == entry.mod_revision());
-            let Some(seen) = known.map(|(_, seen)| seen).or_else(|| self.read_entry(entry)) else { continue };
+            let seen = match self.read.remove(&key) {
+                Some((revision, seen)) if revision == entry.mod_revision() => Some(seen),
+                before => self.read_entry(entry, before.map(|(_, seen)| seen)),
+            };
+            let Some(seen) = seen else { continue };
             served.extend(seen.definition.clone());
             read.insert(key, (entry.mod_revision(), seen));
         }
@@ -115,13 +120,18 @@ impl DefinitionsKeeper {
         }
     }
 
-    fn read_entry(&self, entry: &Entry) -> Option<Seen> {
+    /// A definition that defines what it did is the one that is served already: nothing that was derived from it goes.
+    fn read_entry(&self, entry: &Entry, before: Option<Seen>) -> Option<Seen> {
         let decoded = step::target(&self.cluster, entry.name())
             .and_then(|target| target.decode_bytes(entry.value(), entry.mod_revision()));
         match decoded {
             Ok(object) => {
-                let definition = Definition::read(&object).map(Arc::new);
-                Some(Seen { object: Arc::new(object), definition })
+                let same = before.filter(|before| defines_the_same(&before.object, &object));
+                let definition = match same {
+                    Some(before) => before.definition,
+                    None => Definition::read(&object).map(Arc::new),
+                };
+                Some(Seen { judged: false, object: Arc::new(object), definition })
             }
             Err(error) => {
                 tracing::warn!(key = %entry.key(), cause = error.internal, "a definition cannot be decoded");
@@ -146,7 +156,12 @@ impl DefinitionsKeeper {
         let mut work = Work::Done;
         for (key, each) in &seen {
             let now = self.cluster.now_text();
-            let step = match status::next(&each.object, &mut names, &now) {
+            let next = status::next_by_names(&each.object, &mut names, &now);
+            let next = next.or_else(|| if each.judged { None } else { status::next_alone(&each.object, &now) });
+            if let (None, Some((_, seen))) = (&next, self.read.get_mut(key)) {
+                seen.judged = true;
+            }
+            let step = match next {
                 Some(changed) => step::write(&self.cluster, key, &each.object, &changed).await,
                 None if cleanup::is_due(&each.object) => cleanup::clean_up(&self.cluster, key, &each.object).await,
                 None => Ok(Work::Done),
@@ -162,4 +177,14 @@ impl DefinitionsKeeper {
         }
         work
     }
+}
+
+/// Whether what is served because of a definition is the same.
+fn defines_the_same(before: &Object, after: &Object) -> bool {
+    let parts: [&[&str]; 2] = [&["spec"], &["status", "acceptedNames"]];
+    before.uid() == after.uid()
+        && parts.iter().all(|part| before.get(part) == after.get(part))
+        && ["Established", "Terminating"]
+            .iter()
+            .all(|each| custom::is_true(before, each) == custom::is_true(after, each))
 }

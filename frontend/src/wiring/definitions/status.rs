@@ -13,7 +13,7 @@ use crate::{
     },
     object::{
         strategy::definitions::Condition,
-        validation::definitions::{approval, is_protected_group, structural_violations},
+        validation::definitions::{approval, has_bad_authorities, is_protected_group, structural_violations},
     },
     request::status::go_quote,
 };
@@ -53,12 +53,14 @@ impl Accepted {
     }
 }
 
-/// The definition one step further.
-pub(super) fn next(object: &Object, accepted: &mut Accepted, now: &str) -> Option<Object> {
-    let changed = accept_names(object, accepted, now)
-        .or_else(|| establish(object, now))
-        .or_else(|| judge_structure(object, now))
-        .or_else(|| judge_approval(object, now));
+/// The definition one step further, as far as that follows from itself.
+pub(super) fn next_alone(object: &Object, now: &str) -> Option<Object> {
+    judge_structure(object, now).or_else(|| judge_approval(object, now))
+}
+
+/// The definition one step further, by the names that others hold.
+pub(super) fn next_by_names(object: &Object, accepted: &mut Accepted, now: &str) -> Option<Object> {
+    let changed = accept_names(object, accepted, now).or_else(|| establish(object, now));
     if let Some(changed) = &changed {
         accepted.add(changed);
     }
@@ -147,9 +149,11 @@ fn establish(object: &Object, now: &str) -> Option<Object> {
     if !is_true(object, "NamesAccepted") || is_true(object, "Established") {
         return None;
     }
-    let established =
-        Condition::new("Established", "True", "InitialNamesAccepted", "the initial names have been accepted");
-    Some(set(object, &established, now))
+    let established = match has_bad_authorities(object) {
+        true => Condition::new("Established", "False", "InvalidCABundle", "The conversion webhook CABundle is invalid"),
+        false => Condition::new("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+    };
+    (!established.stands_in(object)).then(|| set(object, &established, now))
 }
 
 /// Definitions that were stored before schemas had to be structural.

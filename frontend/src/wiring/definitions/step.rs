@@ -3,7 +3,10 @@
 use crate::{
     api::schema::Object,
     cluster::{Cluster, Target},
-    object::strategy::definitions::Condition,
+    object::{
+        managed_fields::{FieldManager, Versions},
+        strategy::{self, definitions::Condition},
+    },
     request::status::ApiError,
     store::{StoreError, UpdateOutcome},
 };
@@ -17,13 +20,40 @@ pub(super) enum Work {
     Left,
 }
 
+/// What this server changes in a definition's status is its own.
+fn owned(old: &Object, changed: &Object, now: &str) -> Object {
+    let mut changed = changed.clone();
+    let manager = FieldManager {
+        name: "kube-apiserver",
+        subresource: "status",
+        now,
+        reset: strategy::reset(DEFINITIONS, "status"),
+        versions: &OwnVersion,
+    };
+    manager.update(Some(old), &mut changed);
+    changed
+}
+
+/// Definitions have one version.
+struct OwnVersion;
+
+impl Versions for OwnVersion {
+    fn serves(&self, object: &Object, api_version: &str) -> bool {
+        object.gvk().api_version() == api_version
+    }
+
+    fn convert(&self, object: &Object, api_version: &str) -> Option<Object> {
+        self.serves(object, api_version).then(|| object.clone())
+    }
+}
+
 pub(super) fn target(cluster: &Cluster, name: &str) -> Result<Target, ApiError> {
     Target::of(cluster, DEFINITIONS, "", name)
 }
 
 /// Writes a definition that was computed from this one. Another's change in between makes it moot.
 pub(super) async fn write(cluster: &Cluster, key: &str, old: &Object, changed: &Object) -> Result<Work, ApiError> {
-    let bytes = target(cluster, old.name())?.encode(changed)?;
+    let bytes = target(cluster, old.name())?.encode(&owned(old, changed, &cluster.now_text()))?;
     let revision = old.resource_version().parse().unwrap_or(0);
     match cluster.store.update(key, revision, bytes, None).await {
         Ok(UpdateOutcome::Updated { .. } | UpdateOutcome::Changed(_)) => Ok(Work::Done),

@@ -40,6 +40,8 @@ async fn accounts(settings: &[&str]) -> (ServiceAccounts, PrivateKey) {
         store: crate::store::Store::connect(crate::store::StoreConfig::new(config.etcd.servers.clone())).await.unwrap(),
         clock: Arc::new(crate::cluster::FixedClock("2026-01-01T00:00:00Z".parse().unwrap())),
         settings: crate::cluster::Settings::default(),
+        conversions: crate::cluster::Conversions::default(),
+        aggregation: crate::cluster::Aggregation::default(),
         shutdown: tokio_util::sync::CancellationToken::new(),
     };
     let settings = &config.authentication;

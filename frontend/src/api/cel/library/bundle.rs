@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        regex::Regex,
         tree::owned_entries,
         value::{Evaluated, List, Map, Val, fail, no_such_overload},
     },
@@ -12,6 +11,7 @@ use super::{
     operators::{list_contains, list_of},
     row,
 };
+use crate::api::schema::scalar::pattern::Regex;
 
 pub(super) const REGEX: &[Row] = &[
     Row("string_find_string", "string::find(string) string", Imp::Pattern(find)),

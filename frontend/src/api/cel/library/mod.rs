@@ -7,10 +7,10 @@
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use super::{
-    regex::Regex,
     types::{OPTIONAL, Type},
     value::{Evaluated, Val, fail},
 };
+use crate::api::schema::scalar::pattern::Regex;
 
 mod authz;
 mod bundle;

@@ -40,6 +40,9 @@ pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
         _ => drop(decoder.any()?),
     }
     decoder.cursor.end()?;
+    if let Some(why) = decoder.type_error.take() {
+        return Err(DecodeError::Malformed(why));
+    }
     let mut strict = std::mem::take(&mut decoder.strict);
     if let Some(json) = metadata {
         read_metadata(kind, json, &mut members, &mut strict)?;

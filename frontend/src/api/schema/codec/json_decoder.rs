@@ -297,9 +297,14 @@ impl<'a> Decoder<'a> {
             Token::Str => Value::Str(self.cursor.string()?.into_owned().into()),
             Token::Number => {
                 let text = self.cursor.number()?;
-                match text.parse::<i64>() {
-                    Ok(number) => Value::Int(number),
-                    Err(_) => Value::Float(text.parse().unwrap_or(f64::MAX)),
+                match (text.parse::<i64>(), text.parse::<f64>()) {
+                    (Ok(number), _) => Value::Int(number),
+                    (_, Ok(number)) if number.is_finite() => Value::Float(number),
+                    _ => {
+                        let what = format!("number {text}");
+                        self.type_error(&what, "float64");
+                        Value::Null
+                    }
                 }
             }
             Token::Array => {

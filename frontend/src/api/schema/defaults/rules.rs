@@ -202,7 +202,7 @@ pub(super) static RULES: &[Rule] = &[
     with(
         "apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
         services::custom_resource_definition,
-        &[(&["spec", "conversion", "strategy"], Text("None"))],
+        &[],
     ),
     rule("apiextensions_apiserver.pkg.apis.apiextensions.v1.ServiceReference", &[(&["port"], Number(443))]),
     rule("kube_aggregator.pkg.apis.apiregistration.v1.ServiceReference", &[(&["port"], Number(443))]),

@@ -165,6 +165,9 @@ pub(super) fn custom_resource_definition(definition: &mut Struct) {
             set_in_struct(definition, &["spec", "names", "listKind"], format!("{kind}List").into());
         }
     }
+    if definition.get("spec").is_some_and(|spec| spec.child("conversion").is_none()) {
+        set_in_struct(definition, &["spec", "conversion", "strategy"], "None".into());
+    }
     let stored = definition.get("status").and_then(|status| status.child("storedVersions"));
     if stored.and_then(Value::as_list).is_none_or(<[Value]>::is_empty) {
         let versions = definition.get("spec").and_then(|spec| spec.child("versions")).and_then(Value::as_list);

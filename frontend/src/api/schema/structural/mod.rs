@@ -8,10 +8,8 @@ mod read;
 
 use std::sync::{Arc, OnceLock};
 
-use regex::Regex;
-
 pub use self::read::free;
-use super::{scalar::pattern, tables::Merge, value::Value};
+use super::{scalar::pattern::Regex, tables::Merge, value::Value};
 
 /// The type that a schema demands; `None` where it demands none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,7 +124,7 @@ pub struct Pattern {
 impl Pattern {
     /// None for a pattern that does not compile.
     pub fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| pattern::compile(&self.text).ok()).as_ref()
+        self.compiled.get_or_init(|| Regex::new(&self.text).ok()).as_ref()
     }
 }
 

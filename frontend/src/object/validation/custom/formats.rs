@@ -2,10 +2,8 @@
 
 use std::{net::Ipv6Addr, sync::LazyLock};
 
-use regex::Regex;
-
 use crate::api::schema::{
-    scalar::{duration, pattern},
+    scalar::{duration, pattern::Regex},
     structural::Node,
 };
 
@@ -44,7 +42,7 @@ const FORMATS: &[(&str, Judge)] = &[
 macro_rules! patterns {
     ($($name:ident = $pattern:expr;)*) => {$(
         static $name: LazyLock<Regex> =
-            LazyLock::new(|| pattern::compile($pattern).expect("a pattern of this file compiles"));
+            LazyLock::new(|| Regex::new($pattern).expect("a pattern of this file compiles"));
     )*};
 }
 

@@ -17,10 +17,12 @@ mod verdict;
 pub use self::verdict::Verdict;
 pub(super) use self::verdict::shown;
 use self::{before::Before, verdict::members};
+use std::sync::Arc;
+
 use super::{meta, names};
 use crate::{
     api::{
-        custom::{RuleTree, Scale},
+        custom::{RuleTree, Scale, Whole},
         schema::{Object, Value, structural::Node},
     },
     request::status::{FieldError, FieldErrorKind},
@@ -85,13 +87,25 @@ fn ask(object: &Object, old: Option<&Object>, rules: Rules<'_>, mut errors: Vec<
 }
 
 /// Judges a default, which stands at a path of a definition.
-pub(super) fn judge_default(value: &Value, schema: &Node, at: &str) -> Vec<FieldError> {
+pub(super) fn judge_default(value: &Value, schema: &Arc<Node>, at: &str) -> Vec<FieldError> {
     let mut errors = embedded::judge(value, schema);
     for error in &mut errors {
         error.field = format!("{at}.{}", error.field.trim_start_matches('.'));
     }
     if errors.is_empty() {
         errors = schema::judge(value, schema, at, None);
+    }
+    if errors.is_empty() {
+        let whole = if schema.embedded { Whole::Object } else { Whole::Part };
+        let found = RuleTree::of(schema, whole).map(|tree| rules::judge(value, &tree, None).errors);
+        errors.extend(found.unwrap_or_default().into_iter().map(|error| {
+            let field = match error.field.as_str() {
+                "<nil>" => at.to_owned(),
+                below if below.starts_with('[') => format!("{at}{below}"),
+                below => format!("{at}.{below}"),
+            };
+            FieldError { field, ..error }
+        }));
     }
     errors
 }

@@ -8,7 +8,7 @@ use crate::{
         custom::{CompiledRule, RuleTree},
         schema::{
             Value,
-            structural::{Node, NodeType},
+            structural::{Additional, Node, NodeType},
         },
     },
     request::status::{FieldError, FieldErrorKind, go_quote},
@@ -182,7 +182,7 @@ impl Run {
     ) {
         let at = match rule.rule.field_path.trim() {
             "" => path.to_owned(),
-            below => format!("{path}{}", plain_path(below)).trim_start_matches('.').to_owned(),
+            below => format!("{path}{}", placed(below, &tree.node)).trim_start_matches('.').to_owned(),
         };
         let message = match &rule.message {
             Some(Ok(program)) => self.message(program, rule, activation),
@@ -273,7 +273,49 @@ fn place(path: &str) -> String {
     if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() }
 }
 
-/// `.a['b']` as paths of errors have it: `.a.b`.
-fn plain_path(path: &str) -> String {
-    path.replace("['", ".").replace("']", "")
+/// A path of a rule as paths of errors have it: `.a['b']` is `.a.b`, or, where `b` is a key of a map, `.a[b]`.
+fn placed(path: &str, node: &Node) -> String {
+    let (mut at, mut rest, mut out) = (Some(node), path, String::new());
+    while !rest.is_empty() {
+        let (name, behind) = match rest.strip_prefix("['") {
+            Some(quoted) => quoted.split_once("']").unwrap_or((quoted, "")),
+            None => {
+                let plain = rest.strip_prefix('.').unwrap_or(rest);
+                plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
+            }
+        };
+        let each = at.and_then(|node| match &node.additional {
+            Additional::Each(each) if node.property(name).is_none() => Some(&**each),
+            _ => None,
+        });
+        out.push_str(&if each.is_some() { format!("[{name}]") } else { format!(".{name}") });
+        at = each.or_else(|| at.and_then(|node| node.property(name)).map(|node| &**node));
+        // A step of nothing would not end.
+        rest = if behind.len() < rest.len() { behind } else { "" };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_maps_stand_in_brackets() {
+        let leaf = || Arc::new(Node::default());
+        let map = Node { additional: Additional::Each(leaf()), ..Node::default() };
+        let properties = [("a".into(), leaf()), ("m".into(), Arc::new(map))];
+        let node = Node { properties: Box::new(properties), ..Node::default() };
+        for (path, shown) in [
+            (".a", ".a"),
+            (".m['some key']", ".m[some key]"),
+            (".m.key", ".m[key]"),
+            (".a['b'].c", ".a.b.c"),
+            ("..", ".."),
+        ] {
+            assert_eq!(placed(path, &node), shown);
+        }
+    }
 }

@@ -1,8 +1,14 @@
 //! How objects get from one version to another: by a webhook that can be reached and understands reviews.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::Leniency;
 use crate::{
-    api::schema::{Object, Value},
+    api::{
+        custom::is_true,
+        schema::{Object, Value},
+    },
+    client::ca_complaint,
     object::validation::names::label_1035_name,
     request::status::{FieldError, go_quote},
 };
@@ -70,6 +76,24 @@ fn reviews(versions: &[String], lenient: Leniency<'_>) -> Vec<FieldError> {
     errors
 }
 
+/// Why nobody could be trusted by the authorities of a webhook.
+pub(super) fn authorities_complaint(definition: &Object) -> Option<(&[u8], String)> {
+    let bundle = definition.get(&["spec", "conversion", "webhookClientConfig", "caBundle"])?.as_bytes()?;
+    if bundle.is_empty() {
+        return None;
+    }
+    ca_complaint(bundle).map(|why| (bundle, why))
+}
+
+/// Authorities of a definition that is served must be good, unless those before were not.
+pub(super) fn judge_authorities(definition: &Object, before: &Object) -> Option<FieldError> {
+    if !is_true(before, "Established") || authorities_complaint(before).is_some() {
+        return None;
+    }
+    let (bundle, why) = authorities_complaint(definition)?;
+    Some(FieldError::invalid_value(format!("{CONFIG}.caBundle"), go_quote(&STANDARD.encode(bundle)), why))
+}
+
 fn client(config: &Value) -> Vec<FieldError> {
     let (url, service) = (config.child("url").and_then(Value::as_str), config.child("service"));
     match (url, service) {
@@ -112,9 +136,10 @@ fn webhook_service(service: &Value) -> Vec<FieldError> {
     let path = format!("{CONFIG}.service");
     let text = |field: &str| service.child(field).and_then(Value::as_str).unwrap_or_default();
     let mut errors = Vec::new();
-    for field in ["name", "namespace"] {
-        if text(field).is_empty() {
-            errors.push(FieldError::required(format!("{path}.{field}"), format!("service {field} is required")));
+    // The original takes one for the other.
+    for (field, looked_at) in [("name", "namespace"), ("namespace", "name")] {
+        if text(looked_at).is_empty() {
+            errors.push(FieldError::required(format!("{path}.{field}"), ""));
         }
     }
     if let Some(port) = service.child("port").and_then(Value::as_i64).filter(|port| !(1..=65535).contains(port)) {

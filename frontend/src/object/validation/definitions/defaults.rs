@@ -13,16 +13,32 @@ use crate::{
 
 pub(super) fn judge(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(schema, path, lenient, &mut errors);
+    visit(schema, path, Place::Root, lenient, &mut errors);
     errors
 }
 
-fn visit(schema: &Value, path: &str, lenient: Leniency<'_>, errors: &mut Vec<FieldError>) {
+/// Where a schema stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is that of the object itself.
+    Root,
+    Part,
+    /// In the metadata, or at the kind, of an object.
+    Metadata,
+}
+
+fn visit(schema: &Value, path: &str, place: Place, lenient: Leniency<'_>, errors: &mut Vec<FieldError>) {
+    let embedded = schema.child("x-kubernetes-embedded-resource").and_then(Value::as_bool) == Some(true);
+    let whole = embedded || place == Place::Root;
     let default = schema.child("default").and_then(structural::free).filter(|value| *value != Value::Null);
     if let Some(default) = default {
         let at = format!("{path}.default");
-        let node = Arc::new(structural::Node::read(schema));
-        if !lenient.defaults_may_be_unpruned && is_pruned(&node, &default) {
+        let mut node = structural::Node::read(schema);
+        node.embedded = whole;
+        // Of a default the original does not ask whether it is one of the two.
+        node.int_or_string = false;
+        let node = Arc::new(node);
+        if !lenient.defaults_may_be_unpruned && (whole || place == Place::Part) && is_pruned(&node, &default) {
             errors.push(FieldError::invalid_value(
                 at.as_str(),
                 custom::shown(&default),
@@ -32,11 +48,17 @@ fn visit(schema: &Value, path: &str, lenient: Leniency<'_>, errors: &mut Vec<Fie
         errors.extend(custom::judge_default(&default, &node, &at));
     }
     if let Some(items) = schema.child("items").filter(|items| items.as_struct().is_some()) {
-        visit(items, &format!("{path}.items"), lenient, errors);
+        let inside = if place == Place::Metadata && !embedded { Place::Metadata } else { Place::Part };
+        visit(items, &format!("{path}.items"), inside, lenient, errors);
     }
     if let Some(properties) = schema.child("properties").and_then(Value::as_map) {
         for (name, inner) in properties.iter() {
-            visit(inner, &format!("{path}.properties[{name}]"), lenient, errors);
+            let inside = match name {
+                "metadata" | "apiVersion" | "kind" if whole => Place::Metadata,
+                _ if place == Place::Metadata && !embedded => Place::Metadata,
+                _ => Place::Part,
+            };
+            visit(inner, &format!("{path}.properties[{name}]"), inside, lenient, errors);
         }
     }
 }

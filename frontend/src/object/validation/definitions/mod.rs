@@ -56,6 +56,7 @@ pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> 
     let (definition, before) = (inner(object), inner(old));
     let mut errors = meta::validate_update(object, old);
     errors.extend(spec(&definition, leniency(&before)));
+    errors.extend(conversion::judge_authorities(&definition, &before));
     let mut frozen = vec![("group", ["spec", "group", ""]), ("names.plural", ["spec", "names", "plural"])];
     if crate::api::custom::is_true(old, "Established") {
         frozen.splice(0..0, [("scope", ["spec", "scope", ""]), ("names.kind", ["spec", "names", "kind"])]);
@@ -99,6 +100,11 @@ pub(super) fn warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
     let mut new = formats(object);
     new.retain(|format| !known.contains(format));
     new.iter().map(|format| format!("unrecognized format {}", crate::request::status::go_quote(format))).collect()
+}
+
+/// Whether the webhook of a definition has authorities that nobody could be trusted by.
+pub fn has_bad_authorities(object: &Object) -> bool {
+    conversion::authorities_complaint(&inner(object)).is_some()
 }
 
 /// What keeps a definition's schemas from being structural; none when they are.
@@ -186,7 +192,8 @@ fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
 
 fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let versions = definition.get_list(&["spec", "versions"]).unwrap_or_default();
+    let given = definition.get_list(&["spec", "versions"]);
+    let versions = given.unwrap_or_default();
     let is = |version: &Value, flag: &str| version.child(flag).and_then(Value::as_bool).unwrap_or(false);
     let mut seen: Vec<&str> = Vec::new();
     let mut unique = true;
@@ -216,7 +223,8 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
         }
     }
     let mut refuse = |detail: &str| {
-        errors.push(FieldError::invalid_value("spec.versions", shown_versions(versions), detail));
+        let shown = given.map_or_else(|| "null".to_owned(), shown_versions);
+        errors.push(FieldError::invalid_value("spec.versions", shown, detail));
     };
     if !unique {
         refuse("must contain unique version names");
@@ -224,24 +232,29 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     if versions.iter().filter(|version| is(version, "storage")).count() != 1 {
         refuse("must have exactly one version marked as storage version");
     }
+    // The original also has the first version's name at the top.
+    let complaints = seen.first().map(|first| forms::label_1035_name(first, false)).unwrap_or_default();
+    if let (Some(first), false) = (seen.first(), complaints.is_empty()) {
+        errors.push(FieldError::invalid("spec.version", first, complaints.join(",")));
+    }
     errors
 }
 
 /// Versions as the original's inner type prints.
 fn shown_versions(versions: &[Value]) -> String {
-    if versions.is_empty() {
-        return "null".to_owned();
-    }
     let one = |version: &Value| {
         let flag = |name: &str| version.child(name).and_then(Value::as_bool).unwrap_or(false);
         let text = |name: &str| version.child(name).and_then(Value::as_str).map(crate::request::status::go_quote);
+        // Those that are the same in all versions stand at the top.
+        let schema = version.at(&["schema", "openAPIV3Schema"]).map(|schema| super::print::printed(Some(schema)));
         format!(
-            "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\"Schema\":null,\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
+            "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\"Schema\":{},\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
             text("name").unwrap_or_else(|| "\"\"".to_owned()),
             flag("served"),
             flag("storage"),
             flag("deprecated"),
             text("deprecationWarning").unwrap_or_else(|| "null".to_owned()),
+            schema.map_or_else(|| "null".to_owned(), |schema| format!("{{\"OpenAPIV3Schema\":{schema}}}")),
         )
     };
     format!("[{}]", versions.iter().map(one).collect::<Vec<_>>().join(","))
@@ -289,12 +302,16 @@ fn stored_versions(definition: &Object) -> Vec<FieldError> {
     let shown =
         format!("[{}]", stored.iter().map(|s| crate::request::status::go_quote(s)).collect::<Vec<_>>().join(","));
     let mut errors = Vec::new();
+    // A version that is there twice counts once.
+    let mut left = stored.clone();
     for version in versions {
         let is_storage = version.child("storage").and_then(Value::as_bool) == Some(true);
-        if is_storage && !stored.contains(&name(version).as_str()) {
+        let known = left.contains(&name(version).as_str());
+        if is_storage && !known {
             let detail = format!("must have the storage version {}", name(version));
             errors.push(FieldError::invalid_value(PATH, &shown, detail));
         }
+        left.retain(|each| *each != name(version));
     }
     for (at, gone) in stored.iter().enumerate().filter(|(_, gone)| !versions.iter().any(|v| name(v) == **gone)) {
         let detail = format!(

@@ -118,7 +118,8 @@ fn forbidden(schema: &Value, at: At<'_>, lenient: Leniency<'_>, errors: &mut Vec
         errors.push(FieldError::forbidden(path("default"), format!("must not be set {reason}")));
     }
     for field in ["id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref"] {
-        let used = schema.child(field).is_some_and(|value| !value.is_zero() || field == "additionalItems");
+        let counts_when_empty = matches!(field, "additionalItems" | "dependencies" | "$ref");
+        let used = schema.child(field).is_some_and(|value| counts_when_empty || !value.is_zero());
         if used {
             errors.push(FieldError::forbidden(path(field), format!("{field} is not supported")));
         }

@@ -2,7 +2,7 @@
 //! and what those speak of is there.
 
 use crate::{
-    api::schema::{Value, scalar::pattern},
+    api::schema::{Value, scalar::pattern::Regex},
     request::status::FieldError,
 };
 
@@ -197,9 +197,8 @@ fn value_validation(
     }
     let regex = text(schema, "pattern");
     if !regex.is_empty()
-        && let Err(error) = pattern::compile(regex)
+        && let Err(why) = Regex::new(regex)
     {
-        let why = pattern::go_complaint(regex, &error);
         let detail = format!("must be a valid regular expression, but isn't: {why}");
         errors.push(FieldError::invalid(format!("{path}.pattern"), regex, detail));
     }

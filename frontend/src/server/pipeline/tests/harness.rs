@@ -23,7 +23,7 @@ use crate::{
     },
     admission::Admission,
     api::{Api, ApiHandle},
-    cluster::{Cluster, Settings, SystemClock},
+    cluster::{Aggregation, Cluster, Conversions, Settings, SystemClock},
     config::{self, Config},
     request::{
         body::{self, Body},
@@ -266,6 +266,8 @@ async fn context(config: &Config, authentication: Authentication) -> Arc<Context
         store: Store::connect(StoreConfig::new(config.etcd.servers.clone())).await.unwrap(),
         clock: Arc::new(SystemClock),
         settings: Settings::default(),
+        conversions: Conversions::default(),
+        aggregation: Aggregation::default(),
         shutdown: CancellationToken::new(),
     });
     let authorization = Authorization::new(vec![Arc::new(Rules)]);

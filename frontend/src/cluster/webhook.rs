@@ -1,25 +1,19 @@
-//! The connections to webhooks: one client for each place and authority, kept while it is used.
+//! Webhooks that objects of the cluster name: where they are, and the connections to them. One client for each place
+//! and authority, kept while it is used.
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
-use serde::Deserialize;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{
-    super::configuration::decode,
-    hook::{Hook, Place},
-};
 use crate::{
-    api::schema::Value,
+    api::schema::{Gvk, Schema, Value, codec},
     client::{Address, CallError, Client, Credentials, Peer, Reply, Shown},
-    cluster::{Cluster, ResourceName},
 };
 
 /// So many clients are kept; another one makes all be made anew.
@@ -27,7 +21,51 @@ const CLIENTS_MAX: usize = 200;
 /// So many requests wait for one webhook; more count as failed calls, so that one slow webhook cannot hold all
 /// requests.
 const WAITING_MAX: usize = 1000;
-const SERVICES: ResourceName<'static> = ("", "services");
+
+/// Where a webhook is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    Url(String),
+    Service { namespace: String, name: String, path: String, port: u16 },
+    Nowhere,
+}
+
+impl Place {
+    /// What a clientConfig says.
+    pub fn of(client_config: &Value) -> Place {
+        let text =
+            |value: &Value, field: &str| value.child(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(service) = client_config.child("service") {
+            let port = service.child("port").and_then(Value::as_i64).and_then(|port| u16::try_from(port).ok());
+            return Place::Service {
+                namespace: text(service, "namespace"),
+                name: text(service, "name"),
+                path: text(service, "path"),
+                port: port.unwrap_or(443),
+            };
+        }
+        match client_config.child("url").and_then(Value::as_str) {
+            Some(url) => Place::Url(url.to_owned()),
+            None => Place::Nowhere,
+        }
+    }
+}
+
+/// One webhook.
+pub struct Webhook<'a> {
+    /// Tells it from others: so many wait for each.
+    pub uid: &'a str,
+    pub place: &'a Place,
+    pub ca: &'a [u8],
+}
+
+impl Webhook<'_> {
+    /// Where it is called, as errors show it.
+    pub fn url(&self, time: Duration) -> Result<String, CallError> {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        Ok(format!("{}?timeout={seconds}s", base(self.place)?))
+    }
+}
 
 /// Where, trusting whom, and, for a Service, at which address.
 type Key = (Place, Vec<u8>, Option<Address>);
@@ -36,7 +74,7 @@ type Key = (Place, Vec<u8>, Option<Address>);
 const BUSY_MAX: u32 = 10;
 
 #[derive(Default)]
-pub(super) struct Clients {
+pub struct Webhooks {
     /// What webhooks are shown.
     credentials: Credentials,
     clients: Mutex<HashMap<Key, Client>>,
@@ -44,64 +82,38 @@ pub(super) struct Clients {
     waiting: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The plugin's part of the configuration file.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct WebhookAdmission {
-    kube_config_file: PathBuf,
-}
-
-impl Clients {
-    /// `config` is the plugin's part of the configuration file.
-    pub(super) fn new(config: Option<&str>) -> Result<Clients, String> {
-        let Some(config) = config else { return Ok(Clients::default()) };
-        let (kind, versions) = match config.contains("WebhookAdmissionConfiguration") {
-            true => ("WebhookAdmissionConfiguration", &["apiserver.config.k8s.io/v1"]),
-            false => ("WebhookAdmission", &["apiserver.config.k8s.io/v1alpha1"]),
-        };
-        let WebhookAdmission { kube_config_file: path } = decode(config, versions, kind)?;
-        if path.as_os_str().is_empty() {
-            return Ok(Clients::default());
-        }
-        if !path.is_absolute() {
-            return Err(format!("kubeConfigFile {} must be an absolute path", path.display()));
-        }
-        Ok(Clients { credentials: Credentials::read(&path)?, ..Clients::default() })
+impl Webhooks {
+    /// Those that are shown credentials.
+    pub fn showing(credentials: Credentials) -> Webhooks {
+        Webhooks { credentials, ..Webhooks::default() }
     }
 
-    /// Sends a review and reads the answer.
-    pub(super) async fn post(
+    /// Sends a review and reads the answer. A Service is called at its address.
+    pub async fn post(
         &self,
-        cluster: &Cluster,
-        hook: &Hook,
+        hook: &Webhook<'_>,
+        address: Option<Address>,
         review: Vec<u8>,
         time: Duration,
     ) -> Result<Reply, CallError> {
-        let budget = self.budget(&hook.uid);
+        let budget = self.budget(hook.uid);
         let _place = budget
             .try_acquire()
             .map_err(|_| CallError(format!("{WAITING_MAX} requests are waiting for this webhook already")))?;
-        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-        let url = format!("{}?timeout={seconds}s", base(&hook.place)?);
-        let address = match &hook.place {
-            Place::Service { namespace, name, port, .. } => {
-                let found = address(cluster, namespace, name, *port);
-                Some(found.map_err(|CallError(why)| CallError(format!("Post {url:?}: {why}")))?)
-            }
-            _ => None,
-        };
-        let shown = self.shown(&hook.place)?;
+        let url = hook.url(time)?;
+        let shown = self.shown(hook.place)?;
         let client = self.client(hook, address, &shown)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("kube-apiserver-admission"));
         headers.extend(shown.authorization.map(|value| (header::AUTHORIZATION, value)));
+        let review = bytes::Bytes::from(review);
         let until = Instant::now() + time;
         let mut left = BUSY_MAX;
         loop {
             let time = until.saturating_duration_since(Instant::now());
-            let reply = client.call(Method::POST, &url, headers.clone(), review.clone().into(), time).await?;
+            let reply = client.call(Method::POST, &url, headers.clone(), review.clone(), time).await?;
             let Some(pause) = busy_for(&reply).filter(|_| left > 0) else { return Ok(reply) };
             left -= 1;
             if Instant::now() + pause >= until {
@@ -112,7 +124,8 @@ impl Clients {
         }
     }
 
-    fn shown(&self, place: &Place) -> Result<Shown, CallError> {
+    /// What the webhook at a place is shown.
+    pub(crate) fn shown(&self, place: &Place) -> Result<Shown, CallError> {
         let found = match place {
             Place::Service { namespace, name, port, .. } => {
                 self.credentials.for_server(&format!("{name}.{namespace}.svc"), *port)
@@ -137,17 +150,17 @@ impl Clients {
         budget
     }
 
-    fn client(&self, hook: &Hook, address: Option<Address>, shown: &Shown) -> Result<Client, CallError> {
-        let key = (hook.place.clone(), hook.ca.clone(), address.clone());
+    fn client(&self, hook: &Webhook<'_>, address: Option<Address>, shown: &Shown) -> Result<Client, CallError> {
+        let key = (hook.place.clone(), hook.ca.to_vec(), address.clone());
         let mut clients = self.clients.lock();
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let server_name = match &hook.place {
+        let server_name = match hook.place {
             Place::Service { namespace, name, .. } => Some(format!("{name}.{namespace}.svc")),
             _ => None,
         };
-        let (ca, identity) = (hook.ca.clone(), shown.identity.clone());
+        let (ca, identity) = (hook.ca.to_vec(), shown.identity.clone());
         let client = Client::new(&Peer { ca, server_name, address, identity, ..Peer::default() })?;
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
@@ -180,34 +193,48 @@ fn base(place: &Place) -> Result<String, CallError> {
     })
 }
 
-/// Where a Service is: at its cluster IP, or at the name that it stands for.
-fn address(cluster: &Cluster, namespace: &str, name: &str, port: u16) -> Result<Address, CallError> {
-    let fail = |why: String| Err(CallError(why));
-    let found = cluster.informer().get(SERVICES, namespace, name);
-    let Some(service) = found.map_err(|error| CallError(error.message))? else {
-        return fail(format!("service {name:?} not found"));
-    };
-    let text = |field: &str| service.get_str(&["spec", field]).unwrap_or_default().to_owned();
-    let cluster_ip = text("clusterIP");
-    match text("type").as_str() {
-        "ExternalName" => return Ok(Address { host: text("externalName"), port }),
-        "ClusterIP" if cluster_ip == "None" => {
-            return fail("cannot route to service with ClusterIP \"None\"".to_owned());
-        }
-        "ClusterIP" | "LoadBalancer" | "NodePort" => {}
-        other => return fail(format!("unsupported service type {other:?}")),
+/// The error of an answer that is not a success: that of a Status in it, or that of its code.
+pub fn refusal_of_reply(schema: &Schema, reply: &Reply) -> String {
+    let status = Gvk::from_static("", "v1", "Status");
+    if let Ok(decoded) = codec::decode_json(schema, &reply.body, Some(&status))
+        && decoded.object.gvk() == &status
+        && decoded.object.get_str(&["status"]) == Some("Failure")
+    {
+        return decoded.object.get_str(&["message"]).unwrap_or_default().to_owned();
     }
-    let mut ports = service.get_list(&["spec", "ports"]).unwrap_or_default().iter();
-    match ports.any(|each| each.child("port").and_then(Value::as_i64) == Some(i64::from(port))) {
-        true => Ok(Address { host: cluster_ip, port }),
-        false => fail(format!("no service port {port} found for service {name:?}")),
+    let code = reply.status.as_u16();
+    let content = reply.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let text = match content.is_some_and(|content| content.starts_with("text/")) {
+        true => String::from_utf8_lossy(&reply.body).trim().to_owned(),
+        false => String::new(),
+    };
+    let said = if text.is_empty() { "unknown".to_owned() } else { text };
+    match code {
+        400 => "the server rejected our request for an unknown reason".to_owned(),
+        401 => "the server has asked for the client to provide credentials".to_owned(),
+        403 | 415 => said,
+        404 => "the server could not find the requested resource".to_owned(),
+        406 if said == "unknown" => {
+            "the server was unable to respond with a content type that the client supports".to_owned()
+        }
+        406 => said,
+        409 => "the server reported a conflict".to_owned(),
+        405 => "the server does not allow this method on the requested resource".to_owned(),
+        422 => "the server rejected our request due to an error in our request".to_owned(),
+        503 => "the server is currently unable to handle the request".to_owned(),
+        504 => {
+            "the server was unable to return a response in the time allotted, but may still be processing the request"
+                .to_owned()
+        }
+        429 => "the server has received too many requests and has asked us to try again later".to_owned(),
+        code if code >= 500 => format!("an error on the server ({said:?}) has prevented the request from succeeding"),
+        code => format!("the server responded with the status code {code} but did not return more information"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::stand_in::{StandIn, answer};
 
     fn reply(status: u16, retry_after: Option<&'static str>) -> Reply {
         let headers = retry_after.map(|value| (header::RETRY_AFTER, HeaderValue::from_static(value)));
@@ -226,22 +253,5 @@ mod tests {
         ] {
             assert_eq!(busy_for(&reply), pause, "{reply:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn webhooks_are_shown_what_the_file_says() {
-        let server = StandIn::start(|_| answer(200, "{}")).await;
-        let file = server.kubeconfig();
-        let config = format!(
-            "{{\"apiVersion\":\"apiserver.config.k8s.io/v1\",\"kind\":\"WebhookAdmissionConfiguration\",\
-             \"kubeConfigFile\":{:?}}}",
-            file.display().to_string()
-        );
-        let clients = Clients::new(Some(&config)).unwrap();
-        let shown = clients.shown(&Place::Url("https://anywhere/x".to_owned())).unwrap();
-        assert_eq!(shown.authorization.unwrap(), "Bearer shown");
-        let relative = config.replace(&file.display().to_string(), "relative");
-        assert!(Clients::new(Some(&relative)).err().unwrap().contains("must be an absolute path"));
-        assert!(Clients::new(Some(&config.replace("/v1", "/v9"))).is_err());
     }
 }
