@@ -120,11 +120,21 @@ fn bare(status: StatusCode) -> Response<Bytes> {
     response
 }
 
+/// A weight of 0 refuses the encoding.
+fn accepts_gzip(encodings: &str) -> bool {
+    let weight = |encoding: &str| {
+        let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
+        let given = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+        name.trim().eq_ignore_ascii_case("gzip").then(|| given.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+    };
+    encodings.split(',').filter_map(weight).next_back().is_some_and(|weight| weight > 0.0)
+}
+
 fn body(document: KeptDocument, form: Form, page: Page<'_>, asked: Asked<'_>) -> Result<Response<Bytes>, ApiError> {
     let mut response = bare(StatusCode::OK);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     let encodings = asked.headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
-    if encodings.split(',').any(|e| e.trim().split(';').next() == Some("gzip")) {
+    if accepts_gzip(encodings) {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         if page != Page::V2 {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));

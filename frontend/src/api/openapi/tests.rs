@@ -71,6 +71,12 @@ fn compressed_for_those_who_take_it() {
     flate2::read::GzDecoder::new(gzip.body().as_ref()).read_to_end(&mut text).unwrap();
     assert_eq!(text, plain.body().as_ref());
     assert!(gzip.body().len() * 5 < text.len());
+    for (asked, compressed) in
+        [("deflate, gzip;q=0.5", true), ("gzip;q=0", false), ("gzip; q=0.0, br", false), ("*", false)]
+    {
+        let answer = get_with(&api, "/openapi/v3/apis/apps/v1", &[("accept-encoding", asked)]);
+        assert_eq!(answer.headers().contains_key("content-encoding"), compressed, "{asked}");
+    }
 }
 
 #[test]

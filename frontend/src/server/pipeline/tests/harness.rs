@@ -6,10 +6,12 @@ use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -220,22 +222,35 @@ impl Harness {
     }
 
     async fn exchange(&self, request: http::Request<Full<Bytes>>, identity: Option<Identity>) -> Answer {
+        let tls = self.connect(identity, &[]).await;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
+        tokio::spawn(connection);
+        answer(sender.send_request(request).await.unwrap()).await
+    }
+
+    /// The same over HTTP/2. An answer whose stream breaks is none.
+    pub(super) async fn send_over_http2(&self, method: &str, path: &str, token: &str) -> Answer {
+        let tls = self.connect(None, &[b"h2"]).await;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::builder().method(method).uri(format!("https://localhost{path}"));
+        let request = request.header("authorization", format!("Bearer {token}")).body(Full::<Bytes>::default());
+        answer(sender.send_request(request.unwrap()).await.unwrap()).await
+    }
+
+    async fn connect(&self, identity: Option<Identity>, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let builder = builder.with_root_certificates(self.roots.clone());
-        let config = match identity {
+        let mut config = match identity {
             Some(identity) => builder.with_client_auth_cert(identity.chain, identity.key).unwrap(),
             None => builder.with_no_client_auth(),
         };
-        let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let tcp = TcpStream::connect(self.address).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let tls = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
     }
 
     pub(super) async fn until_slow(&self) {
@@ -251,6 +266,12 @@ impl Harness {
     pub(super) async fn stopped(&self) {
         self.serving.wait().await;
     }
+}
+
+async fn answer(response: Response<hyper::body::Incoming>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 fn ca_pem(authority: &Issuer<'static, KeyPair>) -> String {

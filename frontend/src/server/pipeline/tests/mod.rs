@@ -143,3 +143,22 @@ async fn a_full_server_says_try_again_but_not_to_operators() {
     tokio::join!(slow, others);
     assert_eq!(server.get("/version", Some("alice")).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_head_over_http2_is_refused_or_answered_without_a_body() {
+    let server = Harness::start().await;
+    for (path, status) in [("/api/v1/namespaces/x/configmaps/a", 405), ("/nosuch", 404), ("/healthz/ping", 200)] {
+        let answer = server.send_over_http2("HEAD", path, "admin").await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (status, ""), "{path}");
+    }
+    assert_eq!(server.send_over_http2("GET", "/healthz/ping", "admin").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_timeout_that_is_past_is_none_and_one_that_is_no_time_is_refused() {
+    let server = Harness::start().await;
+    for (timeout, status) in [("-1s", 200), ("0s", 200), ("5s", 200), ("5", 400), ("-x", 400)] {
+        let path = format!("/api/v1/namespaces/x/configmaps/a?timeout={timeout}");
+        assert_eq!(server.get(&path, Some("admin")).await.status.as_u16(), status, "{timeout}");
+    }
+}
