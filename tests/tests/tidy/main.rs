@@ -100,7 +100,18 @@ fn a_plan_counts_rooms_floors_and_arrows() {
         ("c.rs", "pub struct C;"),
     ];
     let plan = Plan::of(&Crate::of("x", &tree)).to_string();
-    assert!(plan.starts_with("x: 3 rooms on 3 floors, 3 arrows between them, 4 files, 5 lines"), "{plan}");
+    assert!(
+        plan.starts_with("x: 3 rooms on 3 floors, 3 arrows between them, 0 rooms in circles, 4 files, 5 lines"),
+        "{plan}"
+    );
+    let tree = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        ("a.rs", "pub struct A;"),
+        ("b.rs", "use crate::{a::A, c::C}; pub struct B;"),
+        ("c.rs", "use crate::b::B; pub struct C;"),
+    ];
+    let plan = Plan::of(&Crate::of("x", &tree)).to_string();
+    assert!(plan.starts_with("x: 3 rooms on 2 floors, 3 arrows between them, 2 rooms in circles"), "{plan}");
 }
 
 fn report(found: Vec<String>) {

@@ -23,6 +23,7 @@ struct Room {
     uses: BTreeSet<String>,
     /// 0 for a room that uses no other; else one more than the highest of those that it uses.
     floor: usize,
+    in_circle: bool,
 }
 
 impl Plan {
@@ -45,15 +46,31 @@ impl Plan {
         plan
     }
 
-    /// Raises every room above those that it uses. In a circle of rooms nobody is highest: there it ends after as many
-    /// rounds as there are rooms.
+    /// Raises every room above those that it uses. Rooms that use each other in a circle lie on one floor.
     fn find_floors(&mut self) {
+        let uses: BTreeMap<&String, &BTreeSet<String>> =
+            self.rooms.iter().map(|(name, room)| (name, &room.uses)).collect();
+        let reached = |from: &String| {
+            let (mut reached, mut open) = (BTreeSet::new(), vec![from.clone()]);
+            while let Some(at) = open.pop() {
+                open.extend(
+                    uses.get(&at).into_iter().copied().flatten().filter(|to| reached.insert((*to).clone())).cloned(),
+                );
+            }
+            reached
+        };
+        let reach: BTreeMap<String, BTreeSet<String>> =
+            self.rooms.keys().map(|name| (name.clone(), reached(name))).collect();
+        let is_circle = |a: &String, b: &String| reach[a].contains(b) && reach[b].contains(a);
         for _ in 0..self.rooms.len() {
             let floors: BTreeMap<String, usize> =
                 self.rooms.iter().map(|(name, room)| (name.clone(), room.floor)).collect();
-            let above = |room: &Room| room.uses.iter().filter_map(|other| floors.get(other)).max().map_or(0, |f| f + 1);
-            let last = self.rooms.len() - 1;
-            self.rooms.values_mut().for_each(|room| room.floor = above(room).min(last));
+            for (name, room) in &mut self.rooms {
+                let circle = || reach.keys().filter(|other| is_circle(name, other));
+                let above = room.uses.iter().filter(|other| !is_circle(name, other)).map(|other| floors[other] + 1);
+                room.floor = above.chain(circle().map(|other| floors[other])).max().unwrap_or(0).max(room.floor);
+                room.in_circle = circle().next().is_some();
+            }
         }
     }
 }
@@ -66,8 +83,9 @@ impl Display for Plan {
         let (name, rooms) = (&self.name, self.rooms.len());
         writeln!(
             f,
-            "{name}: {rooms} rooms on {} floors, {arrows} arrows between them, {files} files, {lines} lines",
-            floors.len()
+            "{name}: {rooms} rooms on {} floors, {arrows} arrows between them, {} rooms in circles, {files} files, {lines} lines",
+            floors.len(),
+            self.rooms.values().filter(|room| room.in_circle).count()
         )?;
         let mut sorted: Vec<(&String, &Room)> = self.rooms.iter().collect();
         sorted.sort_by_key(|(name, room)| (room.floor, *name));
