@@ -13,17 +13,20 @@ use std::{sync::Arc, time::Duration};
 
 pub use aggregation::{Aggregation, Documents, Remote, Spec as RemoteSpec};
 pub use conversion::Conversions;
+
+
 pub use informer::{Derived, Informer, ResourceName};
 pub use routing::{ENDPOINT_SLICES, SERVICE_NAME_LABEL, SERVICES};
 pub use target::Target;
 pub(crate) use target::known_kind;
 pub use webhook::{Place, Webhook, Webhooks, refusal_of_reply};
 
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ApiHandle, schema::Schema},
-    config::{Cidr, Routing},
+    config::Routing,
     store::Store,
 };
 
@@ -65,7 +68,7 @@ pub struct Settings {
     pub event_ttl: Duration,
     /// Objects of a collection that are deleted at a time.
     pub delete_collection_workers: usize,
-    pub service_cidrs: Vec<Cidr>,
+    pub service_cidrs: Vec<IpNet>,
     /// Whether containers may be privileged.
     pub allow_privileged: bool,
     /// How Services are reached that this server calls.

@@ -23,7 +23,7 @@ pub use flag::Kind;
 pub use levels::Levels;
 pub use parse::{Given, parse};
 pub use validated::{AdmissionFlags, Config, Listen, ProxyIdentity, ReconcilerType, Routing};
-pub use values::{Cidr, parse_duration};
+pub use values::{first_address, parse_duration};
 
 /// A command line that cannot be used; the text names the flag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

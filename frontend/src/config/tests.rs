@@ -67,7 +67,7 @@ fn defaults_are_those_of_the_real_server_but_for_loopback() {
     assert!(config.listen.address.is_loopback());
     assert_eq!(config.listen.port, 6443);
     assert_eq!(config.service_cidrs[0].to_string(), "10.96.0.0/12");
-    assert_eq!(config.service_cidrs[0].first().to_string(), "10.96.0.1");
+    assert_eq!(first_address(&config.service_cidrs[0]).to_string(), "10.96.0.1");
     assert_eq!(config.etcd.prefix, "/registry");
 }
 

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use super::{
-    Cidr, FlagError, Given,
+    FlagError, Given,
     audit::{self, Audit},
     authentication::{self, Authentication},
     authorization::{self, Authorization, AuthorizationMode},
@@ -25,7 +27,7 @@ pub struct Config {
     pub authentication: Authentication,
     pub authorization: Authorization,
     pub audit: Audit,
-    pub service_cidrs: Vec<Cidr>,
+    pub service_cidrs: Vec<IpNet>,
     /// Containers may run with all rights.
     pub allow_privileged: bool,
     /// How Services are reached that this server calls.
@@ -283,16 +285,17 @@ fn admission(given: &Given) -> Result<AdmissionFlags, FlagError> {
     })
 }
 
-fn service_cidrs(given: &Given) -> Result<Vec<Cidr>, FlagError> {
+fn service_cidrs(given: &Given) -> Result<Vec<IpNet>, FlagError> {
     let text = given.last("service-cluster-ip-range").unwrap_or("10.0.0.0/24");
     let text = if text.is_empty() { "10.0.0.0/24" } else { text };
-    let ranges: Option<Vec<Cidr>> = text.split(',').map(|part| Cidr::parse(part.trim())).collect();
+    let ranges: Result<Vec<IpNet>, _> =
+        text.split(',').map(|part| part.trim().parse().map(|net: IpNet| net.trunc())).collect();
     let ranges =
-        ranges.ok_or_else(|| invalid(format!("--service-cluster-ip-range must contain valid cidrs, got {text:?}")))?;
-    if ranges.len() > 2 || (ranges.len() == 2 && ranges[0].base.is_ipv4() == ranges[1].base.is_ipv4()) {
+        ranges.map_err(|_| invalid(format!("--service-cluster-ip-range must contain valid cidrs, got {text:?}")))?;
+    if ranges.len() > 2 || (ranges.len() == 2 && ranges[0].addr().is_ipv4() == ranges[1].addr().is_ipv4()) {
         return Err(invalid("--service-cluster-ip-range must be one cidr, or two of different IP families"));
     }
-    if ranges.iter().any(|r| r.size_bits() < 2) {
+    if ranges.iter().any(|r| r.max_prefix_len() - r.prefix_len() < 2) {
         return Err(invalid("--service-cluster-ip-range must have at least 4 IP addresses"));
     }
     Ok(ranges)

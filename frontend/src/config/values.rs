@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
+
 use super::Kind;
 
 /// Checks a value and splits it where the kind is a list.
@@ -63,51 +65,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
-/// A range of addresses, `10.0.0.0/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    pub base: IpAddr,
-    pub prefix: u8,
-}
-
-impl Cidr {
-    pub fn parse(text: &str) -> Option<Cidr> {
-        let (base, prefix) = text.split_once('/')?;
-        let base: IpAddr = base.parse().ok()?;
-        let prefix: u8 = prefix.parse().ok()?;
-        let bits = if base.is_ipv4() { 32 } else { 128 };
-        (prefix <= bits).then(|| Cidr { base: masked(base, prefix), prefix })
-    }
-
-    /// The first address that a service may have: the base plus one.
-    pub fn first(&self) -> IpAddr {
-        match self.base {
-            IpAddr::V4(base) => IpAddr::V4(u32::from(base).wrapping_add(1).into()),
-            IpAddr::V6(base) => IpAddr::V6(u128::from(base).wrapping_add(1).into()),
-        }
-    }
-
-    /// How many addresses the range has, as a power of two.
-    pub fn size_bits(&self) -> u8 {
-        if self.base.is_ipv4() { 32 - self.prefix } else { 128 - self.prefix }
-    }
-}
-
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)
-    }
-}
-
-fn masked(base: IpAddr, prefix: u8) -> IpAddr {
-    match base {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V4((u32::from(v4) & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V6((u128::from(v6) & mask).into())
-        }
+/// The first address of a range that a Service may have: the base plus one.
+pub fn first_address(range: &IpNet) -> IpAddr {
+    match range.network() {
+        IpAddr::V4(base) => IpAddr::V4(u32::from(base).wrapping_add(1).into()),
+        IpAddr::V6(base) => IpAddr::V6(u128::from(base).wrapping_add(1).into()),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     request::{
         Request, User,
         negotiate::{self, Offer},
-        status::{ApiError, Cause, FieldError, GroupResource},
+        status::{ApiError, Cause, FieldError, GroupResource, Reason},
     },
     verbs::Context,
 };
@@ -109,7 +109,7 @@ impl Evict<'_> {
                 let ended = matches!(phase(&pod), "Succeeded" | "Failed") || pod.deletion_timestamp().is_some();
                 let revision = (unasked && !ended).then(|| pod.resource_version().to_owned());
                 match self.delete(revision).await {
-                    Err(error) if error.reason == "Conflict" && unasked && attempt < ATTEMPTS => {
+                    Err(error) if error.reason == Reason::Conflict && unasked && attempt < ATTEMPTS => {
                         attempt += 1;
                         continue;
                     }
@@ -120,7 +120,7 @@ impl Evict<'_> {
             if !is_ready(&pod) && may_go_unready(&budget) {
                 let revision = unasked.then(|| pod.resource_version().to_owned());
                 return match self.delete(revision).await {
-                    Err(error) if error.reason == "Conflict" && unasked => Err(still_processed(budget.name())),
+                    Err(error) if error.reason == Reason::Conflict && unasked => Err(still_processed(budget.name())),
                     done => done,
                 };
             }

@@ -22,7 +22,7 @@ use crate::{
         Request,
         body::{self, Body},
         negotiate::{MediaType, Output, Transform},
-        status::{ApiError, ListMeta},
+        status::{ApiError, ListMeta, Reason},
     },
     store::{
         Entry, Key, ListAt, ListRequest, Listing, StoreError,
@@ -215,7 +215,7 @@ fn write(
         }
         Transform::PartialObjectMetadata(_) => Err(ApiError::new(
             406,
-            "NotAcceptable",
+            Reason::NotAcceptable,
             format!(
                 "you requested PartialObjectMetadata, but the requested object is a list ({})",
                 go_type(&target.resource, &target.resource.list_kind)

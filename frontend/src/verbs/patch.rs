@@ -17,7 +17,7 @@ use crate::{
     request::{
         Request, User,
         negotiate::{self, PatchType},
-        status::ApiError,
+        status::{ApiError, Reason},
     },
     verbs::Context,
 };
@@ -49,7 +49,7 @@ pub(super) fn patch_type(request: &Request, supported: &[PatchType]) -> Result<P
         if supported.len() < BUILTIN.len() {
             return error;
         }
-        ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details(Default::default())
+        ApiError::new(415, Reason::UnsupportedMediaType, "415: Unsupported Media Type").with_details(Default::default())
     })
 }
 

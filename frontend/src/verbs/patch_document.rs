@@ -25,7 +25,7 @@ use crate::{
     request::{
         Warnings,
         negotiate::PatchType,
-        status::{ApiError, FieldError},
+        status::{ApiError, FieldError, Reason},
     },
 };
 
@@ -326,7 +326,7 @@ pub(super) fn refusal(error: PatchError) -> ApiError {
         PatchError::Malformed(text) => ApiError::bad_request(text),
         PatchError::BadDirective(text) => ApiError::unknown(text),
         PatchError::DoesNotApply(text) => {
-            ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            ApiError::new(422, Reason::Invalid, "the server rejected our request due to an error in our request")
                 .with_details(Default::default())
                 .with_internal(text)
         }

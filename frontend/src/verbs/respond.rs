@@ -13,7 +13,7 @@ use crate::{
         body::{self, Body},
         info::Query,
         negotiate::{MetaVersion, Output, Transform},
-        status::{ApiError, GroupResource},
+        status::{ApiError, GroupResource, Reason},
     },
     verbs::{
         Context,
@@ -98,7 +98,7 @@ pub(super) fn not_a_list(target: &Target) -> ApiError {
         "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
         go_type(&target.resource, kind)
     );
-    ApiError::new(406, "NotAcceptable", message)
+    ApiError::new(406, Reason::NotAcceptable, message)
 }
 
 /// The type by which the original's messages name what is served.

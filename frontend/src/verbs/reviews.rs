@@ -13,7 +13,7 @@ use crate::{
     request::{
         Request, User,
         negotiate::{self, Offer},
-        status::ApiError,
+        status::{ApiError, Reason},
     },
     verbs::Context,
 };
@@ -22,7 +22,7 @@ use crate::{
 pub(super) async fn create(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     if !reviews::is_review(&target.kind.gvk.kind) {
         let name = &target.resource.plural;
-        return Err(ApiError::new(501, "NotImplemented", format!("{name} is not implemented by this server")));
+        return Err(ApiError::new(501, Reason::NotImplemented, format!("{name} is not implemented by this server")));
     }
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;

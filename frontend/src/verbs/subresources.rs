@@ -3,7 +3,10 @@
 use super::{binding, eviction, respond::Answer, scale, token};
 use crate::{
     cluster::Target,
-    request::{Request, User, status::ApiError},
+    request::{
+        Request, User,
+        status::{ApiError, Reason},
+    },
     verbs::Context,
 };
 
@@ -32,5 +35,9 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
 
 fn not_built(target: &Target) -> ApiError {
     let name = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
-    ApiError::new(501, "NotImplemented", format!("{}/{name} is not implemented by this server", target.resource.plural))
+    ApiError::new(
+        501,
+        Reason::NotImplemented,
+        format!("{}/{name} is not implemented by this server", target.resource.plural),
+    )
 }

@@ -419,7 +419,7 @@ fn certificate_names(config: &Config) -> Vec<String> {
     names.push(config.listen.address.to_string());
     names.push(config.advertise_address.to_string());
     names.extend(config.external_hostname.clone());
-    names.extend(config.service_cidrs.iter().map(|range| range.first().to_string()));
+    names.extend(config.service_cidrs.iter().map(|range| config::first_address(range).to_string()));
     names.sort_unstable();
     names.dedup();
     names

@@ -40,7 +40,7 @@ impl RequestHeader {
         for prefix in &self.settings.extra_prefixes {
             for header in headers.keys() {
                 let Some(rest) = header.as_str().strip_prefix(prefix.as_str()) else { continue };
-                let key = percent_decode(rest, false).to_lowercase();
+                let key = percent_decode(rest).to_lowercase();
                 let values = headers.get_all(header).iter().filter_map(|v| v.to_str().ok()).map(str::to_owned);
                 match extra.iter_mut().find(|(k, _)| *k == key) {
                     Some((_, all)) => all.extend(values),

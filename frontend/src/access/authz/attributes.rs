@@ -5,7 +5,7 @@ use crate::{
     request::{
         Request, User,
         info::Verb,
-        status::{ApiError, GroupResource, go_quote},
+        status::{ApiError, GroupResource, Reason, go_quote},
     },
 };
 
@@ -105,7 +105,7 @@ impl Attributes {
     /// The fault where nobody forbids it and somebody could not be asked.
     pub fn undecided(&self, error: &str) -> ApiError {
         let text = format!("Internal Server Error: {}: {error}", go_quote(&self.path));
-        ApiError { plain_text: true, nosniff: true, ..ApiError::new(500, "InternalError", text) }
+        ApiError { plain_text: true, nosniff: true, ..ApiError::new(500, Reason::InternalError, text) }
     }
 
     fn sentence(&self) -> String {

@@ -54,7 +54,7 @@ impl Wish {
         let mut extra: Vec<(String, Vec<String>)> = Vec::new();
         for key in headers.keys() {
             if let Some(suffix) = key.as_str().strip_prefix(EXTRA_PREFIX) {
-                extra.push((percent_decode(suffix, false).to_lowercase(), texts(key.as_str())));
+                extra.push((percent_decode(suffix).to_lowercase(), texts(key.as_str())));
             }
         }
         extra.sort();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     admission::{Attributes, Made, Parts, Plugin, aggregate, configuration},
     cluster::Cluster,
-    request::status::ApiError,
+    request::status::{ApiError, Reason},
 };
 
 /// Buckets kept of one limit when its configuration does not say; the one used longest ago makes room.
@@ -97,7 +97,7 @@ impl Plugin for EventRateLimit {
                 (!take(limit, &mut buckets.lock(), key, now)).then_some(complaint)
             });
             match aggregate(reached.collect()) {
-                Some(why) => Err(ApiError::new(429, "TooManyRequests", why)),
+                Some(why) => Err(ApiError::new(429, Reason::TooManyRequests, why)),
                 None => Ok(()),
             }
         })

@@ -232,7 +232,7 @@ pub(super) fn denial(name: &str, status: Option<&Value>) -> ApiError {
         (said, _) => format!("{denied}: {said}"),
     };
     let code = u16::try_from(number("code")).unwrap_or(0).max(400);
-    let mut error = ApiError::new(code, reason.to_owned(), message);
+    let mut error = ApiError::new(code, reason, message);
     if let Some(details) = status.and_then(|status| status.child("details")) {
         error = error.with_details(details_of(details));
     }

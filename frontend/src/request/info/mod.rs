@@ -63,7 +63,7 @@ pub struct UnknownForm(pub String);
 
 impl RequestInfo {
     pub fn parse(method: &Method, uri: &Uri, query: &Query) -> Result<RequestInfo, UnknownForm> {
-        let path = percent_decode(uri.path(), false);
+        let path = percent_decode(uri.path());
         let mut info = RequestInfo::non_resource(method, &path);
         let segments: Vec<String> = split_path(&path);
         let groupless = match segments.first().map(String::as_str) {

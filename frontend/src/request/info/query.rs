@@ -1,5 +1,7 @@
 //! The query of a request, decoded once, in order.
 
+use std::borrow::Cow;
+
 /// Names and values of a query string. A name may occur more than once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
@@ -17,7 +19,9 @@ impl Query {
                 if !has_valid_escapes(name) || !has_valid_escapes(value) {
                     return None;
                 }
-                Some((percent_decode(name, true), percent_decode(value, true)))
+                // A plus is a space in a query, and nowhere else.
+                let decode = |text: &str| percent_decode(&text.replace('+', " ")).into_owned();
+                Some((decode(name), decode(value)))
             })
             .collect();
         Query { pairs }
@@ -63,32 +67,7 @@ pub fn has_valid_escapes(text: &str) -> bool {
     true
 }
 
-/// Decodes `%41`, and `+` where a query is meant. Bytes that are no UTF-8 become replacement characters.
-pub fn percent_decode(text: &str, plus_is_space: bool) -> String {
-    let has_escapes = text.contains('%') || (plus_is_space && text.contains('+'));
-    if !has_escapes {
-        return text.to_owned();
-    }
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3).and_then(hex_pair)).flatten();
-        match (bytes[at], escaped) {
-            (_, Some(byte)) => {
-                out.push(byte);
-                at += 2;
-            }
-            (b'+', _) if plus_is_space => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn hex_pair(pair: &[u8]) -> Option<u8> {
-    let high = char::from(pair[0]).to_digit(16)?;
-    let low = char::from(pair[1]).to_digit(16)?;
-    u8::try_from(high * 16 + low).ok()
+/// Decodes `%41`. Bytes that are no UTF-8 become replacement characters.
+pub fn percent_decode(text: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }

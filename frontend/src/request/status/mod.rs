@@ -7,11 +7,13 @@
 
 mod field;
 mod quote;
+mod reason;
 
 use std::{borrow::Cow, fmt};
 
 pub use field::{FieldError, FieldErrorKind, aggregate};
 pub use quote::{go_float, go_quote, is_printable};
+pub use reason::Reason;
 use serde::Serialize;
 
 /// A resource named with its API group, printed as `plural.group`, or `plural` for the core group.
@@ -75,8 +77,7 @@ fn is_zero(n: &i32) -> bool {
 pub struct ApiError {
     /// The HTTP status, repeated in the body.
     pub code: u16,
-    /// A `StatusReason`; empty means unknown.
-    pub reason: Cow<'static, str>,
+    pub reason: Reason,
     /// What the client reads.
     pub message: String,
     pub details: Option<Box<Details>>,
@@ -118,7 +119,7 @@ struct StatusBody<'a> {
 }
 
 impl ApiError {
-    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn new(code: u16, reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         ApiError {
             code,
             reason: reason.into(),
@@ -185,7 +186,7 @@ impl ApiError {
             metadata: self.list_meta.as_deref().cloned().unwrap_or_default(),
             status: "Failure",
             message: &self.message,
-            reason: &self.reason,
+            reason: self.reason.as_str(),
             details: self.details.as_deref(),
             code: self.code,
         }
@@ -211,21 +212,23 @@ pub fn escape_html(json: &str) -> String {
 /// The constructors, each with the code, reason and wording of the API machinery.
 impl ApiError {
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{resource} {} not found", go_quote(name))).about(resource, name)
+        Self::new(404, Reason::NotFound, format!("{resource} {} not found", go_quote(name))).about(resource, name)
     }
 
     /// A path below an API prefix that no resource answers.
     pub fn resource_not_found() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource").with_details(Details::default())
+        Self::new(404, Reason::NotFound, "the server could not find the requested resource")
+            .with_details(Details::default())
     }
 
     /// A path outside of every API group: text, not a Status.
     pub fn page_not_found() -> Self {
-        ApiError { plain_text: true, nosniff: true, ..Self::new(404, "NotFound", "404 page not found") }
+        ApiError { plain_text: true, nosniff: true, ..Self::new(404, Reason::NotFound, "404 page not found") }
     }
 
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{resource} {} already exists", go_quote(name))).about(resource, name)
+        Self::new(409, Reason::AlreadyExists, format!("{resource} {} already exists", go_quote(name)))
+            .about(resource, name)
     }
 
     pub fn generate_name_conflict(resource: &GroupResource, name: &str, retry_after: i32) -> Self {
@@ -233,16 +236,16 @@ impl ApiError {
             "{resource} {} already exists, the server was not able to generate a unique name for the object",
             go_quote(name)
         );
-        Self::new(409, "AlreadyExists", message).about(resource, name).with_retry_after(retry_after)
+        Self::new(409, Reason::AlreadyExists, message).about(resource, name).with_retry_after(retry_after)
     }
 
     pub fn conflict(resource: &GroupResource, name: &str, why: impl fmt::Display) -> Self {
         let message = format!("Operation cannot be fulfilled on {resource} {}: {why}", go_quote(name));
-        Self::new(409, "Conflict", message).about(resource, name)
+        Self::new(409, Reason::Conflict, message).about(resource, name)
     }
 
     pub fn apply_conflict(causes: Vec<Cause>, message: impl Into<String>) -> Self {
-        Self::new(409, "Conflict", message).with_details(Details { causes, ..Details::default() })
+        Self::new(409, Reason::Conflict, message).with_details(Details { causes, ..Details::default() })
     }
 
     pub fn invalid(group: &str, kind: &str, name: &str, errors: Vec<FieldError>) -> Self {
@@ -256,7 +259,7 @@ impl ApiError {
             .iter()
             .map(|e| Cause { reason: e.kind.reason().into(), message: e.body(), field: e.field.clone() })
             .collect();
-        Self::new(422, "Invalid", message).with_details(Details {
+        Self::new(422, Reason::Invalid, message).with_details(Details {
             name: name.to_owned(),
             group: qualified.group,
             kind: qualified.resource,
@@ -266,7 +269,7 @@ impl ApiError {
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, "BadRequest", message)
+        Self::new(400, Reason::BadRequest, message)
     }
 
     pub fn forbidden(resource: &GroupResource, name: &str, why: impl fmt::Display) -> Self {
@@ -277,35 +280,35 @@ impl ApiError {
         } else {
             format!("{resource} {} is forbidden: {why}", go_quote(name))
         };
-        Self::new(403, "Forbidden", message).about(resource, name)
+        Self::new(403, Reason::Forbidden, message).about(resource, name)
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(401, "Unauthorized", "Unauthorized")
+        Self::new(401, Reason::Unauthorized, "Unauthorized")
     }
 
     /// The method exists in HTTP but not on this resource (an answer of the storage, with `details`).
     pub fn method_not_supported(resource: &GroupResource, action: &str) -> Self {
         let message = format!("{action} is not supported on resources of kind {}", go_quote(&resource.to_string()));
-        Self::new(405, "MethodNotAllowed", message).about(resource, "")
+        Self::new(405, Reason::MethodNotAllowed, message).about(resource, "")
     }
 
     /// The router knows the path but not the method.
     pub fn method_not_allowed() -> Self {
-        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        Self::new(405, Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
             .with_details(Details::default())
     }
 
     /// A transformation (`as=`) or a wildcard that no representation satisfies.
     pub fn not_acceptable(accepted: &[&str]) -> Self {
         let message = format!("only the following media types are accepted: {}", accepted.join(", "));
-        Self::new(406, "NotAcceptable", message)
+        Self::new(406, Reason::NotAcceptable, message)
     }
 
     /// An `Accept` without any media type that the router knows.
     pub fn not_acceptable_route(available: &[&str]) -> Self {
         let message = format!("406: Not Acceptable\n\nAvailable representations: {}", available.join(", "));
-        Self::new(406, "NotAcceptable", message).with_details(Details::default())
+        Self::new(406, Reason::NotAcceptable, message).with_details(Details::default())
     }
 
     pub fn unsupported_media_type(accepted: &[&str]) -> Self {
@@ -313,12 +316,12 @@ impl ApiError {
             "the body of the request was in an unknown format - accepted media types include: {}",
             accepted.join(", ")
         );
-        Self::new(415, "UnsupportedMediaType", message)
+        Self::new(415, Reason::UnsupportedMediaType, message)
     }
 
     /// 410 with reason Expired: a resourceVersion or continue token that is too old.
     pub fn gone_expired(message: impl Into<String>) -> Self {
-        Self::new(410, "Expired", message)
+        Self::new(410, Reason::Expired, message)
     }
 
     /// A watch whose window is past: "too old resource version".
@@ -340,7 +343,7 @@ impl ApiError {
 
     /// 504: the request may still complete.
     pub fn timeout(message: impl fmt::Display, retry_after: i32) -> Self {
-        Self::new(504, "Timeout", format!("Timeout: {message}"))
+        Self::new(504, Reason::Timeout, format!("Timeout: {message}"))
             .with_details(Details::default())
             .with_retry_after(retry_after)
     }
@@ -350,42 +353,31 @@ impl ApiError {
         let message = format!(
             "The {operation} operation against {resource} could not be completed at this time, please try again."
         );
-        Self::new(500, "ServerTimeout", message).about(resource, operation).with_retry_after(retry_after)
+        Self::new(500, Reason::ServerTimeout, message).about(resource, operation).with_retry_after(retry_after)
     }
 
     pub fn too_many_requests(message: impl Into<String>, retry_after: i32) -> Self {
-        Self::new(429, "TooManyRequests", message).with_details(Details::default()).with_retry_after(retry_after)
+        Self::new(429, Reason::TooManyRequests, message).with_details(Details::default()).with_retry_after(retry_after)
     }
 
     /// 500 with a message that is meant for the client; see [`ApiError::with_internal`] for what is not.
     pub fn internal(message: impl fmt::Display) -> Self {
         let text = message.to_string();
-        Self::new(500, "InternalError", format!("Internal error occurred: {text}"))
+        Self::new(500, Reason::InternalError, format!("Internal error occurred: {text}"))
             .with_details(Details { causes: vec![Cause { message: text, ..Cause::default() }], ..Details::default() })
     }
 
     /// A bare 500: what the real server answers where an error carried no status of its own.
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self::new(500, "", message)
+        Self::new(500, Reason::Unknown, message)
     }
 
     pub fn request_entity_too_large(message: impl fmt::Display) -> Self {
-        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}"))
+        Self::new(413, Reason::RequestEntityTooLarge, format!("Request entity too large: {message}"))
     }
 
     pub fn service_unavailable(message: impl Into<String>) -> Self {
-        Self::new(503, "ServiceUnavailable", message)
-    }
-
-    /// What a client reads where only a code is known (for instance a JSON patch that failed: 422).
-    pub fn generic(
-        code: u16,
-        reason: &'static str,
-        message: impl Into<String>,
-        resource: &GroupResource,
-        name: &str,
-    ) -> Self {
-        Self::new(code, reason, message).about(resource, name)
+        Self::new(503, Reason::ServiceUnavailable, message)
     }
 }
 

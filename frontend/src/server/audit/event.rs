@@ -85,8 +85,8 @@ pub(super) struct ResponseStatus {
     status: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reason: std::borrow::Cow<'static, str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
     code: u16,
 }
 
@@ -95,7 +95,7 @@ struct Empty {}
 
 impl ResponseStatus {
     pub(super) fn of_code(code: u16) -> ResponseStatus {
-        ResponseStatus { metadata: Empty {}, status: "", message: String::new(), reason: "".into(), code }
+        ResponseStatus { metadata: Empty {}, status: "", message: String::new(), reason: String::new(), code }
     }
 
     pub(super) fn of_error(error: &ApiError) -> ResponseStatus {
@@ -103,7 +103,7 @@ impl ResponseStatus {
             metadata: Empty {},
             status: "Failure",
             message: error.message.clone(),
-            reason: error.reason.clone(),
+            reason: error.reason.as_str().to_owned(),
             code: error.code,
         }
     }

@@ -162,11 +162,14 @@ fn slice(targets: Vec<Value>, ports: Value, addresses: &[String]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::status::Reason;
 
     #[test]
     fn an_address_that_is_refused_is_not_offered_again_before_the_server_is_ready() {
-        assert!(ReconcileError::from(ApiError::new(422, "Invalid", "may not be in the loopback range")).is_final());
-        assert!(!ReconcileError::from(ApiError::new(503, "ServiceUnavailable", "no store")).is_final());
+        assert!(
+            ReconcileError::from(ApiError::new(422, Reason::Invalid, "may not be in the loopback range")).is_final()
+        );
+        assert!(!ReconcileError::from(ApiError::new(503, Reason::ServiceUnavailable, "no store")).is_final());
         assert!(!ReconcileError::NoServers.is_final());
     }
 }

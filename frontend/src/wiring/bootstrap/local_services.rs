@@ -14,7 +14,7 @@ use super::SelfClient;
 use crate::{
     api::registry::{Group, priorities},
     cluster::Cluster,
-    request::status::ApiError,
+    request::status::{ApiError, Reason},
     store::{Scope, StoreError},
 };
 
@@ -199,7 +199,7 @@ impl LocalServices {
 /// What another server did at the same time comes as an event.
 fn settled(result: Result<(), ApiError>) -> Result<(), ApiError> {
     match result {
-        Err(error) if matches!(&*error.reason, "Conflict" | "NotFound" | "AlreadyExists") => Ok(()),
+        Err(error) if matches!(error.reason, Reason::Conflict | Reason::NotFound | Reason::AlreadyExists) => Ok(()),
         other => other,
     }
 }

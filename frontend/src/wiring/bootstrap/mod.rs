@@ -25,7 +25,12 @@ pub(crate) use server_leases::ServerLeases;
 use crate::{
     access::Authorized,
     cluster::Cluster,
-    request::{Request, body::RequestBody, status::ApiError},
+    config::first_address,
+    request::{
+        Request,
+        body::RequestBody,
+        status::{ApiError, Reason},
+    },
     server::pipeline::{Resources, VERSION},
     verbs::Context,
 };
@@ -100,7 +105,7 @@ impl SelfClient {
             return Ok(());
         }
         match self.call(Method::POST, collection, Some(object)).await {
-            Err(error) if error.reason == "AlreadyExists" => Ok(()),
+            Err(error) if error.reason == Reason::AlreadyExists => Ok(()),
             other => other.map(|_| ()),
         }
     }
@@ -153,7 +158,7 @@ pub(crate) async fn kubernetes_service(client: &SelfClient, port: u16) -> Result
         "spec": {"cidrs": cidrs},
     });
     client.ensure("/apis/networking.k8s.io/v1/servicecidrs", &range).await?;
-    let Some(address) = ranges.first().map(|range| range.first()) else { return Ok(()) };
+    let Some(address) = ranges.first().map(first_address) else { return Ok(()) };
     client.ensure("/api/v1/namespaces/default/services", &service(address, port)).await
 }
 

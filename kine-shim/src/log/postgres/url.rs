@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use percent_encoding::percent_decode_str;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
     client::{
@@ -157,7 +158,7 @@ fn take_tls_parameters(url: &str) -> (String, TlsParameters) {
     let mut rest = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let file = || Some(PathBuf::from(percent_decoded(value)));
+        let file = || Some(PathBuf::from(percent_decode_str(value).decode_utf8_lossy().into_owned()));
         match name {
             "sslmode" => parameters.mode = Some(value.to_owned()),
             "sslrootcert" => parameters.ca = file(),
@@ -168,26 +169,6 @@ fn take_tls_parameters(url: &str) -> (String, TlsParameters) {
     }
     let url = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
     (url, parameters)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// libpq's meanings: only the verify modes look at the certificate, and `require` does when an authority is named.

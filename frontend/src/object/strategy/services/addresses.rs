@@ -6,13 +6,14 @@
 
 use std::net::IpAddr;
 
-use super::spec::{is_external, is_headless, refused, set_texts, texts};
+use ipnet::IpNet;
+
+use super::spec::{held_addresses, is_external, is_headless, refused, set_texts, texts};
 use crate::{
     api::schema::{Object, Value, codec},
     cluster::{Cluster, Target},
-    config::Cidr,
     request::status::{ApiError, FieldError, go_quote},
-    store::CreateOutcome,
+    store::{CreateOutcome, DeleteOutcome, StoreError},
 };
 
 /// Random addresses tried before all are tried in turn.
@@ -23,7 +24,7 @@ const SEARCHED_MAX: u128 = 1 << 20;
 /// Families that the server was started with, the first one first.
 pub(super) fn families(cluster: &Cluster) -> Vec<&'static str> {
     let mut families: Vec<&'static str> =
-        cluster.settings.service_cidrs.iter().map(|range| family(range.base)).collect();
+        cluster.settings.service_cidrs.iter().map(|range| family(range.addr())).collect();
     families.dedup();
     families
 }
@@ -37,27 +38,32 @@ fn key(cluster: &Cluster, address: &str) -> String {
 }
 
 /// The ranges of a family.
-fn ranges(cluster: &Cluster, of: &str) -> Vec<Cidr> {
+fn ranges(cluster: &Cluster, of: &str) -> Vec<IpNet> {
     let objects = cluster.informer().list(("networking.k8s.io", "servicecidrs"), "").unwrap_or_default();
     let open = objects.iter().filter(|object| object.deletion_timestamp().is_none());
     let listed = open.flat_map(|object| object.get_list(&["spec", "cidrs"]).unwrap_or_default());
-    let mut ranges: Vec<Cidr> = listed.filter_map(Value::as_str).filter_map(Cidr::parse).collect();
+    let parsed = listed.filter_map(Value::as_str).filter_map(|text| text.parse::<IpNet>().ok());
+    let mut ranges: Vec<IpNet> = parsed.map(|range| range.trunc()).collect();
     for range in &cluster.settings.service_cidrs {
         if !ranges.contains(range) {
             ranges.insert(0, *range);
         }
     }
-    ranges.retain(|range| family(range.base) == of);
+    ranges.retain(|range| family(range.addr()) == of);
     ranges
 }
 
 /// The first and the last address that a Service may have.
-fn bounds(range: &Cidr) -> (u128, u128) {
-    let base = number(range.base);
-    let size = 1u128.checked_shl(u32::from(range.size_bits())).unwrap_or(u128::MAX);
+fn bounds(range: &IpNet) -> (u128, u128) {
+    let base = number(range.network());
+    let size = size(range);
     // The base is nobody's, and of IPv4 the last one, to which everybody listens.
-    let last = if range.base.is_ipv4() { size.saturating_sub(2) } else { size - 1 };
+    let last = if range.addr().is_ipv4() { size.saturating_sub(2) } else { size - 1 };
     (base.saturating_add(1), base.saturating_add(last.max(1)))
+}
+
+fn size(range: &IpNet) -> u128 {
+    1u128.checked_shl(u32::from(range.max_prefix_len() - range.prefix_len())).unwrap_or(u128::MAX)
 }
 
 fn number(address: IpAddr) -> u128 {
@@ -65,12 +71,6 @@ fn number(address: IpAddr) -> u128 {
         IpAddr::V4(v4) => u32::from(v4).into(),
         IpAddr::V6(v6) => v6.into(),
     }
-}
-
-fn contains(range: &Cidr, address: IpAddr) -> bool {
-    let prefix = u32::from(range.size_bits());
-    family(range.base) == family(address)
-        && number(address).checked_shr(prefix).unwrap_or(0) == number(range.base).checked_shr(prefix).unwrap_or(0)
 }
 
 /// Addresses without their leading zeros and, mapped into IPv6, as what they are.
@@ -85,7 +85,7 @@ fn not_given(service: &Object, address: &str, why: &str) -> ApiError {
     refused(service, vec![error]).err().unwrap_or_else(ApiError::resource_not_found)
 }
 
-fn out_of(range: &Cidr, address: IpAddr) -> String {
+fn out_of(range: &IpNet, address: IpAddr) -> String {
     format!("the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}")
 }
 
@@ -124,13 +124,13 @@ pub(super) fn try_out(cluster: &Cluster, service: &mut Object, old: Option<&Obje
         let ranges = ranges(cluster, &family);
         let Some(range) = ranges.first() else { return Err(full()) };
         if asked.is_empty() {
-            put(service, at, &range.base.to_string());
+            put(service, at, &range.network().to_string());
             continue;
         }
         let Some(address) = parse(&asked) else { continue };
-        let within = |range: &Cidr| {
+        let within = |range: &IpNet| {
             let (first, last) = bounds(range);
-            contains(range, address) && (first..=last).contains(&number(address))
+            range.contains(&address) && (first..=last).contains(&number(address))
         };
         if !ranges.iter().any(within) {
             return Err(not_given(service, &asked, &out_of(range, address)));
@@ -169,12 +169,12 @@ async fn take_one(
     cluster: &Cluster,
     target: &Target,
     service: &Object,
-    ranges: &[Cidr],
+    ranges: &[IpNet],
     asked: &str,
     taken: &mut Vec<String>,
 ) -> Result<(), ApiError> {
     let Some(address) = parse(asked) else { return Ok(()) };
-    let Some(range) = ranges.iter().find(|range| contains(range, address)) else {
+    let Some(range) = ranges.iter().find(|range| range.contains(&address)) else {
         return Err(not_given(service, asked, "the provided network does not match the current range"));
     };
     let (first, last) = bounds(range);
@@ -191,7 +191,7 @@ async fn take_one(
 async fn take_any(
     cluster: &Cluster,
     target: &Target,
-    ranges: &[Cidr],
+    ranges: &[IpNet],
     taken: &mut Vec<String>,
 ) -> Result<String, ApiError> {
     for range in ranges {
@@ -201,7 +201,7 @@ async fn take_any(
         let reserved = lowest(range).min(count - 1);
         let guesses = (0..GUESSES).map(|_| rand::random_range(reserved..count));
         for offset in guesses.chain(reserved..count).chain(0..reserved) {
-            let name = match range.base {
+            let name = match range.addr() {
                 IpAddr::V4(_) => IpAddr::V4(u32::try_from(first + offset).unwrap_or(u32::MAX).into()),
                 IpAddr::V6(_) => IpAddr::V6((first + offset).into()),
             }
@@ -216,8 +216,8 @@ async fn take_any(
 }
 
 /// How many of a range's lowest addresses are given out last.
-fn lowest(range: &Cidr) -> u128 {
-    let size = 1u128.checked_shl(u32::from(range.size_bits())).unwrap_or(u128::MAX);
+fn lowest(range: &IpNet) -> u128 {
+    let size = size(range);
     if size < 16 { 0 } else { (size / 16).clamp(16, 256) }
 }
 
@@ -264,15 +264,46 @@ async fn is_own(cluster: &Cluster, target: &Target, address: &str) -> bool {
     target.decode_any(&stored).is_ok_and(|object| is_owned_by(&object, &owner))
 }
 
-/// Frees an address, if it still is this Service's.
+/// How often others may change an address while it is freed.
+const ATTEMPTS: usize = 8;
+
+/// Frees an address, if it still is this Service's and no Service of that name holds it: two servers that were asked
+/// for one Service at once share its address, and whoever came second must not free it.
 pub(super) async fn give_back(cluster: &Cluster, address: &str, owner: &(String, String)) {
+    for _ in 0..ATTEMPTS {
+        match try_to_free(cluster, address, owner).await {
+            Ok(Freed::Yes) => return,
+            Ok(Freed::Again) => {}
+            Err(error) => return tracing::warn!(address, %error, "an address stays taken"),
+        }
+    }
+    tracing::warn!(address, "an address stays taken: it was changed by others each time");
+}
+
+enum Freed {
+    /// Or it is not for us to free.
+    Yes,
+    Again,
+}
+
+async fn try_to_free(cluster: &Cluster, address: &str, owner: &(String, String)) -> Result<Freed, StoreError> {
     let key = key(cluster, &parse(address).map_or_else(|| address.to_owned(), |address| address.to_string()));
-    let Ok(Some(stored)) = cluster.store.get(&key).await else { return };
-    let Ok(object) = codec::decode_stored(&cluster.schema(), &stored.value) else { return };
-    if !is_owned_by(&object, owner) {
-        return;
+    let Some(stored) = cluster.store.get(&key).await? else { return Ok(Freed::Yes) };
+    let owned = codec::decode_stored(&cluster.schema(), &stored.value).is_ok_and(|object| is_owned_by(&object, owner));
+    if !owned || is_held(cluster, address, owner).await? {
+        return Ok(Freed::Yes);
     }
-    if let Err(error) = cluster.store.delete(&key, stored.mod_revision).await {
-        tracing::warn!(key, %error, "an address stays taken");
-    }
+    Ok(match cluster.store.delete(&key, stored.mod_revision).await? {
+        DeleteOutcome::Deleted { .. } => Freed::Yes,
+        DeleteOutcome::Changed(_) => Freed::Again,
+    })
+}
+
+/// Whether the Service of this name, as it is stored, has the address.
+async fn is_held(cluster: &Cluster, address: &str, (namespace, name): &(String, String)) -> Result<bool, StoreError> {
+    let key = format!("{}/services/specs/{namespace}/{name}", cluster.store.prefix());
+    let Some(stored) = cluster.store.get(&key).await? else { return Ok(false) };
+    // One that cannot be read may have it.
+    let service = codec::decode_stored(&cluster.schema(), &stored.value);
+    Ok(service.map_or(true, |service| held_addresses(&service).iter().any(|held| parse(held) == parse(address))))
 }
