@@ -14,7 +14,6 @@ use std::{sync::Arc, time::Duration};
 pub use aggregation::{Aggregation, Documents, Remote, Spec as RemoteSpec};
 pub use conversion::Conversions;
 
-
 pub use informer::{Derived, Informer, ResourceName};
 pub use routing::{ENDPOINT_SLICES, SERVICE_NAME_LABEL, SERVICES};
 pub use target::Target;

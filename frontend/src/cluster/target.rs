@@ -175,13 +175,17 @@ impl Target {
 
     /// The key of the object in the store.
     pub fn key(&self, cluster: &Cluster) -> Result<String, ApiError> {
+        Ok(format!("{}{}", cluster.store.prefix(), self.key_below_prefix()?))
+    }
+
+    /// The same without the prefix of all keys: errors of dry runs show that, since they do not come from the store.
+    pub fn key_below_prefix(&self) -> Result<String, ApiError> {
         let complaints = segment_complaints(&self.name);
         if !complaints.is_empty() {
             return Err(ApiError::bad_request(format!("Name parameter invalid: {:?}: {complaints}", self.name)));
         }
         self.check_namespace()?;
-        let key = self.storage()?.key(&self.namespace, &self.name);
-        Ok(format!("{}{key}", cluster.store.prefix()))
+        Ok(self.storage()?.key(&self.namespace, &self.name))
     }
 
     /// A namespace that a path would resolve names no part of the store.

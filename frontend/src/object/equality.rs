@@ -1,7 +1,7 @@
 //! Equality as the API means it: quantities by their amount; nothing and empty are the same, unless a pointer tells
 //! them apart.
 
-use crate::api::schema::{Field, Kind, Object, Presence, Struct, Value, scalar::quantity::Quantity};
+use crate::api::schema::{Field, Kind, Object, Presence, Shape, Struct, Value, scalar::quantity::Quantity};
 
 /// Whether two values, absent or not, mean the same. What is absent counts as a plain field's zero.
 pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
@@ -55,8 +55,15 @@ fn same_fields(field: &Field, a: Option<&Value>, b: Option<&Value>) -> bool {
 fn is_unset(field: &Field, value: &Value) -> bool {
     match field.presence {
         Presence::Pointer | Presence::Nullable => matches!(value, Value::List(_) | Value::Map(_)) && is_nothing(value),
-        Presence::Omit | Presence::Always => is_nothing(value),
+        Presence::Omit | Presence::Always => is_nothing(value) || is_no_amount(field, value),
     }
+}
+
+/// A quantity of zero: a plain one is always written, whether it was given or not.
+fn is_no_amount(field: &Field, value: &Value) -> bool {
+    field.kind == Kind::Quantity
+        && field.shape == Shape::One
+        && value.as_str().and_then(|text| Quantity::parse(text).ok()).is_some_and(|amount| amount.is_zero())
 }
 
 fn same_values(field: Option<&Field>, a: &Value, b: &Value) -> bool {
@@ -101,8 +108,17 @@ mod tests {
         codec::decode_json(&Schema::builtin(), text.as_bytes(), None).unwrap().object
     }
 
+    /// A container that reads its own limit, in units that may be given.
+    fn divisor(given: &str) -> String {
+        let field = format!(r#"{{"resource":"limits.cpu"{given}}}"#);
+        format!(
+            r#"{{"containers":[{{"name":"c","env":[{{"name":"E","valueFrom":{{"resourceFieldRef":{field}}}}}]}}]}}"#
+        )
+    }
+
     #[test]
     fn specs_mean_the_same() {
+        let (unsaid, zero, one) = (divisor(""), divisor(r#","divisor":"0""#), divisor(r#","divisor":"1""#));
         let cases = [
             (r#"{}"#, r#"{"nodeName":""}"#, true),
             (r#"{}"#, r#"{"hostNetwork":false,"tolerations":[]}"#, true),
@@ -110,6 +126,10 @@ mod tests {
             (r#"{}"#, r#"{"affinity":{}}"#, false),
             (r#"{"overhead":{"cpu":"1000m"}}"#, r#"{"overhead":{"cpu":"1"}}"#, true),
             (r#"{"overhead":{"cpu":"1000m"}}"#, r#"{"overhead":{"cpu":"2"}}"#, false),
+            (r#"{"overhead":{"memory":"1Gi"}}"#, r#"{"overhead":{"memory":"1073741824"}}"#, true),
+            (r#"{"overhead":{"cpu":"0"}}"#, r#"{"overhead":{}}"#, false),
+            (unsaid.as_str(), zero.as_str(), true),
+            (unsaid.as_str(), one.as_str(), false),
         ];
         for (a, b, wanted) in cases {
             assert_eq!(same_at(&pod(a), &pod(b), &["spec"]), wanted, "{a} {b}");

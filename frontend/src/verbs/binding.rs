@@ -29,6 +29,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut binding =
         input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut binding)?;
+    input::merge_owner_references(&mut binding, &request.warnings);
     let pods = target.api.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
     let pod_kind = known_kind(&target.api.schema, "", "v1", "Pod")?;
     let name = if target.name.is_empty() { binding.name().to_owned() } else { target.name.clone() };
@@ -43,7 +44,8 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
     caller.admit(ctx, target, &mut binding, None).await?;
     caller.validate(ctx, target, Some(&mut binding), None).await?;
-    let mut bind = Bind { ctx, target: &pod, binding };
+    let key = caller.shown_key(ctx, &pod)?;
+    let mut bind = Bind { ctx, key, target: &pod, binding };
     write::apply(ctx, &pod, options.dry_run, &mut bind).await?;
     Answer::done(&target.api.schema, 201)
 }
@@ -62,12 +64,11 @@ fn binding_error(binding: &Object) -> Option<String> {
 }
 
 /// The preconditions of a binding, as the store would say that they fail.
-fn check_preconditions(ctx: &Context, target: &Target, binding: &Object, pod: &Object) -> Result<(), ApiError> {
+fn check_preconditions(key: &str, target: &Target, binding: &Object, pod: &Object) -> Result<(), ApiError> {
     for (what, wanted, found) in
         [("UID", binding.uid(), pod.uid()), ("ResourceVersion", binding.resource_version(), pod.resource_version())]
     {
         if !wanted.is_empty() && wanted != found {
-            let key = target.key(&ctx.cluster)?;
             let why = format!(
                 "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
             );
@@ -79,6 +80,8 @@ fn check_preconditions(ctx: &Context, target: &Target, binding: &Object, pod: &O
 
 struct Bind<'a> {
     ctx: &'a Context,
+    /// Of the pod, as errors show it.
+    key: String,
     target: &'a Target,
     binding: Object,
 }
@@ -92,7 +95,7 @@ impl Rewrite for Bind<'_> {
             let refuse =
                 |why: String| Err(ApiError::conflict(&GroupResource::new("", "pods/binding"), &self.target.name, why));
             let mut pod = current.object.clone();
-            check_preconditions(self.ctx, self.target, &self.binding, &pod)?;
+            check_preconditions(&self.key, self.target, &self.binding, &pod)?;
             if pod.deletion_timestamp().is_some() {
                 return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
             }

@@ -84,6 +84,11 @@ impl<'a> Caller<'a> {
         Caller { dry_run: options.dry_run, ..self }
     }
 
+    /// The key as errors show it.
+    pub(super) fn shown_key(&self, ctx: &Context, target: &Target) -> Result<String, ApiError> {
+        if self.dry_run { target.key_below_prefix() } else { target.key(&ctx.cluster) }
+    }
+
     /// For the write that follows from one that admission has judged already, as that of a workload from its scale.
     pub(super) fn admitted(self) -> Caller<'a> {
         Caller { admission: Asked::Already, ..self }

@@ -26,10 +26,10 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
+    warn_of_kept_dependents(target, &options, &request.warnings);
     if let Some(why) = strategy::refused_deletion(target.row(), &target.name) {
         return Err(ApiError::forbidden(&target.group_resource(), &target.name, why));
     }
-    warn_of_kept_dependents(target, &options, &request.warnings);
     let removal = remove(
         ctx,
         target,

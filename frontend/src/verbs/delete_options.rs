@@ -152,7 +152,13 @@ fn from_json(body: &[u8]) -> Result<Wire, ApiError> {
         let found = object.gvk();
         // Only the kinds that every group shares are known where options are read.
         if schema.kind("meta.k8s.io", "v1", &found.kind).is_none() {
-            return Err(ApiError::bad_request(DecodeError::UnknownKind(found.clone()).to_string()));
+            // What names no version is taken for one of the kinds that all groups share.
+            let unversioned = codec::find_kind(body, codec::Until::End).is_ok_and(|(version, _)| version.is_empty());
+            let mut shown = found.clone();
+            if unversioned {
+                shown.group = "meta.k8s.io".into();
+            }
+            return Err(ApiError::bad_request(DecodeError::UnknownKind(shown).to_string()));
         }
         let message =
             format!("converting ({}.{}) to (v1.DeleteOptions): unknown conversion", found.version, found.kind);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Response;
 
 use super::{
-    binding, create, delete, delete_collection, get, list, patch,
+    binding, components, create, delete, delete_collection, get, list, patch,
     respond::{Answer, respond},
     reviews, subresources, update, watch,
 };
@@ -52,6 +52,11 @@ async fn read(ctx: Arc<Context>, target: Target, request: Request) -> Result<Res
     if request.info.verb == Verb::Watch {
         let output = negotiate::watch_output(&request.headers, &request.query, &offer(&target))?;
         return watch::watch(ctx, target, request, output).await;
+    }
+    if target.row() == components::ROW {
+        let output = negotiate::output(&request.headers, &request.query, &offer(&target))?;
+        let answer = components::read(&ctx, &target, &request).await?;
+        return respond(&ctx, &target, &request.query, output, answer);
     }
     if request.info.verb == Verb::List {
         let output = negotiate::collection_output(&request.headers, &request.query, &offer(&target))?;

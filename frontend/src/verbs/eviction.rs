@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use super::{
     caller::{Caller, Notes},
-    delete,
+    defaults, delete,
     delete_options::{DeleteOptions, Wish},
     input,
     options::{OptionsKind, WriteOptions},
@@ -14,12 +14,12 @@ use super::{
     write::{self, Current, Rewrite, Step},
 };
 use crate::{
-    api::schema::{Object, Struct, Value},
+    api::schema::{Object, Struct, Type, Value, codec},
     cluster::{Target, known_kind},
     object::validation::selects,
     request::{
         Request, User,
-        negotiate::{self, Offer},
+        negotiate::{self, MediaType, Offer},
         status::{ApiError, Cause, FieldError, GroupResource, Reason},
     },
     verbs::Context,
@@ -39,8 +39,11 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let kind = known_kind(&target.api.schema, "policy", "v1", "Eviction")?;
-    let mut eviction =
-        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+    let mut eviction = match beta(&kind, media, &body)? {
+        Some(eviction) => eviction,
+        None => input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?,
+    };
+    defaults::settle_namespace(target, &mut eviction)?;
     if eviction.name() != target.name {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
@@ -54,6 +57,18 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     let pods = Target { subresource: None, ..target.clone() };
     Evict { ctx, pods: &pods, deletion, caller }.run().await?;
     Answer::done(&target.api.schema, 201)
+}
+
+/// An eviction of version v1beta1, which has the same form and which this endpoint alone still takes.
+fn beta(kind: &Type, media: MediaType, body: &[u8]) -> Result<Option<Object>, ApiError> {
+    let is_beta = media == MediaType::Json
+        && codec::find_kind(body, codec::Until::End)
+            .is_ok_and(|(version, found)| version == "policy/v1beta1" && found == kind.gvk.kind);
+    if !is_beta {
+        return Ok(None);
+    }
+    let decoded = codec::decode_json_as(kind, body);
+    decoded.map(|decoded| Some(decoded.object)).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 /// What the eviction says of the deletion; it and the query must agree on a dry run.

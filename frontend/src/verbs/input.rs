@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::options::FieldValidation;
 use crate::{
     api::schema::{DecodeError, Object, Schema, StrictError, Type, Value, apply_defaults, codec},
+    object::strategy,
     request::{
         Warnings,
         negotiate::MediaType,
@@ -38,7 +39,13 @@ pub(super) fn decode(
     check_kind(&object, kind)?;
     heed_strict_errors(&decoded.warnings, kind, validation, warnings)?;
     apply_defaults(&mut object);
+    strategy::settle(&mut object).map_err(|why| ApiError::bad_request(unhandled(kind, &why)))?;
     Ok(object)
+}
+
+fn unhandled(kind: &Type, why: &str) -> String {
+    let gvk = &kind.gvk;
+    format!("{} in version \"{}\" cannot be handled as a {}: {why}", gvk.kind, gvk.version, gvk.kind)
 }
 
 /// A custom resource may say that it is of any kind, and is refused with an object that cannot be; its version counts
@@ -107,11 +114,7 @@ fn heed_strict_errors(
         FieldValidation::Warn => found.iter().flat_map(StrictError::warnings).for_each(|text| warnings.add(text)),
         FieldValidation::Strict if found.is_empty() => {}
         FieldValidation::Strict => {
-            let (gvk, text) = (&kind.gvk, codec::strict_message(found));
-            return Err(ApiError::bad_request(format!(
-                "{} in version \"{}\" cannot be handled as a {}: {text}",
-                gvk.kind, gvk.version, gvk.kind
-            )));
+            return Err(ApiError::bad_request(unhandled(kind, &codec::strict_message(found))));
         }
     }
     Ok(())

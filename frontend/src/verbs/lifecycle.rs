@@ -19,7 +19,7 @@ use super::{
     caller::Caller,
     defaults, ownership,
     read_at::parse_revision,
-    write::{Current, Ready, Step},
+    write::{Current, Owners, Ready, Step},
 };
 use crate::{
     api::schema::Object,
@@ -66,19 +66,20 @@ pub(super) async fn finish_create(
     caller: Caller<'_>,
 ) -> Result<Ready, ApiError> {
     prepare_new(ctx, target, &mut object, caller)?;
-    complete_new(ctx, target, object, caller).await
+    complete_new(ctx, target, object, Owners::Expendable, caller).await
 }
 
 async fn complete_new(
     ctx: &Context,
     target: &Target,
     mut object: Object,
+    owners: Owners,
     caller: Caller<'_>,
 ) -> Result<Ready, ApiError> {
     caller.validate(ctx, target, Some(&mut object), None).await?;
     let named = target.with_name(object.name());
     let claims = strategy::claim(&ctx.cluster, &named, &mut object, None, caller.dry_run).await?;
-    Ok(Ready { object, claims })
+    Ok(Ready { object, claims, owners })
 }
 
 impl Proposal {
@@ -98,11 +99,11 @@ pub(super) async fn change(
     current: Option<&Current>,
     caller: Caller<'_>,
 ) -> Result<Step, ApiError> {
-    let mut object = match proposal {
-        Proposal::Owned(object) => object,
+    let (mut object, owners) = match proposal {
+        Proposal::Owned(object) => (object, Owners::Kept),
         Proposal::Sent(mut object) => {
             ownership::update(ctx, target, caller, current.map(|c| &c.object), &mut object);
-            object
+            (object, Owners::Expendable)
         }
     };
     let Some(current) = current else {
@@ -111,7 +112,7 @@ pub(super) async fn change(
         object.set_resource_version("");
         prepare_new(ctx, target, &mut object, caller)?;
         caller.may_create(ctx, target).await?;
-        let ready = complete_new(ctx, target, object, caller).await?;
+        let ready = complete_new(ctx, target, object, owners, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
     };
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
@@ -124,7 +125,7 @@ pub(super) async fn change(
         return Ok(Step::remove(target, object));
     }
     let claims = strategy::claim(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run).await?;
-    Ok(Step::Write(Box::new(Ready { object, claims })))
+    Ok(Step::Write(Box::new(Ready { object, claims, owners })))
 }
 
 /// The revision that the client saw; 0 where it says none.

@@ -209,7 +209,10 @@ fn write(
             let kind = known_kind(&target.api.schema, "meta.k8s.io", "v1", "PartialObjectMetadataList")?;
             let mut list = Object::new(&kind);
             list.set(&["apiVersion"], version.api_version());
-            list.set(&["items"], Value::List(items));
+            // Without items the real server writes null here.
+            if !items.is_empty() {
+                list.set(&["items"], Value::List(items));
+            }
             set_list_meta(&mut list, &listing);
             Ok(response(200, output.media, body::full(encode(&list, output))))
         }

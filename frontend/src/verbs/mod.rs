@@ -7,6 +7,7 @@
 
 mod binding;
 mod caller;
+mod components;
 mod context;
 mod create;
 mod defaults;

@@ -21,6 +21,7 @@ use crate::{
     object::{
         managed_fields::FieldManager,
         patch::{FieldMerge, JsonPatch, MergeInfo, OPERATIONS_MAX, PatchError, go_print, merge_patch, strategic_merge},
+        strategy,
     },
     request::{
         Warnings,
@@ -261,6 +262,7 @@ impl Patch {
         strict.extend(warnings.iter().map(ToString::to_string));
         self.heed(&strict, |errors| invalid(format!("strict decoding error: {}", errors.join(", "))))?;
         apply_defaults(&mut object);
+        strategy::settle(&mut object).map_err(invalid)?;
         Ok(object)
     }
 

@@ -220,7 +220,7 @@ impl Rescale<'_> {
         }
         let figures = Figures::of(self.endpoint);
         let replicas = |version: &str| self.replicas_in(workload, &figures.spec, version);
-        let owners = entries_of_scale(entries(workload), &replicas, metadata(workload)?);
+        let owners = entries_of_scale(entries(workload), &replicas, metadata(&old)?);
         set_entries(&mut old, owners.map_err(ApiError::unknown)?);
         let ownership = Ownership::new(self.ctx, self.endpoint, self.caller);
         let proposal = match &self.source {

@@ -74,7 +74,7 @@ impl Rewrite for Update<'_> {
                 return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
             }
             if let Some(expected) = &self.expected_uid {
-                check_uid(self.ctx, self.target, expected, current)?;
+                check_uid(&self.caller.shown_key(self.ctx, self.target)?, self.target, expected, current)?;
             }
             let proposal = Proposal::Sent(self.object.clone());
             lifecycle::change(self.ctx, self.target, proposal, current, self.caller).await
@@ -82,14 +82,13 @@ impl Rewrite for Update<'_> {
     }
 }
 
-fn check_uid(ctx: &Context, target: &Target, expected: &str, current: Option<&Current>) -> Result<(), ApiError> {
+fn check_uid(key: &str, target: &Target, expected: &str, current: Option<&Current>) -> Result<(), ApiError> {
     let found = current.map_or("", |c| c.object.uid());
     if found == expected {
         return Ok(());
     }
     let why = format!(
-        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {expected}, UID in object meta: {found}",
-        target.key(&ctx.cluster)?
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {expected}, UID in object meta: {found}"
     );
     Err(ApiError::conflict(&target.group_resource(), &target.name, why))
 }

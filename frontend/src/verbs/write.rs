@@ -26,6 +26,22 @@ pub(super) struct Current {
 pub(super) struct Ready {
     pub(super) object: Object,
     pub(super) claims: Claims,
+    pub(super) owners: Owners,
+}
+
+/// Whether an object that is too large for the store may be stored without its managedFields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owners {
+    Kept,
+    Expendable,
+}
+
+impl Ready {
+    /// Gives up the managedFields of an object that was too large, if that may help.
+    fn shed(&mut self, fault: &Fault) -> bool {
+        let expendable = matches!(fault, Fault::Store(StoreError::TooLarge)) && self.owners == Owners::Expendable;
+        expendable && self.object.remove(&["metadata", "managedFields"]).is_some()
+    }
 }
 
 /// What a rewrite decides.
@@ -39,13 +55,13 @@ pub(super) enum Step {
 impl Step {
     /// Store an object that claims nothing new.
     pub(super) fn write(object: Object) -> Step {
-        Step::Write(Box::new(Ready { object, claims: Claims::default() }))
+        Step::Write(Box::new(Ready { object, claims: Claims::default(), owners: Owners::Kept }))
     }
 
     /// Remove the object, and with it what it has claimed.
     pub(super) fn remove(target: &Target, object: Object) -> Step {
         let claims = strategy::claims_of(target, &object);
-        Step::Remove(Box::new(Ready { object, claims }))
+        Step::Remove(Box::new(Ready { object, claims, owners: Owners::Kept }))
     }
 }
 
@@ -139,8 +155,12 @@ async fn commit(
     fresh: bool,
 ) -> Result<Committed, ApiError> {
     match (step, current) {
-        (Step::Write(ready), Some(current)) => {
-            let replaced = replace(ctx, target, key, &current, &ready.object, Mode { dry_run, fresh }).await;
+        (Step::Write(mut ready), Some(current)) => {
+            let mode = Mode { dry_run, fresh };
+            let mut replaced = replace(ctx, target, key, &current, &ready.object, mode).await;
+            if replaced.as_ref().is_err_and(|fault| ready.shed(fault)) {
+                replaced = replace(ctx, target, key, &current, &ready.object, mode).await;
+            }
             settle_claims(ctx, ready.claims, &replaced).await;
             replaced.map_err(|fault| store_fault(target, fault))?.into_committed(ctx, target).await
         }
@@ -230,12 +250,14 @@ pub(super) async fn insert(
     ctx: &Context,
     target: &Target,
     key: &str,
-    ready: Ready,
+    mut ready: Ready,
     dry_run: bool,
 ) -> Result<Option<Object>, ApiError> {
-    let Ready { object, claims } = ready;
-    let inserted = insert_bytes(ctx, target, key, &object, dry_run).await;
-    settle_claims(ctx, claims, &inserted).await;
+    let mut inserted = insert_bytes(ctx, target, key, &ready.object, dry_run).await;
+    if inserted.as_ref().is_err_and(|fault| ready.shed(fault)) {
+        inserted = insert_bytes(ctx, target, key, &ready.object, dry_run).await;
+    }
+    settle_claims(ctx, ready.claims, &inserted).await;
     match inserted.map_err(|fault| store_fault(target, fault))? {
         Replaced::Stored { bytes, revision } => target.read_bytes(&ctx.cluster, &bytes, revision).await.map(Some),
         Replaced::Changed(_) => Ok(None),
@@ -295,7 +317,7 @@ fn store_fault(target: &Target, fault: Fault) -> ApiError {
 /// What the store's faults mean to a client.
 pub(super) fn store_error(target: &Target, error: StoreError) -> ApiError {
     let refusal = match &error {
-        StoreError::TooLarge => ApiError::request_entity_too_large("etcdserver: request is too large"),
+        StoreError::TooLarge => ApiError::unknown("etcdserver: request is too large"),
         StoreError::Compacted => ApiError::gone_expired("The resourceVersion for the provided watch is too old."),
         StoreError::FutureRevision { requested, current } => {
             ApiError::too_large_resource_version(*requested, *current, 1)

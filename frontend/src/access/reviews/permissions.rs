@@ -14,7 +14,7 @@ use crate::{
     },
     request::{
         User,
-        status::{ApiError, FieldError, go_quote},
+        status::{ApiError, FieldError, go_quote, json_quote},
     },
 };
 
@@ -136,14 +136,14 @@ fn spec_errors(review: &Object) -> Vec<FieldError> {
 }
 
 fn printed_path(review: &Object) -> String {
-    let field = |name| go_quote(text(review, "nonResourceAttributes", name));
+    let field = |name| json_quote(text(review, "nonResourceAttributes", name));
     format!("{{\"Path\":{},\"Verb\":{}}}", field("path"), field("verb"))
 }
 
 fn metadata_error(review: &Object, local: bool) -> Option<FieldError> {
-    let mut metadata = review.get(&["metadata"]).and_then(Field::as_struct)?.clone();
-    metadata.remove("managedFields");
+    let metadata = review.get(&["metadata"]).and_then(Field::as_struct)?;
     let mut judged = metadata.clone();
+    judged.remove("managedFields");
     if local {
         judged.remove("namespace");
     }
@@ -151,7 +151,7 @@ fn metadata_error(review: &Object, local: bool) -> Option<FieldError> {
         return None;
     }
     let mut printed = Vec::new();
-    codec::encode_struct_json(&metadata, &mut printed);
+    codec::encode_struct_json(metadata, &mut printed);
     let why = if local { "must be empty except for namespace" } else { "must be empty" };
     Some(FieldError::invalid_value("metadata", String::from_utf8_lossy(&printed), why))
 }

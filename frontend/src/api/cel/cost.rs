@@ -380,6 +380,7 @@ impl<'c> Coster<'c> {
                 // Keys are texts of no known length.
                 ("@keys", DeclKind::Map(_)) => return Some(CostRange::ZERO),
                 (name, DeclKind::Object(object)) => &object.fields.get(name)?.of,
+                (_, DeclKind::Map(of)) if matches!(of.kind, DeclKind::Any) => of,
                 _ => return None,
             };
         }

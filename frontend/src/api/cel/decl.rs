@@ -37,6 +37,9 @@ pub struct DeclType {
 #[derive(Clone, Debug)]
 pub enum DeclKind {
     Dyn,
+    /// A value of a type that is known only while an expression runs.
+    Any,
+    Quantity,
     Bool,
     Int,
     Double,
@@ -102,6 +105,15 @@ impl DeclType {
 
     pub const fn dynamic() -> DeclType {
         DeclType::new(DeclKind::Dyn, 1)
+    }
+
+    /// A value of any type; a text is at most so long.
+    pub const fn any(max_elements: i64) -> DeclType {
+        DeclType::sized(DeclKind::Any, 1, max_elements)
+    }
+
+    pub const fn quantity() -> DeclType {
+        DeclType::new(DeclKind::Quantity, 8)
     }
 
     pub const fn boolean() -> DeclType {
@@ -221,6 +233,8 @@ impl DeclType {
     pub fn to_type(self: &Arc<DeclType>) -> Type {
         match &self.kind {
             DeclKind::Dyn | DeclKind::IntOrString => Type::Dyn,
+            DeclKind::Any => Type::Any,
+            DeclKind::Quantity => Type::Object("kubernetes.Quantity".into()),
             DeclKind::Bool => Type::Bool,
             DeclKind::Int => Type::Int,
             DeclKind::Double => Type::Double,

@@ -128,7 +128,7 @@ fn copy<'a>(value: &serde_json::Value, names: Names) -> Evaluated<'a> {
 fn read_declared<'a>(value: &'a Value, of: &'a DeclType) -> Evaluated<'a> {
     let view = View::Declared(of);
     match (&of.kind, value) {
-        (DeclKind::Dyn, value) => read(value, View::Free),
+        (DeclKind::Dyn | DeclKind::Any | DeclKind::Quantity, value) => read(value, View::Free),
         (_, Value::Null) if of.nullable => Ok(Val::Null),
         (_, Value::Null) => fail("invalid data, got null for schema with nullable=false"),
         (DeclKind::Bool, Value::Bool(truth)) => Ok(Val::Bool(*truth)),

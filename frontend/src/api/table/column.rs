@@ -105,8 +105,6 @@ pub(super) struct Printer {
     pub(super) described_by: Option<(&'static str, &'static str)>,
     /// A cell that the original writes without a column for it.
     pub(super) stray: Option<Cell>,
-    /// An annotation that the original keeps out of sight of tables: its inner form has a field for it.
-    pub(super) hidden_annotation: Option<&'static str>,
     pub(super) condition: Option<fn(&Row<'_>) -> Option<RowCondition>>,
     /// Rows of a list are sorted by this instead of by key.
     pub(super) order: Option<Order>,
@@ -115,15 +113,7 @@ pub(super) struct Printer {
 }
 
 pub(super) const fn printer(columns: &'static [Column]) -> Printer {
-    Printer {
-        columns,
-        described_by: None,
-        stray: None,
-        hidden_annotation: None,
-        condition: None,
-        order: None,
-        null_when_empty: false,
-    }
+    Printer { columns, described_by: None, stray: None, condition: None, order: None, null_when_empty: false }
 }
 
 impl Printer {

@@ -194,7 +194,7 @@ fn write_rows<'a>(
         let row = Row { object: converted.as_ref().unwrap_or(object), now: options.now };
         write_row(out, item, printer, &row)?;
         out.extend_from_slice(b",\"object\":");
-        write_object(out, schema, printer, object, options)?;
+        write_object(out, schema, object, options)?;
         out.push(b'}');
     }
     out.push(b']');
@@ -217,13 +217,7 @@ fn write_row(out: &mut Vec<u8>, item: &Item, printer: &Printer, row: &Row<'_>) -
     Ok(())
 }
 
-fn write_object(
-    out: &mut Vec<u8>,
-    schema: &Schema,
-    printer: &Printer,
-    object: &Object,
-    options: &Options,
-) -> Result<(), ApiError> {
+fn write_object(out: &mut Vec<u8>, schema: &Schema, object: &Object, options: &Options) -> Result<(), ApiError> {
     match options.include {
         IncludeObject::None => out.extend_from_slice(b"null"),
         IncludeObject::Object => codec::encode_json(object, out),
@@ -233,12 +227,6 @@ fn write_object(
             let mut metadata = Object::new(&partial);
             metadata.set(&["apiVersion"], options.version.api_version());
             copy_metadata(&mut metadata, object);
-            if let Some(hidden) = printer.hidden_annotation {
-                metadata.remove(&["metadata", "annotations", hidden]);
-                if metadata.get_map(&["metadata", "annotations"]).is_some_and(|map| map.is_empty()) {
-                    metadata.remove(&["metadata", "annotations"]);
-                }
-            }
             codec::encode_json(&metadata, out);
         }
     }
@@ -252,10 +240,17 @@ fn write_json(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), ApiError>
     Ok(())
 }
 
-/// Metadata in the order of the target's fields, whatever kind it comes from.
+/// Metadata in the order of the target's fields, whatever kind it comes from; without annotations that only stand for
+/// fields of the inner form.
 pub fn copy_metadata(to: &mut Object, from: &Object) {
     let def = to.root().def().field("metadata").and_then(|field| field.struct_ref()).cloned();
     if let (Some(def), Some(metadata)) = (def, from.get(&["metadata"]).and_then(Value::as_struct)) {
         to.set(&["metadata"], convert_struct(metadata, &def));
+    }
+    for hidden in convert::form_annotations(from) {
+        to.remove(&["metadata", "annotations", hidden]);
+    }
+    if to.get_map(&["metadata", "annotations"]).is_some_and(|map| map.is_empty()) {
+        to.remove(&["metadata", "annotations"]);
     }
 }

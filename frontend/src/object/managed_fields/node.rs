@@ -99,11 +99,7 @@ impl<'a> Node<'a> {
         match self {
             Node::Map(map, _) => map.is_empty(),
             Node::Raw(json) => json == b"{}",
-            Node::Struct(fields) => {
-                let printed = |(field, slot): (&'a Field, &'a Option<Value>)| Node::of_field(field, slot.as_ref());
-                !fields.def().fields.iter().zip(fields.slots()).any(|pair| printed(pair).is_some())
-            }
-            Node::Zero(def) => def.fields.iter().all(|field| Node::of_field(field, None).is_none()),
+            Node::Struct(_) | Node::Zero(_) => self.child_count() == 0,
             _ => true,
         }
     }
@@ -124,7 +120,7 @@ impl<'a> Node<'a> {
                 let def: &'a StructDef = fields.def();
                 match def.slot_of(name) {
                     Some(slot) => Node::of_field(&def.fields[slot], fields.slot(slot)),
-                    None => open_members(fields)?.get(name).map(|value| Node::of(value, None)),
+                    None => fields.rest()?.get(name).map(|value| Node::of(value, None)),
                 }
             }
             Node::Zero(def) => Node::of_field(def.field(name)?, None),
@@ -142,12 +138,14 @@ impl<'a> Node<'a> {
             }
             Node::Struct(fields) => {
                 let def: &'a StructDef = fields.def();
-                for (field, slot) in def.fields.iter().zip(fields.slots()) {
-                    if let Some(node) = Node::of_field(field, slot.as_ref()).filter(|_| !field.name.is_empty()) {
+                // What no field describes is behind a field without a name.
+                let named = def.fields.iter().zip(fields.slots()).filter(|(field, _)| !field.name.is_empty());
+                for (field, slot) in named {
+                    if let Some(node) = Node::of_field(field, slot.as_ref()) {
                         visit(&field.name, Some(field), node);
                     }
                 }
-                for (name, value) in open_members(fields).into_iter().flat_map(MapValue::iter) {
+                for (name, value) in fields.rest().into_iter().flat_map(MapValue::iter) {
                     visit(name, None, Node::of(value, None));
                 }
             }
@@ -216,12 +214,6 @@ impl<'a> Node<'a> {
             }
         }
     }
-}
-
-/// The members of an open struct that no field describes.
-fn open_members(fields: &Struct) -> Option<&MapValue> {
-    let slot = fields.def().slot_of("").filter(|_| fields.def().open)?;
-    fields.slot(slot)?.as_map()
 }
 
 /// An embedded value as a tree.

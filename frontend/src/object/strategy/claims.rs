@@ -65,7 +65,9 @@ fn settle_sources(claim: &mut Object, old: Option<&Object>) {
 
 fn copy(claim: &mut Object, from: &[&str; 2], to: &[&str; 2]) {
     for field in ["apiGroup", "kind", "name"] {
-        if let Some(value) = claim.get(&[from[0], from[1], field]).cloned() {
+        let value = claim.get(&[from[0], from[1], field]).cloned();
+        // Names are plain texts: there, if empty, wherever the reference is.
+        if let Some(value) = value.or((field != "apiGroup").then(|| "".into())) {
             claim.set(&[to[0], to[1], field], value);
         }
     }

@@ -21,6 +21,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ("api.core.v1", "PodStatus", "resources"),
     ("api.core.v1", "VolumeProjection", "clusterTrustBundle"),
     ("api.core.v1", "VolumeProjection", "podCertificate"),
+    ("api.resource.v1", "AllocatedDeviceStatus", "shareID"),
     ("api.resource.v1", "Device", "allNodes"),
     ("api.resource.v1", "Device", "allowMultipleAllocations"),
     ("api.resource.v1", "Device", "bindingConditions"),
@@ -32,6 +33,10 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ("api.resource.v1", "Device", "taints"),
     ("api.resource.v1", "DeviceCapacity", "requestPolicy"),
     ("api.resource.v1", "DeviceConstraint", "distinctAttribute"),
+    ("api.resource.v1", "DeviceRequestAllocationResult", "bindingConditions"),
+    ("api.resource.v1", "DeviceRequestAllocationResult", "bindingFailureConditions"),
+    ("api.resource.v1", "DeviceRequestAllocationResult", "consumedCapacity"),
+    ("api.resource.v1", "DeviceRequestAllocationResult", "shareID"),
     ("api.resource.v1", "DeviceSubRequest", "capacity"),
     ("api.resource.v1", "DeviceSubRequest", "tolerations"),
     ("api.resource.v1", "ExactDeviceRequest", "capacity"),
@@ -78,17 +83,33 @@ fn visit(fields: &mut Struct, used: &HashSet<Row>) {
     for (_, _, field) in dropped {
         fields.remove(field);
     }
-    for value in fields.slots_mut().iter_mut().flatten() {
-        match value {
-            Value::Struct(inner) => visit(inner, used),
-            Value::List(items) => {
-                items.iter_mut().filter_map(Value::as_struct_mut).for_each(|inner| visit(inner, used))
-            }
-            Value::Map(map) => {
-                map.iter_mut().filter_map(|(_, item)| item.as_struct_mut()).for_each(|inner| visit(inner, used));
-            }
-            _ => {}
+    for slot in fields.slots_mut() {
+        // Of hooks nothing is left where they were made of what is dropped.
+        let hooks = |slot: &Option<Value>| {
+            slot.as_ref()
+                .and_then(Value::as_struct)
+                .filter(|inner| inner.def().name == "Lifecycle")
+                .map(Struct::is_empty)
+        };
+        let had_hooks = hooks(slot) == Some(false);
+        match slot {
+            None => continue,
+            Some(value) => visit_value(value, used),
         }
+        if had_hooks && hooks(slot) == Some(true) {
+            *slot = None;
+        }
+    }
+}
+
+fn visit_value(value: &mut Value, used: &HashSet<Row>) {
+    match value {
+        Value::Struct(inner) => visit(inner, used),
+        Value::List(items) => items.iter_mut().filter_map(Value::as_struct_mut).for_each(|inner| visit(inner, used)),
+        Value::Map(map) => {
+            map.iter_mut().filter_map(|(_, item)| item.as_struct_mut()).for_each(|inner| visit(inner, used));
+        }
+        _ => {}
     }
 }
 

@@ -14,6 +14,7 @@ mod limits;
 mod namespaces;
 mod pods;
 mod prepare;
+mod reading;
 mod registrations;
 mod reset;
 mod rows;
@@ -28,6 +29,7 @@ pub use deletion::{
     Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, refused_deletion, shows_deleted,
 };
 pub use prepare::{prepare_create, prepare_update};
+pub use reading::settle;
 pub use reset::{reset, reset_of_custom};
 pub use services::Claims;
 pub use taking::{begin, claim, claims_of};

@@ -16,7 +16,7 @@ pub fn prepare_create(target: &Target, object: &mut Object, writer: &Writer) {
     if strategy.status == Status::Apart {
         object.remove(&["status"]);
     }
-    if matches!(strategy.generation, Generation::With(_) | Generation::WithDropped(_) | Generation::WithAll) {
+    if !matches!(strategy.generation, Generation::None | Generation::LaterWith(_)) {
         object.set_generation(1);
     }
     if let Some(complete) = strategy.created {
@@ -66,6 +66,7 @@ fn moves(generation: Generation, object: &Object, old: &Object) -> bool {
                 !same_at(object, old, &path)
             })
         }
+        Generation::WithExactly(fields) => fields.iter().any(|field| object.get(&[field]) != old.get(&[field])),
         Generation::WithAll => {
             // A status with an endpoint of its own is the old one by now.
             let fields = object.root().def().fields.iter().enumerate();

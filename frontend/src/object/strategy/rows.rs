@@ -34,6 +34,8 @@ pub(super) enum Generation {
     LaterWith(&'static [&'static str]),
     /// The same, and it moves even if what has changed is then dropped.
     WithDropped(&'static [&'static str]),
+    /// It starts with 1 and moves with these fields, even if one becomes empty that was not there.
+    WithExactly(&'static [&'static str]),
     /// It starts with 1 and moves with everything but metadata and status.
     WithAll,
 }
@@ -145,10 +147,16 @@ static ROWS: &[Strategy] = &[
     Strategy { changed: Some(services::changed), claims: true, ..with_status("", "services") },
     counted(REGISTRATION, "mutatingadmissionpolicies"),
     counted(REGISTRATION, "mutatingadmissionpolicybindings"),
-    Strategy { generation: Generation::With(&["webhooks"]), ..of(REGISTRATION, "mutatingwebhookconfigurations") },
+    Strategy {
+        generation: Generation::WithExactly(&["webhooks"]),
+        ..of(REGISTRATION, "mutatingwebhookconfigurations")
+    },
     Strategy { status_keeps: RESET, ..reconciled(REGISTRATION, "validatingadmissionpolicies") },
     counted(REGISTRATION, "validatingadmissionpolicybindings"),
-    Strategy { generation: Generation::With(&["webhooks"]), ..of(REGISTRATION, "validatingwebhookconfigurations") },
+    Strategy {
+        generation: Generation::WithExactly(&["webhooks"]),
+        ..of(REGISTRATION, "validatingwebhookconfigurations")
+    },
     Strategy {
         created: Some(definitions::first),
         changed: Some(definitions::counted),
@@ -159,7 +167,12 @@ static ROWS: &[Strategy] = &[
         created: Some(registrations::created),
         ..with_status("apiregistration.k8s.io", "apiservices")
     },
-    Strategy { created: Some(templates::first), changed: Some(templates::counted), ..reconciled(APPS, "daemonsets") },
+    Strategy {
+        created: Some(templates::first),
+        changed: Some(templates::counted),
+        parts: &[("status", templates::kept)],
+        ..reconciled(APPS, "daemonsets")
+    },
     Strategy {
         generation: Generation::With(&["spec", "metadata.annotations"]),
         status_keeps: &["labels"],
@@ -186,7 +199,7 @@ static ROWS: &[Strategy] = &[
     Strategy { status_keeps: ALL, ..reconciled(FLOW, "prioritylevelconfigurations") },
     counted(NETWORK, "ingressclasses"),
     reconciled(NETWORK, "ingresses"),
-    counted(NETWORK, "networkpolicies"),
+    Strategy { generation: Generation::WithExactly(SPEC), ..of(NETWORK, "networkpolicies") },
     Strategy { status_keeps: RESET, ..of(NETWORK, "servicecidrs") },
     reconciled("policy", "poddisruptionbudgets"),
     counted(DEVICES, "deviceclasses"),

@@ -7,6 +7,10 @@ pub(super) fn generate(object: &mut Object, _: &Writer) {
     if object.get_bool(&["spec", "manualSelector"]) == Some(true) {
         return;
     }
+    // A Job without labels has those of its template; the real server lets both be one map.
+    let shared = object
+        .get(&["metadata", "labels"])
+        .is_some_and(|own| object.get(&["spec", "template", "metadata", "labels"]).is_some_and(|labels| labels == own));
     let (uid, name) = (object.uid().to_owned(), object.name().to_owned());
     let labels = ["spec", "template", "metadata", "labels"];
     for (key, value) in [
@@ -16,6 +20,9 @@ pub(super) fn generate(object: &mut Object, _: &Writer) {
         ("batch.kubernetes.io/job-name", &name),
     ] {
         object.set(&[labels[0], labels[1], labels[2], labels[3], key], value.as_str());
+        if shared {
+            object.set(&["metadata", "labels", key], value.as_str());
+        }
     }
     object.set(&["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], uid.as_str());
 }

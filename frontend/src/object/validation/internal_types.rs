@@ -18,6 +18,20 @@ pub(super) const ORDERS: &[(&str, &[&str])] = &[
             "serviceAccountTokenInSecrets",
         ],
     ),
+    (
+        "CustomResourceDefinitionVersion",
+        &[
+            "name",
+            "served",
+            "storage",
+            "deprecated",
+            "deprecationWarning",
+            "schema",
+            "subresources",
+            "additionalPrinterColumns",
+            "selectableFields",
+        ],
+    ),
     ("ContainerResourceMetricSource", &["name", "container", "target"]),
     ("ContainerResourceMetricStatus", &["name", "container", "current"]),
     (
@@ -272,6 +286,15 @@ pub(super) const NAMES: &[(&str, &str, &str)] = &[
     ("", "storageos", "StorageOS"),
     ("", "uid", "UID"),
     ("", "wwids", "WWIDs"),
+    ("", "$ref", "Ref"),
+    ("", "$schema", "Schema"),
+    ("", "x-kubernetes-embedded-resource", "XEmbeddedResource"),
+    ("", "x-kubernetes-int-or-string", "XIntOrString"),
+    ("", "x-kubernetes-list-map-keys", "XListMapKeys"),
+    ("", "x-kubernetes-list-type", "XListType"),
+    ("", "x-kubernetes-map-type", "XMapType"),
+    ("", "x-kubernetes-preserve-unknown-fields", "XPreserveUnknownFields"),
+    ("", "x-kubernetes-validations", "XValidations"),
     ("DeviceAttribute", "bool", "BoolValue"),
     ("DeviceAttribute", "int", "IntValue"),
     ("DeviceAttribute", "string", "StringValue"),
@@ -302,7 +325,13 @@ pub(super) const IN_SECURITY_CONTEXT: &[&str] =
     &["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers"];
 
 /// Pointers to numbers that are plain numbers there: struct and field.
-pub(super) const ZEROS: &[(&str, &str)] = &[("RollingUpdateStatefulSetStrategy", "partition")];
+pub(super) const ZEROS: &[(&str, &str)] = &[
+    ("RollingUpdateDaemonSet", "maxSurge"),
+    ("RollingUpdateDaemonSet", "maxUnavailable"),
+    ("RollingUpdateDeployment", "maxSurge"),
+    ("RollingUpdateDeployment", "maxUnavailable"),
+    ("RollingUpdateStatefulSetStrategy", "partition"),
+];
 
 /// What a persistent volume can be made of, in the order in which the real server meets it. The second name is what
 /// errors say.

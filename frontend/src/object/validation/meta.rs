@@ -136,8 +136,7 @@ fn owners(object: &Object) -> Vec<FieldError> {
         if version.is_empty() {
             refuse("apiVersion", owner.api_version, "version must not be empty");
         }
-        // A version that cannot be parsed hides the kind too.
-        if owner.kind.is_empty() || owner.api_version.matches('/').count() > 1 {
+        if owner.kind.is_empty() {
             refuse("kind", owner.kind, "must not be empty");
         }
         if owner.name.is_empty() {
@@ -190,13 +189,13 @@ pub(super) fn json(value: &Value) -> String {
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
-        Value::Str(text) => crate::request::status::go_quote(text),
-        Value::Bytes(bytes) => crate::request::status::go_quote(&BASE64.encode(bytes)),
+        Value::Str(text) => crate::request::status::json_quote(text),
+        Value::Bytes(bytes) => crate::request::status::json_quote(&BASE64.encode(bytes)),
         Value::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(",")),
         Value::Map(map) => {
             let entries: Vec<String> = map
                 .iter()
-                .map(|(key, value)| format!("{}:{}", crate::request::status::go_quote(key), json(value)))
+                .map(|(key, value)| format!("{}:{}", crate::request::status::json_quote(key), json(value)))
                 .collect();
             format!("{{{}}}", entries.join(","))
         }

@@ -13,6 +13,7 @@ mod judge;
 mod kinds;
 mod meta;
 pub use crate::api::schema::scalar::names;
+mod orders;
 mod place;
 mod print;
 mod rule;
@@ -28,11 +29,11 @@ pub use meta::field_manager;
 use self::{
     judge::Judge,
     kinds::Metadata,
-    updates::Changes,
+    updates::{Changes, First},
     walk::{Part, judge_object},
 };
 use crate::{
-    api::schema::{MapValue, Object, Value},
+    api::schema::{MapValue, Object, Value, convert::as_stored},
     request::status::FieldError,
 };
 
@@ -44,8 +45,9 @@ pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object, opt
         return definitions::validate_create(object);
     }
     let mut errors = new_metadata(row, namespaced, object);
+    let stored = as_stored(object);
     let mut judge = Judge::new(options, None, walk::visit);
-    judge_object(object, Part::Main, &mut judge);
+    judge_object(stored.as_ref().unwrap_or(object), Part::Main, &mut judge);
     errors.append(&mut judge.errors);
     if errors.is_empty() {
         errors = meta::validate(object, namespaced, names::path_segment_name);
@@ -94,11 +96,18 @@ pub fn validate_update(
     for _ in 0..rules.metadata_again {
         errors.extend(new_metadata(row, namespaced, object));
     }
+    let (stored, stored_old) = (as_stored(object), as_stored(old));
+    let (object, old) = (stored.as_ref().unwrap_or(object), stored_old.as_ref().unwrap_or(old));
     let mut judge = Judge::new(options, Some(old), walk::visit);
+    if rules.first == First::Change {
+        updates::judge_change(rules, object, old, &mut judge);
+    }
     for part in rules.judged {
         judge_object(object, *part, &mut judge);
     }
-    updates::judge_change(rules, object, old, &mut judge);
+    if rules.first == First::Object {
+        updates::judge_change(rules, object, old, &mut judge);
+    }
     errors.append(&mut judge.errors);
     errors
 }
@@ -134,5 +143,7 @@ fn is_custom(object: &Object) -> bool {
     object.ty().custom.is_some()
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,10 @@ const CAPITALS: &[&str] = &[
 
 /// JSON of a value; `null` when there is none.
 pub(super) fn printed(value: Option<&Value>) -> String {
+    // A text alone is quoted as Go quotes it, one inside other values as JSON does.
+    if let Some(Value::Str(text)) = value {
+        return crate::request::status::go_quote(text);
+    }
     let mut out = String::new();
     write(&mut out, value, None);
     out
@@ -92,7 +96,7 @@ fn new_line(out: &mut String, level: Option<usize>) {
 }
 
 fn quoted(text: &str) -> String {
-    crate::request::status::go_quote(text)
+    crate::request::status::json_quote(text)
 }
 
 fn write_struct(out: &mut String, fields: &Struct, level: Option<usize>) {
@@ -167,6 +171,20 @@ fn write_field(out: &mut String, field: &Field, value: Option<&Value>, level: Op
             Ok(parsed) => write_json(out, &parsed, level),
             Err(_) => out.push_str("null"),
         },
+        (Kind::Raw, Some(Value::List(items))) => {
+            let read = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap_or_default();
+            let parsed: serde_json::Value = items.iter().filter_map(Value::as_bytes).map(read).collect();
+            write_json(out, &parsed, level);
+        }
+        (Kind::SchemaOrBool(_), Some(value)) => {
+            let schema = Some(value).filter(|value| value.as_struct().is_some());
+            let allows = Value::Bool(value.as_bool().unwrap_or(true));
+            write_all(out, ('{', '}'), pairs([("Allows", Some(&allows)), ("Schema", schema)]), level);
+        }
+        (Kind::SchemaOrArray(_), Some(value)) => {
+            let (one, several) = if value.as_list().is_some() { (None, Some(value)) } else { (Some(value), None) };
+            write_all(out, ('{', '}'), pairs([("Schema", one), ("JSONSchemas", several)]), level);
+        }
         (_, Some(value)) => write(out, Some(value), level),
         _ if pointer || field.shape != Shape::One => out.push_str("null"),
         (Kind::Struct(def), None) => write_struct(out, &Struct::new(def), level),
@@ -176,6 +194,18 @@ fn write_field(out: &mut String, field: &Field, value: Option<&Value>, level: Op
         (Kind::Quantity, None) => out.push_str("\"0\""),
         _ => out.push_str("null"),
     }
+}
+
+fn pairs<'v>(
+    of: [(&'static str, Option<&'v Value>); 2],
+) -> impl Iterator<Item = impl FnOnce(&mut String, Option<usize>) + use<'v>> {
+    of.into_iter().map(|(name, value)| {
+        move |out: &mut String, level: Option<usize>| {
+            out.push_str(&quoted(name));
+            out.push_str(if level.is_some() { ": " } else { ":" });
+            write(out, value, level);
+        }
+    })
 }
 
 /// A pod's spec prints with a security context that holds more than the API's.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::{
     judge::Judge,
+    orders::{self, Order},
     place::{Nth, Place},
     rule::Rule,
     rules,
@@ -15,13 +16,14 @@ struct Work {
     rules: Vec<&'static Rule>,
     /// What stands for a plain struct that is absent: Go has no absence there.
     empty: Struct,
+    order: Option<&'static Order>,
 }
 
 static PLANS: LazyLock<Plans<Work>> = LazyLock::new(|| {
     Plans::new(|def, name| {
         let rules: Vec<_> = rules::all().filter(|rule| rule.at == name).collect();
         let is_any = !rules.is_empty();
-        (Work { rules, empty: Struct::new(def) }, is_any)
+        (Work { rules, empty: Struct::new(def), order: orders::find(name) }, is_any)
     })
 });
 
@@ -40,9 +42,11 @@ pub(super) enum Part {
 pub(super) fn judge_object<'t>(object: &'t Object, part: Part, judge: &mut Judge<'t>) {
     let root = Place::root(object.root());
     let Some(plan) = PLANS.of(root.fields.def()) else { return };
+    let begin = judge.errors.len();
     if part == Part::Main {
         apply(&root, &plan.work, judge);
     }
+    let own = judge.errors.len() - begin;
     let settled = std::mem::take(&mut judge.settled);
     for slot in &plan.visit {
         let name = &*root.fields.def().fields[*slot].name;
@@ -54,19 +58,30 @@ pub(super) fn judge_object<'t>(object: &'t Object, part: Part, judge: &mut Judge
             visit_field(&root, *slot, judge);
         }
     }
+    arrange(&root, plan.work.order, begin, own, judge);
+}
+
+/// Orders what was said since `begin`, of which the first `own` were said by the struct's own rules.
+fn arrange(place: &Place<'_, '_>, order: Option<&Order>, begin: usize, own: usize, judge: &mut Judge<'_>) {
+    if let Some(order) = order.filter(|_| judge.errors.len() > begin + 1) {
+        orders::arrange(order, &place.path(""), own, &mut judge.errors[begin..]);
+    }
 }
 
 /// Judges one struct and what is below it.
 pub(super) fn visit<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let Some(plan) = PLANS.of(place.fields.def()) else { return };
     let outer = std::mem::take(&mut judge.settled);
+    let begin = judge.errors.len();
     apply(place, &plan.work, judge);
+    let own = judge.errors.len() - begin;
     let settled = std::mem::replace(&mut judge.settled, outer);
     for slot in &plan.visit {
         if !settled.contains(&&*place.fields.def().fields[*slot].name) {
             visit_field(place, *slot, judge);
         }
     }
+    arrange(place, plan.work.order, begin, own, judge);
 }
 
 fn apply<'t>(place: &Place<'_, 't>, work: &'static Work, judge: &mut Judge<'t>) {

@@ -209,6 +209,11 @@ pub fn escape_html(json: &str) -> String {
     out
 }
 
+/// A text in JSON, as Go's encoder writes it.
+pub fn json_quote(text: &str) -> String {
+    escape_html(&serde_json::Value::from(text).to_string())
+}
+
 /// The constructors, each with the code, reason and wording of the API machinery.
 impl ApiError {
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {

@@ -74,7 +74,9 @@ fn architecture() -> &'static str {
 /// What clients of old types are told with every answer.
 fn deprecation(info: &RequestInfo) -> Option<&'static str> {
     match (info.group.as_str(), info.version.as_str(), info.resource.as_str()) {
-        ("", "v1", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("", "v1", "endpoints") if info.subresource.is_empty() => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
         ("", "v1", "componentstatuses") if is_read(&info.method) => Some("v1 ComponentStatus is deprecated in v1.19+"),
         _ => None,
     }

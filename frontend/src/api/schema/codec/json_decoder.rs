@@ -14,6 +14,8 @@ use crate::api::schema::{
     value::{MapValue, Struct, Text, Value},
 };
 
+/// Objects that stand inside others with a kind and version of their own.
+const WITH_TYPE_META: [&str; 2] = ["DeleteOptions", "PersistentVolumeClaim"];
 /// No more strict errors are noted, as in kube-apiserver.
 const STRICT_ERRORS_MAX: usize = 100;
 
@@ -354,7 +356,10 @@ impl<'a> Decoder<'a> {
         let mut fields = String::new();
         for step in &self.path {
             if let Step::Field(field) = step {
-                for name in [&field.embedded, &field.name] {
+                let is_type = matches!(&*field.name, "kind" | "apiVersion");
+                let inside = is_type && self.path.len() > 1 && WITH_TYPE_META.contains(&self.owner);
+                let embedded = if inside { "TypeMeta" } else { &*field.embedded };
+                for name in [embedded, &*field.name] {
                     if !name.is_empty() {
                         fields.push('.');
                         fields.push_str(name);

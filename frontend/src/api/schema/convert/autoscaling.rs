@@ -21,6 +21,9 @@ const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const FORMER: [&str; 2] =
     ["autoscaling.alpha.kubernetes.io/scale-down-tolerance", "autoscaling.alpha.kubernetes.io/scale-up-tolerance"];
 
+/// All of them.
+pub(super) const ANNOTATIONS: [&str; 6] = [METRICS, CURRENT_METRICS, BEHAVIOR, CONDITIONS, FORMER[0], FORMER[1]];
+
 /// What is applied where no metric is given.
 const CPU_SHARE: i64 = 80;
 
@@ -272,10 +275,10 @@ fn set(to: &mut Struct, owner: &str, field: &str, value: Option<Value>) {
     }
 }
 
-fn drop_annotations(root: &mut Struct) {
+pub(super) fn drop_annotations(root: &mut Struct) {
     let metadata = root.get_mut("metadata");
     if let Some(annotations) = metadata.and_then(|meta| meta.child_mut("annotations")).and_then(Value::as_map_mut) {
-        for name in [METRICS, CURRENT_METRICS, BEHAVIOR, CONDITIONS].into_iter().chain(FORMER) {
+        for name in ANNOTATIONS {
             annotations.remove(name);
         }
     }

@@ -8,6 +8,7 @@ mod definitions;
 pub use self::by_name::convert_struct;
 use super::{
     fit::{Fitting, fit_struct},
+    kinds::Schema,
     object::Object,
     tables::Type,
     value::Struct,
@@ -41,6 +42,31 @@ pub fn convert(object: &Object, to: &Type) -> Object {
         }
     }
     Object::from_root(to, root)
+}
+
+/// An object of a version whose own form says less than the stored one, in the stored one.
+pub fn as_stored(object: &Object) -> Option<Object> {
+    let gvk = object.gvk();
+    if (&*gvk.group, &*gvk.version, &*gvk.kind) != ("autoscaling", "v1", "HorizontalPodAutoscaler") {
+        return None;
+    }
+    let stored = Schema::builtin().kind("autoscaling", "v2", "HorizontalPodAutoscaler")?;
+    Some(convert(object, &stored))
+}
+
+/// Annotations of an object that stand for fields which its version has not.
+pub fn form_annotations(object: &Object) -> &'static [&'static str] {
+    let gvk = object.gvk();
+    match (&*gvk.group, &*gvk.kind) {
+        ("apps", "DaemonSet") => &["deprecated.daemonset.template.generation"],
+        ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::ANNOTATIONS,
+        _ => &[],
+    }
+}
+
+/// Takes from an object what another version of its kind left in annotations.
+pub fn drop_round_trip(object: &mut Object) {
+    autoscaling::drop_annotations(object.root_mut());
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// In units of 10^-9, the smallest that Kubernetes keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In units of 10^-9, the smallest that Kubernetes keeps. Two are equal when they amount to the same.
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Quantity {
     nanos: i128,
     format: Format,
@@ -30,6 +30,12 @@ pub enum QuantityError {
     Numeric,
     #[error("unable to parse quantity's suffix")]
     Suffix,
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Quantity) -> bool {
+        self.nanos == other.nanos
+    }
 }
 
 impl PartialOrd for Quantity {

@@ -59,35 +59,32 @@ pub(super) static STATEFUL_SET: Printer = printer(&[
 
 const NODE_SELECTOR: &[&str] = &["spec", "template", "spec", "nodeSelector"];
 
-pub(super) static DAEMON_SET: Printer = Printer {
-    hidden_annotation: Some("deprecated.daemonset.template.generation"),
-    ..printer(&[
-        NAME,
-        integer(
-            "Desired",
-            Doc::Field(&["status", "desiredNumberScheduled"]),
-            Cell::Int(&["status", "desiredNumberScheduled"]),
-        ),
-        integer(
-            "Current",
-            Doc::Field(&["status", "currentNumberScheduled"]),
-            Cell::Int(&["status", "currentNumberScheduled"]),
-        ),
-        integer("Ready", Doc::Field(&["status", "numberReady"]), Cell::Int(&["status", "numberReady"])),
-        integer(
-            "Up-to-date",
-            Doc::Field(&["status", "updatedNumberScheduled"]),
-            Cell::Int(&["status", "updatedNumberScheduled"]),
-        ),
-        integer("Available", Doc::Field(&["status", "numberAvailable"]), Cell::Int(&["status", "numberAvailable"])),
-        text("Node Selector", Doc::Field(NODE_SELECTOR), Cell::Labels(NODE_SELECTOR)),
-        AGE,
-        containers(CONTAINERS),
-        images(CONTAINERS),
-        text("Selector", Doc::Field(SELECTOR), Cell::Selector(SELECTOR)).wide(),
-    ])
-    .described_by("extensions", "v1beta1")
-};
+pub(super) static DAEMON_SET: Printer = printer(&[
+    NAME,
+    integer(
+        "Desired",
+        Doc::Field(&["status", "desiredNumberScheduled"]),
+        Cell::Int(&["status", "desiredNumberScheduled"]),
+    ),
+    integer(
+        "Current",
+        Doc::Field(&["status", "currentNumberScheduled"]),
+        Cell::Int(&["status", "currentNumberScheduled"]),
+    ),
+    integer("Ready", Doc::Field(&["status", "numberReady"]), Cell::Int(&["status", "numberReady"])),
+    integer(
+        "Up-to-date",
+        Doc::Field(&["status", "updatedNumberScheduled"]),
+        Cell::Int(&["status", "updatedNumberScheduled"]),
+    ),
+    integer("Available", Doc::Field(&["status", "numberAvailable"]), Cell::Int(&["status", "numberAvailable"])),
+    text("Node Selector", Doc::Field(NODE_SELECTOR), Cell::Labels(NODE_SELECTOR)),
+    AGE,
+    containers(CONTAINERS),
+    images(CONTAINERS),
+    text("Selector", Doc::Field(SELECTOR), Cell::Selector(SELECTOR)).wide(),
+])
+.described_by("extensions", "v1beta1");
 
 pub(super) static CONTROLLER_REVISION: Printer = printer(&[
     NAME,

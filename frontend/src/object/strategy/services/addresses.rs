@@ -174,12 +174,12 @@ async fn take_one(
     taken: &mut Vec<String>,
 ) -> Result<(), ApiError> {
     let Some(address) = parse(asked) else { return Ok(()) };
-    let Some(range) = ranges.iter().find(|range| range.contains(&address)) else {
-        return Err(not_given(service, asked, "the provided network does not match the current range"));
+    let within = |range: &IpNet| {
+        let (first, last) = bounds(range);
+        range.contains(&address) && (first..=last).contains(&number(address))
     };
-    let (first, last) = bounds(range);
-    if !(first..=last).contains(&number(address)) {
-        return Err(not_given(service, asked, &out_of(range, address)));
+    if !ranges.iter().any(within) {
+        return Err(not_given(service, asked, "the provided network does not match the current range"));
     }
     let name = address.to_string();
     if make(cluster, target, &name, taken).await? || is_own(cluster, target, &name).await {
@@ -233,7 +233,6 @@ async fn make(cluster: &Cluster, target: &Target, address: &str, taken: &mut Vec
     object.set_name(address);
     object.set_uid(&uuid::Uuid::new_v4().to_string());
     object.set_creation_timestamp(&cluster.now_text());
-    object.set_generation(1);
     let family = if address.contains(':') { "IPv6" } else { "IPv4" };
     object.set_label("ipaddress.kubernetes.io/ip-family", family);
     object.set_label("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io");

@@ -165,7 +165,7 @@ fn release_second(service: &mut Object, old: &Object, errors: &mut Vec<FieldErro
     }
     for (field, what) in [("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")] {
         let (now, was) = (texts(service, field), texts(old, field));
-        if was.len() == 2 && now.len() == 1 && now[0] == was[0] {
+        if !now.is_empty() && now.len() < was.len() {
             errors.push(policy_error(service, &format!("must be 'SingleStack' to release the secondary {what}")));
         }
     }

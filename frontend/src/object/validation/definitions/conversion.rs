@@ -136,10 +136,10 @@ fn webhook_service(service: &Value) -> Vec<FieldError> {
     let path = format!("{CONFIG}.service");
     let text = |field: &str| service.child(field).and_then(Value::as_str).unwrap_or_default();
     let mut errors = Vec::new();
-    // The original takes one for the other.
-    for (field, looked_at) in [("name", "namespace"), ("namespace", "name")] {
-        if text(looked_at).is_empty() {
-            errors.push(FieldError::required(format!("{path}.{field}"), ""));
+    // The real server takes the name for the namespace here, and says the one of the other.
+    for (field, said) in [("namespace", "name"), ("name", "namespace")] {
+        if text(field).is_empty() {
+            errors.push(FieldError::required(format!("{path}.{said}"), ""));
         }
     }
     if let Some(port) = service.child("port").and_then(Value::as_i64).filter(|port| !(1..=65535).contains(port)) {

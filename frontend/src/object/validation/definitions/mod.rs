@@ -17,7 +17,7 @@ mod structural;
 mod tree;
 
 use self::leniency::Leniency;
-use super::{meta, names as forms};
+use super::{meta, names as forms, print};
 use crate::{
     api::schema::{Object, Schema, Value, convert},
     request::status::FieldError,
@@ -54,7 +54,7 @@ pub(super) fn validate_create(object: &Object) -> Vec<FieldError> {
 
 pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> {
     let (definition, before) = (inner(object), inner(old));
-    let mut errors = meta::validate_update(object, old);
+    let mut errors = changed_metadata(object, old);
     errors.extend(spec(&definition, leniency(&before)));
     errors.extend(conversion::judge_authorities(&definition, &before));
     let mut frozen = vec![("group", ["spec", "group", ""]), ("names.plural", ["spec", "names", "plural"])];
@@ -76,8 +76,16 @@ pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> 
 }
 
 pub(super) fn validate_status_update(object: &Object, old: &Object) -> Vec<FieldError> {
-    let mut errors = meta::validate_update(object, old);
+    let mut errors = changed_metadata(object, old);
     errors.extend(status(&inner(object)));
+    errors
+}
+
+/// First what is asked of every kind, then what definitions ask, which is the same: causes show it.
+fn changed_metadata(object: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = meta::validate(object, false, forms::path_segment_name);
+    errors.extend(meta::validate_update(object, old));
+    errors.extend(meta::validate_update(object, old));
     errors
 }
 
@@ -166,6 +174,7 @@ fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     }
     errors.extend(schemas::present(definition, lenient));
     errors.extend(versions(definition, lenient));
+    errors.extend(first_version(definition));
     errors.extend(names::required(definition));
     errors.extend(names::judge(definition.get(&["spec", "names"]), "spec.names"));
     if let Some(schema) = definition.get(&["spec", "validation", "openAPIV3Schema"]) {
@@ -240,24 +249,20 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     errors
 }
 
-/// Versions as the original's inner type prints.
+/// The original also knows the first version at the top.
+fn first_version(definition: &Object) -> Option<FieldError> {
+    let first = definition.get_list(&["spec", "versions"])?.first()?;
+    let name = first.child("name").and_then(Value::as_str).filter(|name| !name.is_empty())?;
+    let complaints = forms::label_1035_name(name, false);
+    (!complaints.is_empty()).then(|| FieldError::invalid("spec.version", name, complaints.join(",")))
+}
+
+/// Versions as the original's inner type prints, whose columns stand at its end.
 fn shown_versions(versions: &[Value]) -> String {
-    let one = |version: &Value| {
-        let flag = |name: &str| version.child(name).and_then(Value::as_bool).unwrap_or(false);
-        let text = |name: &str| version.child(name).and_then(Value::as_str).map(crate::request::status::go_quote);
-        // Those that are the same in all versions stand at the top.
-        let schema = version.at(&["schema", "openAPIV3Schema"]).map(|schema| super::print::printed(Some(schema)));
-        format!(
-            "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\"Schema\":{},\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
-            text("name").unwrap_or_else(|| "\"\"".to_owned()),
-            flag("served"),
-            flag("storage"),
-            flag("deprecated"),
-            text("deprecationWarning").unwrap_or_else(|| "null".to_owned()),
-            schema.map_or_else(|| "null".to_owned(), |schema| format!("{{\"OpenAPIV3Schema\":{schema}}}")),
-        )
-    };
-    format!("[{}]", versions.iter().map(one).collect::<Vec<_>>().join(","))
+    if versions.is_empty() {
+        return "null".to_owned();
+    }
+    print::printed(Some(&Value::List(versions.to_vec())))
 }
 
 fn deprecation(version: &Value, deprecated: bool, path: &str) -> Vec<FieldError> {
@@ -302,16 +307,14 @@ fn stored_versions(definition: &Object) -> Vec<FieldError> {
     let shown =
         format!("[{}]", stored.iter().map(|s| crate::request::status::go_quote(s)).collect::<Vec<_>>().join(","));
     let mut errors = Vec::new();
-    // A version that is there twice counts once.
-    let mut left = stored.clone();
-    for version in versions {
+    // A name counts once: a second version of that name is not stored.
+    for (at, version) in versions.iter().enumerate() {
         let is_storage = version.child("storage").and_then(Value::as_bool) == Some(true);
-        let known = left.contains(&name(version).as_str());
-        if is_storage && !known {
+        let repeated = versions[..at].iter().any(|other| name(other) == name(version));
+        if is_storage && (repeated || !stored.contains(&name(version).as_str())) {
             let detail = format!("must have the storage version {}", name(version));
             errors.push(FieldError::invalid_value(PATH, &shown, detail));
         }
-        left.retain(|each| *each != name(version));
     }
     for (at, gone) in stored.iter().enumerate().filter(|(_, gone)| !versions.iter().any(|v| name(v) == **gone)) {
         let detail = format!(

@@ -2,7 +2,7 @@
 //! and what those speak of is there.
 
 use crate::{
-    api::schema::{Value, scalar::pattern::Regex},
+    api::schema::{Field, Presence, Value, scalar::pattern::Regex},
     request::status::FieldError,
 };
 
@@ -167,8 +167,12 @@ fn metadata_of(metadata: &Value, whole: bool, level: Level, path: &str, errors: 
 fn is_int_or_string(any_of: &[Value]) -> bool {
     let only = |schema: &Value, kind: &str| {
         let Value::Struct(fields) = schema else { return false };
-        fields.iter().all(|(field, value)| (field.name == "type" && value.as_str() == Some(kind)) || value.is_zero())
-            && text(schema, "type") == kind
+        // What structural schemas have no place for is not looked at; behind a pointer even nothing is something.
+        let absent = |field: &Field, value: &Value| {
+            matches!(&*field.name, "externalDocs" | "example")
+                || (value.is_zero() && field.presence != Presence::Pointer)
+        };
+        fields.iter().all(|(field, value)| field.name == "type" || absent(field, value)) && text(schema, "type") == kind
     };
     matches!(any_of, [first, second] if only(first, "integer") && only(second, "string"))
 }
@@ -236,6 +240,7 @@ fn nested(schema: &Value, skip_any_of: bool, level: Level, path: &str, errors: &
         let set = match *field {
             "additionalProperties" => found.is_some_and(|each| *each != Value::Bool(false)),
             "default" => found.is_some_and(|value| value.as_bytes() != Some(b"null")),
+            "x-kubernetes-list-type" | "x-kubernetes-map-type" => found.is_some(),
             _ => found.is_some_and(|value| !value.is_zero()),
         };
         if set {

@@ -41,6 +41,7 @@ pub(super) static RULES: &[Rule] = &[
     with("flowcontrol.v1.ResourcePolicyRule", flow_resources, &[]),
     with("flowcontrol.v1.NonResourcePolicyRule", flow_paths, &[]),
     with("flowcontrol.v1.PriorityLevelConfiguration", priority_level, &[]),
+    with("flowcontrol.v1.PriorityLevelConfigurationSpec", only_of_its_type, &[]),
     rule("flowcontrol.v1.ExemptPriorityLevelConfiguration", SHARES),
     rule("flowcontrol.v1.LimitedPriorityLevelConfiguration", SHARES),
     rule(
@@ -274,6 +275,15 @@ fn priority_level<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             judge.unsupported(place, "spec.type", other, &["Exempt", "Limited"]);
             judge.settle("spec");
         }
+    }
+}
+
+/// What does not belong to the type is not looked into.
+fn only_of_its_type<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    match place.text("type") {
+        "Exempt" => judge.settle("limited"),
+        "Limited" => judge.settle("exempt"),
+        _ => {}
     }
 }
 

@@ -10,38 +10,37 @@ use super::super::{
 use crate::{api::schema::Value, request::status::go_quote};
 
 pub(super) static RULES: &[Rule] = &[
-    with("kube_aggregator.pkg.apis.apiregistration.v1.APIService", api_service, &[]),
+    with("kube_aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", api_service, &[]),
     rule(
         "kube_aggregator.pkg.apis.apiregistration.v1.APIServiceCondition",
         &[("status", Check::Exactly(&["True", "False", "Unknown"]))],
     ),
 ];
 
-fn api_service<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(spec) = place.child("spec") else { return };
-    let spec = place.below("spec", Nth::Only, spec);
+fn api_service<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    let Some(service) = spec.up else { return };
     let (group, version) = (spec.text("group"), spec.text("version"));
     let wanted = format!("{version}.{group}");
     for field in ["generateName", "name"] {
-        let name = place.at(&["metadata", field]).and_then(Value::as_str).unwrap_or_default();
+        let name = service.at(&["metadata", field]).and_then(Value::as_str).unwrap_or_default();
         let judged = !name.is_empty() && names::path_segment_name(name, false).is_empty();
         if judged && name != wanted {
             let detail = format!("must be `spec.version+\".\"+spec.group`: {}", go_quote(&wanted));
-            judge.invalid(place, &format!("metadata.{field}"), name, detail);
+            judge.invalid(service, &format!("metadata.{field}"), name, detail);
         }
     }
     if group.is_empty() && version != "v1" {
-        judge.required(&spec, "group", "only v1 may have an empty group and it better be legacy kube");
+        judge.required(spec, "group", "only v1 may have an empty group and it better be legacy kube");
     }
-    Check::Form(names::dns_1123_subdomain).apply(&spec, "group", judge);
-    Check::AlwaysForm(names::dns_1035_label).apply(&spec, "version", judge);
+    Check::Form(names::dns_1123_subdomain).apply(spec, "group", judge);
+    Check::AlwaysForm(names::dns_1035_label).apply(spec, "version", judge);
     for (field, most) in [("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)] {
         let number = spec.number(field).unwrap_or(0);
         if !(1..=most).contains(&number) {
-            judge.invalid_as(&spec, field, number, format!("must be positive and less than {most}"));
+            judge.invalid_as(spec, field, number, format!("must be positive and less than {most}"));
         }
     }
-    where_served(&spec, judge);
+    where_served(spec, judge);
 }
 
 fn where_served<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {

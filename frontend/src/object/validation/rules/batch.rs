@@ -81,8 +81,13 @@ fn generated_selector<'t>(job: &Place<'_, 't>, spec: &Place<'_, 't>, name: &str,
         ("batch.kubernetes.io/controller-uid", uid),
         ("batch.kubernetes.io/job-name", name),
     ];
-    let labels = spec.at(&["template", "metadata", "labels"]);
-    for (key, value) in wanted {
+    const LABELS: [&str; 4] = ["spec", "template", "metadata", "labels"];
+    let labels = spec.at(&LABELS[1..]);
+    // Jobs from before the prefixed labels go on without them.
+    let had =
+        |key: &str| judge.old.is_none_or(|old| old.get(&LABELS).is_some_and(|labels| labels.child(key).is_some()));
+    let prefixed = wanted[2..].iter().all(|(key, _)| had(key));
+    for (key, value) in wanted.into_iter().filter(|(key, _)| prefixed || !key.contains('/')) {
         let field = format!("template.metadata.labels[{key}]");
         match labels.and_then(|labels| labels.child(key)).and_then(Value::as_str) {
             None => judge.required(spec, &field, format!("must be '{value}'")),

@@ -6,10 +6,7 @@ use super::super::{
     place::Place,
     rule::{Rule, with},
 };
-use crate::{
-    api::schema::{MapValue, Object, Value, codec},
-    object::equality::same,
-};
+use crate::api::schema::{MapValue, Object, Value, codec};
 
 pub(super) static RULES: &[Rule] = &[with("core.v1.ConfigMap", config_map, &[]), with("core.v1.Secret", secret, &[])];
 
@@ -40,7 +37,7 @@ fn keys<'t>(place: &Place<'_, 't>, field: &str, other: Option<&str>, judge: &mut
 fn config_map<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let size = keys(place, "data", Some("binaryData"), judge) + keys(place, "binaryData", None, judge);
     if size > BYTES_MAX {
-        judge.too_long(place, "", BYTES_MAX);
+        judge.too_long(place, "[]", BYTES_MAX);
     }
 }
 
@@ -75,9 +72,10 @@ fn secret<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 /// A key that must hold JSON.
 fn json<'t>(place: &Place<'_, 't>, key: &str, judge: &mut Judge<'t>) {
     let field = format!("data[{key}]");
-    match place.at(&["data", key]).and_then(Value::as_bytes) {
+    match place.at(&["data", key]) {
         None => judge.required(place, &field, ""),
-        Some(bytes) => {
+        Some(value) => {
+            let bytes = value.as_bytes().unwrap_or_default();
             // What cannot be read as an object is refused, and is not shown since it may be secret.
             if let Some(why) = codec::object_fault(bytes) {
                 judge.invalid(place, &field, "<secret contents redacted>", why);
@@ -95,7 +93,8 @@ fn frozen<'t>(place: &Place<'_, 't>, old: &'t Object, fields: &[&str], judge: &m
     if !place.is("immutable") {
         judge.forbidden(place, "immutable", SET);
     }
-    for field in fields.iter().filter(|field| !same(place.get(field), old.get(&[field]))) {
+    // Nothing and an empty map are told apart.
+    for field in fields.iter().filter(|field| place.get(field) != old.get(&[field])) {
         judge.forbidden(place, field, SET);
     }
 }

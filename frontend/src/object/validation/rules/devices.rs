@@ -22,7 +22,6 @@ pub(super) static RULES: &[Rule] = &[
     with("resource.v1.DeviceRequest", device_request, &[("name", Check::AlwaysForm(names::dns_1123_label))]),
     with("resource.v1.ExactDeviceRequest", requested, &[]),
     with("resource.v1.DeviceSubRequest", requested, &[("name", Check::AlwaysForm(names::dns_1123_label))]),
-    with("resource.v1.DeviceSelector", selector, &[]),
     with("resource.v1.DeviceToleration", toleration, &[]),
     with("resource.v1.OpaqueDeviceConfiguration", opaque, &[]),
     with("resource.v1.DeviceClassSpec", class, &[]),
@@ -48,7 +47,6 @@ const CONSTRAINTS_MAX: usize = 32;
 const CONFIGURATIONS_MAX: usize = 32;
 const ALTERNATIVES_MAX: usize = 8;
 const SELECTORS_MAX: usize = 32;
-const EXPRESSION_BYTES_MAX: usize = 10 * 1024;
 const PARAMETERS_BYTES_MAX: usize = 10 * 1024;
 const CONSUMERS_MAX: usize = 256;
 const CONDITIONS_MAX: usize = 8;
@@ -146,14 +144,6 @@ fn requested<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         "ExactCount" if count <= 0 => judge.invalid_as(place, "count", count, POSITIVE),
         "ExactCount" => {}
         other => judge.unsupported(place, "allocationMode", other, &["All", "ExactCount"]),
-    }
-}
-
-fn selector<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(cel) = place.child("cel") else { return judge.required(place, "cel", "") };
-    let cel = place.below("cel", Nth::Only, cel);
-    if cel.text("expression").len() > EXPRESSION_BYTES_MAX {
-        judge.too_long(&cel, "expression", EXPRESSION_BYTES_MAX);
     }
 }
 

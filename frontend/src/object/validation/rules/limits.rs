@@ -150,8 +150,12 @@ fn quota_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 
 fn limit_types<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let kinds: Vec<&str> = place.structs("limits").map(|item| resources::text(item, "type")).collect();
-    for (at, kind) in kinds.iter().enumerate().filter(|(at, kind)| kinds[..*at].contains(kind)) {
-        judge.duplicate(place, &format!("limits[{at}].type"), kind);
+    judge.settle("limits");
+    for (at, item) in place.structs("limits").enumerate() {
+        if kinds[..at].contains(&kinds[at]) {
+            judge.duplicate(place, &format!("limits[{at}].type"), kinds[at]);
+        }
+        judge.visit(&place.below("limits", Nth::At(at), item));
     }
 }
 
@@ -273,11 +277,23 @@ fn runtime_scheduling<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// Errors of taints stand below metadata.
+/// A new node may bring its status.
+fn amounts_of_new<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    for list in ["capacity", "allocatable"] {
+        for (name, value) in entries(place.at(&["status", list]).and_then(Value::as_map)) {
+            resources::amount(name, value, place, &format!("status.{list}.{name}"), judge);
+        }
+    }
+}
+
 fn node<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let taints = place.at(&["spec", "taints"]).and_then(Value::as_list).unwrap_or_default();
     let times = if judge.old.is_some() { 2 } else { 1 };
     for _ in 0..times {
         scheduling::taints(place, "metadata.taints", taints, judge);
+    }
+    if judge.old.is_none() {
+        amounts_of_new(place, judge);
     }
     let ranges: Vec<&str> = place
         .at(&["spec", "podCIDRs"])

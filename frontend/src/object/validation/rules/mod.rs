@@ -9,11 +9,13 @@ pub(super) mod certificates;
 mod containers;
 pub(super) mod data;
 mod device_parts;
+mod device_selectors;
 mod device_slices;
 mod devices;
 pub(super) mod events;
 pub(super) mod job_status;
 mod limits;
+mod mandatory;
 mod networking;
 mod pods;
 mod policies;
@@ -43,11 +45,13 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         certificates::RULES,
         containers::RULES,
         data::RULES,
+        device_selectors::RULES,
         device_slices::RULES,
         devices::RULES,
         events::RULES,
         job_status::RULES,
         limits::RULES,
+        mandatory::RULES,
         networking::RULES,
         pods::RULES,
         policies::RULES,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::{
     super::{
-        check::Check::{OneOf, Required},
+        check::Check::{OneOf, Present, Required},
         judge::Judge,
         names,
         place::{Nth, Place},
@@ -24,9 +24,11 @@ pub(super) static RULES: &[Rule] = &[
     with(
         "admissionregistration.v1.MatchResources",
         match_resources,
-        &[("matchPolicy", Required), ("matchPolicy", OneOf(&["Equivalent", "Exact"]))],
+        &[("matchPolicy", Present), ("matchPolicy", OneOf(&["Equivalent", "Exact"]))],
     ),
     with("admissionregistration.v1.NamedRuleWithOperations", named_rule, &[]),
+    with("admissionregistration.v1.ValidatingAdmissionPolicyStatus", super::status::conditions, &[]),
+    with("admissionregistration.v1.ExpressionWarning", expression_warning, &[("warning", Required)]),
 ];
 
 const ACTIONS: &[&str] = &["Audit", "Deny", "Warn"];
@@ -90,6 +92,13 @@ fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         self::validation(place, &format!("validations[{at}]"), validation, &scope, judge);
     }
     notes(place, &scope, judge);
+}
+
+/// Which expression is meant.
+fn expression_warning<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    if place.text("fieldRef").trim().is_empty() {
+        judge.required(place, "fieldRef", "");
+    }
 }
 
 fn param_kind<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {

@@ -112,7 +112,8 @@ pub(super) fn amount<'t>(name: &str, value: &Value, place: &Place<'_, 't>, field
     if quantity.is_negative() {
         judge.invalid(place, field, text, NOT_NEGATIVE);
     }
-    if (COUNTED.contains(&name) || is_extended(name)) && !quantity.is_whole() {
+    if (COUNTED.contains(&name) || is_extended(name)) && quantity.milli_units() % 1000 != 0 {
+        // Counted in thousandths, as far as these reach.
         judge.invalid(place, field, text, "must be an integer");
     }
 }

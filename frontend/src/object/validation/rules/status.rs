@@ -36,8 +36,9 @@ pub(super) static RULES: &[Rule] = &[
             ("collisionCount", AtLeast(0, NOT_NEGATIVE)),
         ],
     ),
-    rule(
+    with(
         "autoscaling.v2.HorizontalPodAutoscalerStatus",
+        |_, judge| judge.settle("currentMetrics"),
         &[("currentReplicas", AtLeast(0, NOT_NEGATIVE)), ("desiredReplicas", AtLeast(0, NOT_NEGATIVE))],
     ),
     rule(
@@ -90,7 +91,7 @@ fn replica_counts<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         judge.invalid_as(place, "availableReplicas", number("availableReplicas"), detail);
     }
     let before = judge.old.and_then(|old| old.get_i64(&["status", "collisionCount"]));
-    if before.is_some_and(|before| number("collisionCount") < before) {
+    if before.is_some_and(|before| place.number("collisionCount").is_none_or(|count| count < before)) {
         judge.invalid_as(place, "collisionCount", number("collisionCount"), "cannot be decremented");
     }
 }

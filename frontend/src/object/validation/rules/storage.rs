@@ -3,7 +3,7 @@
 use super::{
     super::{
         check::{
-            Check::{self, AlwaysForm, AtLeast, NotEmpty, OneOf, Required, RequiredBecause},
+            Check::{self, AlwaysForm, AtLeast, NotEmpty, OneOf, Present, Required, RequiredBecause},
             NOT_NEGATIVE, POSITIVE,
         },
         forms, internal_types,
@@ -33,11 +33,7 @@ pub(super) static RULES: &[Rule] = &[
     with(
         "storage.v1.StorageClass",
         class,
-        &[
-            ("reclaimPolicy", OneOf(&["Delete", "Retain"])),
-            ("volumeBindingMode", Required),
-            ("volumeBindingMode", OneOf(&["Immediate", "WaitForFirstConsumer"])),
-        ],
+        &[("volumeBindingMode", Present), ("volumeBindingMode", OneOf(&["Immediate", "WaitForFirstConsumer"]))],
     ),
     with("storage.v1.VolumeAttributesClass", attributes_class, &[]),
     with("storage.v1.VolumeAttachmentSpec", attachment, &[("nodeName", AlwaysForm(names::dns_1123_subdomain))]),
@@ -186,10 +182,10 @@ fn secret_references<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 /// What is granted to a claim, and what is being done about it.
 fn claim_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     const STATES: [&str; 5] = [
-        "ControllerResizeInfeasible",
         "ControllerResizeInProgress",
-        "NodeResizeInfeasible",
+        "ControllerResizeInfeasible",
         "NodeResizeInProgress",
+        "NodeResizeInfeasible",
         "NodeResizePending",
     ];
     // A template of a claim may say what it likes of a status.
@@ -344,6 +340,9 @@ fn parameters<'t>(place: &Place<'_, 't>, may_be_empty: bool, judge: &mut Judge<'
 fn class<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     provisioner(place, "provisioner", judge);
     parameters(place, true, judge);
+    if !place.text("reclaimPolicy").is_empty() {
+        OneOf(&["Delete", "Retain"]).apply(place, "reclaimPolicy", judge);
+    }
     let terms: Vec<Vec<(&str, Vec<&str>)>> = place.structs("allowedTopologies").map(topology).collect();
     for (at, term) in terms.iter().enumerate() {
         // An empty term equals the places that are not filled yet.

@@ -21,6 +21,7 @@ pub(super) static RULES: &[Rule] = &[
     with("admissionregistration.v1.ValidatingWebhook", webhook, WEBHOOK),
     with("admissionregistration.v1.RuleWithOperations", operations, &[("scope", OneOf(SCOPES))]),
     with("admissionregistration.v1.ServiceReference", service, &[]),
+    with("admissionregistration.v1.WebhookClientConfig", service_alone, &[]),
 ];
 
 const WEBHOOK: &[(&str, super::super::check::Check)] = &[
@@ -145,10 +146,18 @@ fn address<'t>(place: &Place<'_, 't>, url: &str, judge: &mut Judge<'t>) {
     }
 }
 
+/// A service beside a URL is not looked into.
+fn service_alone<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    if place.has("url") {
+        judge.settle("service");
+    }
+}
+
+/// The real server takes the name for the namespace here, and says the one of the other.
 fn service<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    for field in ["name", "namespace"] {
+    for (field, said) in [("namespace", "name"), ("name", "namespace")] {
         if place.text(field).is_empty() {
-            judge.required(place, field, "");
+            judge.required(place, said, "");
         }
     }
     let port = place.number("port").unwrap_or(0);

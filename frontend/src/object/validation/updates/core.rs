@@ -266,8 +266,10 @@ pub(super) fn volume<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Objec
 }
 
 /// A bound claim may grow and change its class of attributes; nothing else changes.
-pub(super) fn claim<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn claim<'t>(place: &Place<'_, 't>, new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
     const CLASS: &str = "volumeAttributesClassName";
+    const STORAGE_CLASS: &str = "storageClassName";
+    const OLD_STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
     let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
         return;
     };
@@ -275,8 +277,17 @@ pub(super) fn claim<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object
     if before.get("volumeName").is_none_or(Value::is_zero) {
         put(&mut was, "volumeName", spec.get("volumeName").cloned());
     }
-    if before.get("storageClassName").is_none() && spec.get("storageClassName").is_some() {
-        judged.remove("storageClassName");
+    let (annotated, had) = (new.annotation(OLD_STORAGE_CLASS), old.annotation(OLD_STORAGE_CLASS));
+    let named = spec.get(STORAGE_CLASS).and_then(Value::as_str);
+    let was_unnamed = before.get(STORAGE_CLASS).is_none();
+    // The field may take over what the annotation says; without either, a class may be named once.
+    let taken_over = had.is_some() && was_unnamed && named == had && annotated.is_none_or(|now| Some(now) == had);
+    if !taken_over && annotated.unwrap_or_default() != had.unwrap_or_default() {
+        let field = format!("metadata.annotations.{OLD_STORAGE_CLASS}");
+        judge.invalid(place, &field, annotated.unwrap_or_default(), IMMUTABLE);
+    }
+    if taken_over || (had.is_none() && was_unnamed && named.is_some()) {
+        judged.remove(STORAGE_CLASS);
     }
     let size = |fields: &Struct| fields.get("resources").and_then(|r| r.at(&["requests", "storage"])).cloned();
     if place.at(&["status", "phase"]).and_then(Value::as_str) == Some("Bound") {

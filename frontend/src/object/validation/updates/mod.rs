@@ -38,8 +38,18 @@ pub(super) struct Row {
     /// How often the kind's own rules judge metadata as that of a new object.
     pub(super) metadata_again: u8,
     pub(super) changes: Changes,
+    pub(super) first: First,
     frozen: &'static [Frozen],
     function: Option<Change>,
+}
+
+/// What causes name first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// What holds for new objects too.
+    Object,
+    /// What has changed.
+    Change,
 }
 
 /// How the kind's own rules judge changes of metadata, beside the generic ones.

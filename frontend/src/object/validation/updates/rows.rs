@@ -1,7 +1,7 @@
 //! The table of what an update is judged by: one row a resource and subresource.
 
 use super::{
-    Changes, Frozen,
+    Changes, First, Frozen,
     Frozen::{Called, Field, Forbidden},
     Row, core, jobs, roles, services, subresources,
 };
@@ -18,6 +18,7 @@ const PLAIN: Row = Row {
     judged: &[Main],
     metadata_again: 0,
     changes: Changes::WithFinalizers,
+    first: First::Object,
     frozen: &[],
     function: None,
 };
@@ -43,18 +44,24 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REGISTRATION: &str = "admissionregistration.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
 
-/// The groups whose types are judged by the API machinery's rules for metadata alone.
-const fn machinery(group: &'static str, plural: &'static str) -> Row {
-    Row { changes: Changes::ByMachinery, metadata_again: 1, ..of(group, plural) }
+/// Configurations of admission are judged as if they were new.
+const fn registration(plural: &'static str) -> Row {
+    Row { changes: Changes::Unjudged, metadata_again: 1, ..of(REGISTRATION, plural) }
 }
 
 static ROWS: &[Row] = &[
-    Row { metadata_again: 1, function: Some(rules::data::config_map_changed), ..core_group("configmaps") },
+    Row {
+        metadata_again: 1,
+        first: First::Change,
+        function: Some(rules::data::config_map_changed),
+        ..core_group("configmaps")
+    },
     Row { metadata_again: 1, ..core_group("endpoints") },
     Row { changes: Changes::Unjudged, ..core_group("events") },
     Row { metadata_again: 1, changes: Changes::Unjudged, ..core_group("limitranges") },
     Row { metadata_again: 1, ..core_group("namespaces") },
     Row { function: Some(subresources::finalize), ..part("", "namespaces", "finalize", &[]) },
+    Row { function: Some(subresources::namespace_status), ..part("", "namespaces", "status", &[Status]) },
     Row { metadata_again: 1, function: Some(core::node), ..core_group("nodes") },
     Row {
         metadata_again: 1,
@@ -80,22 +87,24 @@ static ROWS: &[Row] = &[
     Row { function: Some(core::quota), ..core_group("resourcequotas") },
     Row {
         metadata_again: 1,
+        first: First::Change,
         frozen: &[Field(&["type"])],
         function: Some(rules::data::secret_changed),
         ..core_group("secrets")
     },
     Row { metadata_again: 1, ..core_group("serviceaccounts") },
     Row { function: Some(services::service), ..core_group("services") },
-    machinery(REGISTRATION, "mutatingadmissionpolicies"),
-    machinery(REGISTRATION, "mutatingadmissionpolicybindings"),
-    machinery(REGISTRATION, "mutatingwebhookconfigurations"),
-    machinery(REGISTRATION, "validatingadmissionpolicies"),
-    machinery(REGISTRATION, "validatingadmissionpolicybindings"),
-    machinery(REGISTRATION, "validatingwebhookconfigurations"),
-    machinery("apiregistration.k8s.io", "apiservices"),
+    registration("mutatingadmissionpolicies"),
+    registration("mutatingadmissionpolicybindings"),
+    registration("mutatingwebhookconfigurations"),
+    registration("validatingadmissionpolicies"),
+    Row { changes: Changes::Unjudged, ..part(REGISTRATION, "validatingadmissionpolicies", "status", &[Status]) },
+    registration("validatingadmissionpolicybindings"),
+    registration("validatingwebhookconfigurations"),
+    Row { changes: Changes::ByMachinery, metadata_again: 1, ..of("apiregistration.k8s.io", "apiservices") },
     Row { changes: Changes::ByMachinery, ..part("apiregistration.k8s.io", "apiservices", "status", &[Status]) },
     Row { metadata_again: 1, frozen: &[Field(&["data"])], ..of(APPS, "controllerrevisions") },
-    Row { frozen: SELECTOR, ..of(APPS, "daemonsets") },
+    Row { first: First::Change, frozen: SELECTOR, ..of(APPS, "daemonsets") },
     Row { frozen: SELECTOR, ..of(APPS, "deployments") },
     Row { frozen: SELECTOR, ..of(APPS, "replicasets") },
     Row { function: Some(core::stateful_set), ..of(APPS, "statefulsets") },
@@ -127,7 +136,12 @@ static ROWS: &[Row] = &[
     Row { frozen: EVENT, function: Some(rules::events::changed), ..of("events.k8s.io", "events") },
     Row { metadata_again: 1, changes: Changes::Unjudged, ..of(FLOW, "flowschemas") },
     Row { metadata_again: 1, changes: Changes::Unjudged, ..of(FLOW, "prioritylevelconfigurations") },
-    Row { metadata_again: 1, frozen: &[Field(&["spec", "controller"])], ..of(NETWORK, "ingressclasses") },
+    Row {
+        metadata_again: 1,
+        first: First::Change,
+        frozen: &[Field(&["spec", "controller"])],
+        ..of(NETWORK, "ingressclasses")
+    },
     Row { metadata_again: 1, ..of(NETWORK, "ingresses") },
     Row { metadata_again: 1, frozen: &[Field(&["spec", "parentRef"])], ..of(NETWORK, "ipaddresses") },
     Row { judged: &[Main, Main], metadata_again: 1, ..of(NETWORK, "networkpolicies") },
@@ -159,7 +173,7 @@ static ROWS: &[Row] = &[
     },
     Row { metadata_again: 1, frozen: STORAGE_CLASS, ..of(STORAGE, "storageclasses") },
     Row { metadata_again: 1, changes: Changes::Unjudged, frozen: SPEC, ..of(STORAGE, "volumeattachments") },
-    Row { metadata_again: 1, frozen: ATTRIBUTES_CLASS, ..of(STORAGE, "volumeattributesclasses") },
+    Row { metadata_again: 1, first: First::Change, frozen: ATTRIBUTES_CLASS, ..of(STORAGE, "volumeattributesclasses") },
 ];
 
 const SPEC: &[Frozen] = &[Field(&["spec"])];

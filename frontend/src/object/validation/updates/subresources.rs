@@ -22,6 +22,20 @@ pub(super) fn finalize<'t>(place: &Place<'_, 't>, _new: &'t Object, _old: &'t Ob
     rules::finalizers(place, judge);
 }
 
+/// The phase says whether a namespace is being deleted.
+pub(super) fn namespace_status<'t>(place: &Place<'_, 't>, new: &'t Object, _old: &'t Object, judge: &mut Judge<'t>) {
+    const FIELD: &str = "status.Phase";
+    let phase = place.at(&["status", "phase"]).and_then(Value::as_str).unwrap_or_default();
+    let (wanted, when) = match new.deletion_timestamp() {
+        None => ("Active", "empty"),
+        Some(_) => ("Terminating", "not empty"),
+    };
+    if phase != wanted {
+        let detail = format!("may only be '{wanted}' if `deletionTimestamp` is {when}");
+        judge.invalid(place, FIELD, phase, detail);
+    }
+}
+
 /// Ephemeral containers are added, and never removed or changed.
 pub(super) fn ephemeral_containers<'t>(
     place: &Place<'_, 't>,

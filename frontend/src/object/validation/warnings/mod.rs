@@ -3,6 +3,7 @@
 //! In: an object that was found valid, and what it replaces. Out: texts. Not here: warnings of decoding.
 
 mod addresses;
+mod paths;
 mod pods;
 mod rows;
 mod said;

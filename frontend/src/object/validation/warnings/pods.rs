@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{super::place::Place, Said, addresses, each, inside};
+use super::{
+    super::{names, place::Place},
+    Said, addresses, each, inside, paths,
+};
 use crate::{api::schema::Struct, request::status::go_quote};
 
 /// Labels of nodes that have other names by now.
@@ -17,6 +20,7 @@ const OLD_LABELS: &[(&str, &str)] = &[
     ("beta.kubernetes.io/instance-type", "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"),
     ("app.kubernetes.io/created-by", "deprecated since v1.9"),
     ("scheduler.alpha.kubernetes.io/preferAvoidPods", "deprecated since v1.22; use Taints and Tolerations instead"),
+    ("node-role.kubernetes.io/master", "use \"node-role.kubernetes.io/control-plane\" instead"),
 ];
 
 /// Kinds of volumes that are not mounted any more.
@@ -45,7 +49,7 @@ const SECCOMP: &str = "non-functional in v1.27+; use the \"seccompProfile\" fiel
 const APPARMOR: &str = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
 const NO_SELECTOR: &str = "a null labelSelector results in matching no pod";
 
-fn old_label(key: &str) -> Option<&'static str> {
+pub(super) fn old_label(key: &str) -> Option<&'static str> {
     OLD_LABELS.iter().find(|(label, _)| *label == key).map(|(_, text)| *text)
 }
 
@@ -59,10 +63,29 @@ pub(super) fn term(term: &Place<'_, '_>, said: &mut Said) {
     });
 }
 
+/// One term of a node selector that only prefers: nobody refused its values.
+fn preferred_term(term: &Place<'_, '_>, said: &mut Said) {
+    each(term, "matchExpressions", &mut |expression| {
+        let key = expression.text("key");
+        if let Some(text) = old_label(key) {
+            said.at(expression, "key", format_args!("{key} is {text}"));
+        }
+        for (at, value) in expression.texts("values").enumerate() {
+            for why in names::label_value(value) {
+                said.at(expression, &format!("values[{at}]"), format_args!("{value} is invalid, {why}"));
+            }
+        }
+    });
+}
+
 /// Volumes of these kinds.
 pub(super) fn old_plugins(place: &Place<'_, '_>, known: &[&str], said: &mut Said) {
-    for (field, text) in OLD_PLUGINS.iter().filter(|(field, _)| known.contains(field) && place.has(field)) {
-        said.at(place, field, text);
+    for (shown, text) in OLD_PLUGINS.iter().filter(|(field, _)| known.contains(field)) {
+        // In JSON this one field is all in small letters.
+        let field = if *shown == "storageOS" { "storageos" } else { shown };
+        if place.has(field) {
+            said.at(place, shown, text);
+        }
     }
 }
 
@@ -88,6 +111,7 @@ pub(super) fn pod(pod: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
         placement(spec, said);
         annotations(pod, OLD_ANNOTATIONS, said);
         each(spec, "volumes", &mut |volume| volumes(volume, said));
+        each(spec, "volumes", &mut |volume| paths::overlapping(volume, said));
         repeated(spec, "hostAliases", "ip", "duplicate ip", said);
         repeated(spec, "imagePullSecrets", "name", "duplicate name", said);
         each(spec, "imagePullSecrets", &mut |secret| {
@@ -103,6 +127,7 @@ pub(super) fn pod(pod: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
         }
         containers(spec, &mut |container| of_container(pod, spec, container, said));
         ports(spec, said);
+        port_names(spec, said);
         if spec.number("terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
             let text = "must be >= 0; negative values are invalid and will be treated as 1";
             said.at(spec, "terminationGracePeriodSeconds", text);
@@ -136,7 +161,7 @@ fn placement(spec: &Place<'_, '_>, said: &mut Said) {
             each(required, "nodeSelectorTerms", &mut |each| term(each, said));
         });
         each(affinity, "preferredDuringSchedulingIgnoredDuringExecution", &mut |preferred| {
-            inside(preferred, &["preference"], &mut |each| term(each, said));
+            inside(preferred, &["preference"], &mut |each| preferred_term(each, said));
         });
     });
     each(spec, "topologySpreadConstraints", &mut |constraint| {
@@ -252,6 +277,25 @@ fn ports(spec: &Place<'_, '_>, said: &mut Said) {
                 }
             }
             all.push(port);
+        });
+    });
+}
+
+fn port_names(spec: &Place<'_, '_>, said: &mut Said) {
+    let mut seen: Vec<(&str, String)> = Vec::new();
+    containers(spec, &mut |container| {
+        each(container, "ports", &mut |port| match port.text("name") {
+            "" => {}
+            name => match seen.iter().find(|(known, _)| *known == name) {
+                Some((_, first)) => {
+                    let name = go_quote(name);
+                    let text = format_args!(
+                        "duplicate port name {name} with {first}, services and probes that select ports by name will use {first}"
+                    );
+                    said.at(port, "", text);
+                }
+                None => seen.push((name, port.path(""))),
+            },
         });
     });
 }

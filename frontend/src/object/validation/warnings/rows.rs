@@ -91,8 +91,11 @@ pub(super) static ROWS: &[Row] = &[
     row("networking.k8s.io", "ingresses", When::Created, &[], ingress),
     status("networking.k8s.io", "ingresses", &["status", "loadBalancer"], balanced),
     row("networking.k8s.io", "networkpolicies", When::Always, &["spec"], policy),
+    row("node.k8s.io", "runtimeclasses", When::Always, &["scheduling"], old_node_labels),
     row("resource.k8s.io", "resourceslices", When::Always, &["spec"], device_slice),
     row("storage.k8s.io", "csidrivers", When::Always, &[], storage_driver),
+    row("storage.k8s.io", "csistoragecapacities", When::Always, &["nodeTopology"], old_topology),
+    row("storage.k8s.io", "storageclasses", When::Always, &[], old_topologies),
 ];
 
 fn deprecated_endpoints(_: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
@@ -355,4 +358,29 @@ fn storage_driver(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) 
              logging of tokens in volume attributes",
         );
     }
+}
+
+fn old_node_labels(scheduling: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    for text in scheduling.pairs("nodeSelector").filter_map(|(key, _)| pods::old_label(key)) {
+        said.at(scheduling, "nodeSelector", text);
+    }
+}
+
+fn old_topology(selector: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    pods::term(selector, said);
+    for (key, _) in selector.pairs("matchLabels") {
+        if let Some(text) = pods::old_label(key) {
+            said.at(selector, &format!("matchLabels.{key}"), text);
+        }
+    }
+}
+
+fn old_topologies(class: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    each(class, "allowedTopologies", &mut |term| {
+        each(term, "matchLabelExpressions", &mut |expression| {
+            if let Some(text) = pods::old_label(expression.text("key")) {
+                said.at(expression, "key", text);
+            }
+        });
+    });
 }

@@ -19,7 +19,7 @@ impl Said {
     /// An amount of bytes that is none.
     pub(super) fn fraction(&mut self, place: &Place<'_, '_>, amounts: &str, resource: &str, shown: &str) {
         let amount = place.at(&[amounts, resource]).and_then(|value| value.as_str()).unwrap_or_default();
-        if Quantity::parse(amount).is_ok_and(|quantity| !quantity.is_whole()) {
+        if Quantity::parse(amount).is_ok_and(|quantity| quantity.milli_units() % 1000 != 0) {
             self.at(place, shown, format_args!("fractional byte value \"{amount}\" is invalid, must be an integer"));
         }
     }
