@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod model;
 mod read_index;
+mod remedy;
 mod sequencer;
 pub mod settings;
 pub mod shim;

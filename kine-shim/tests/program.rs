@@ -1,6 +1,8 @@
 //! The program as an operator meets it: flags, endpoints, signals, pages, TLS. What the services answer is tested where
 //! they are.
 
+#[path = "program/gateway.rs"]
+mod gateway;
 #[path = "program/operators.rs"]
 mod operators;
 #[path = "program/tls.rs"]
@@ -60,6 +62,15 @@ impl Shim {
         let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
         Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
     }
+}
+
+/// A whole HTTP/1.1 exchange; the answer as it came.
+async fn exchange(port: u16, request: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 fn program() -> PathBuf {

@@ -6,6 +6,7 @@ pub mod aggregated;
 pub mod bench;
 pub mod cluster;
 pub mod differ;
+pub mod faults;
 pub mod https;
 pub mod kubectl;
 pub mod load;

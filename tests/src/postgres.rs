@@ -4,6 +4,8 @@
 use std::{
     ffi::OsString,
     fs,
+    io::Write,
+    net::TcpStream,
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
@@ -26,16 +28,21 @@ use crate::process::free_port;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const USER: &str = "postgres";
 
-/// Stops the server and removes its folder as soon as its own standard input ends: the test process holds the other end
-/// of that pipe, so even its SIGKILL is noticed.
+/// Runs the server, ends it as a power cut would and starts it again as it is told, and removes its folder as soon as
+/// its own standard input ends: the test process holds the other end of that pipe, so even its SIGKILL is noticed.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
 bin=$1; data=$2; shift 2
-"$bin/postgres" -D "$data/data" "$@" >>"$data/log" 2>&1 </dev/null &
-server=$!
-read -r _
-kill -QUIT "$server" 2>/dev/null
-wait "$server"
+start() { "$bin/postgres" -D "$data/data" "$@" >>"$data/log" 2>&1 </dev/null & server=$!; }
+end() { kill -QUIT "$server" 2>/dev/null; wait "$server"; }
+start "$@"
+while read -r word; do
+    case $word in
+    crash) end ;;
+    start) start "$@" ;;
+    esac
+done
+end
 rm -rf "$data"/*
 rmdir "$data" 2>/dev/null
 "#;
@@ -52,6 +59,7 @@ pub struct Postgres {
     watchdog: Child,
     port: u16,
     databases: AtomicU32,
+    bin: PathBuf,
     dir: TempDir,
 }
 
@@ -75,15 +83,38 @@ impl Postgres {
     /// Starts a server of its own; `None` when PostgreSQL is not installed.
     pub fn start(disk: Disk) -> Result<Option<Self>> {
         let Some(bin) = programs() else { return Ok(None) };
+        Self::make(bin, disk, |init, data| {
+            init.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER, "-D"]);
+            init.arg(data);
+            "initdb"
+        })
+        .map(Some)
+    }
+
+    /// A streaming standby of this server, under the name that `synchronous_standby_names` knows it by.
+    /// It follows through a port that leads here.
+    pub fn standby(&self, name: &str, port: u16) -> Result<Self> {
+        let bin = programs().context("PostgreSQL is gone")?;
+        let from = format!("host=127.0.0.1 port={port} user={USER} application_name={name}");
+        Self::make(bin, Disk::NoFsync, |init, data| {
+            init.args(["--no-sync", "--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "-d", &from]);
+            init.arg("-D").arg(data);
+            "pg_basebackup"
+        })
+    }
+
+    /// `init` names the program that makes the data folder, and its arguments.
+    fn make(bin: PathBuf, disk: Disk, init: impl FnOnce(&mut Command, &Path) -> &'static str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("test-postgres-").tempdir()?;
         let user = server_user()?;
         if let Some(user) = &user {
             chown(dir.path(), Some(user.uid), Some(user.gid))?;
         }
-        let mut init = as_user(user.as_ref(), &bin.join("initdb"));
-        init.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER, "-D"]);
-        let init = init.arg(dir.path().join("data")).current_dir("/").stdin(Stdio::null()).output()?;
-        ensure!(init.status.success(), "initdb: {}", String::from_utf8_lossy(&init.stderr));
+        let mut arguments = Command::new("");
+        let program = init(&mut arguments, &dir.path().join("data"));
+        let mut init = as_user(user.as_ref(), &bin.join(program));
+        let init = init.args(arguments.get_args()).current_dir("/").stdin(Stdio::null()).output()?;
+        ensure!(init.status.success(), "{program}: {}", String::from_utf8_lossy(&init.stderr));
 
         let port = free_port()?;
         let mut server = as_user(user.as_ref(), Path::new("/bin/sh"));
@@ -96,15 +127,15 @@ impl Postgres {
         // Its own process group: an interrupt at the terminal must not stop the server before the tests.
         let server = server.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let watchdog = server.process_group(0).spawn().context("starting PostgreSQL")?;
-        let server = Self { watchdog, port, databases: AtomicU32::new(0), dir };
-        server.wait_until_ready(&bin)?;
-        Ok(Some(server))
+        let server = Self { watchdog, port, databases: AtomicU32::new(0), bin, dir };
+        server.wait_until_ready()?;
+        Ok(server)
     }
 
-    fn wait_until_ready(&self, bin: &Path) -> Result<()> {
+    fn wait_until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         while Instant::now() < deadline {
-            let mut probe = Command::new(bin.join("pg_isready"));
+            let mut probe = Command::new(self.bin.join("pg_isready"));
             probe.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
             if probe.status()?.success() {
                 return Ok(());
@@ -112,6 +143,40 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(50));
         }
         bail!("PostgreSQL is not ready after {READY_WITHIN:?}:\n{}", self.output())
+    }
+
+    /// An immediate shutdown: what is not in the write-ahead log is gone.
+    pub fn crash(&mut self) -> Result<()> {
+        self.tell("crash")?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            ensure!(Instant::now() < deadline, "PostgreSQL does not stop:\n{}", self.output());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    pub fn start_again(&mut self) -> Result<()> {
+        self.tell("start")?;
+        self.wait_until_ready()
+    }
+
+    fn tell(&mut self, word: &str) -> Result<()> {
+        let watchdog = self.watchdog.stdin.as_mut().context("no watchdog")?;
+        Ok(writeln!(watchdog, "{word}")?)
+    }
+
+    /// The server and its sessions, as they are now.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        let pid = fs::read_to_string(self.dir.path().join("data/postmaster.pid"))?;
+        let parent: u32 = pid.lines().next().context("no pid")?.parse()?;
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        Ok([parent].into_iter().chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())).collect())
+    }
+
+    /// One of PostgreSQL's own programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
     }
 
     /// What the server logged so far.

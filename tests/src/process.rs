@@ -41,6 +41,15 @@ impl Process {
         Ok(())
     }
 
+    /// Held and let go (SIGSTOP, SIGCONT): it does nothing, and others see nothing but silence.
+    pub fn hold(&self) -> Result<()> {
+        signal("-STOP", &[self.id()])
+    }
+
+    pub fn release(&self) -> Result<()> {
+        signal("-CONT", &[self.id()])
+    }
+
     /// SIGTERM, then waits for the exit; returns its status code.
     pub fn terminate(&mut self, patience: Duration) -> Result<Option<i32>> {
         self.signal_to_stop()?;
@@ -49,8 +58,7 @@ impl Process {
 
     /// SIGTERM.
     pub fn signal_to_stop(&self) -> Result<()> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        Ok(())
+        signal("-TERM", &[self.id()])
     }
 
     /// Waits for the exit; returns its status code.
@@ -96,6 +104,12 @@ fn spawn((program, args): &(PathBuf, Vec<String>), log: &Path) -> Result<Child> 
         .stderr(output)
         .spawn()
         .with_context(|| format!("starting {}", program.display()))
+}
+
+/// Those that have ended meanwhile are no failure.
+pub fn signal(name: &str, processes: &[u32]) -> Result<()> {
+    Command::new("kill").arg(name).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status()?;
+    Ok(())
 }
 
 /// A program of this workspace, from the folder the tests were built into (or from the variable BIN_DIR).

@@ -4,29 +4,35 @@
 use std::convert::Infallible;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use http::Response;
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use tonic::{Code, Status, body::Body};
 
 const PREFIX_BYTES: usize = 5;
 
-/// A request's body. Left open, it looks like a client that may say more.
-pub(super) fn body(messages: Vec<Vec<u8>>, leave_open: bool) -> Body {
-    let framed = messages.into_iter().map(|message| {
-        let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-        frame.put_u8(0);
-        // Requests are bounded far below 4 GiB.
-        frame.put_u32(message.len() as u32);
-        frame.extend_from_slice(&message);
-        Ok::<_, Infallible>(Frame::data(frame.freeze()))
-    });
-    let said = stream::iter(framed);
-    match leave_open {
-        true => Body::new(StreamBody::new(said.chain(stream::pending()))),
-        false => Body::new(StreamBody::new(said)),
+/// A request's body of one message.
+pub(super) fn whole(message: Vec<u8>) -> Body {
+    Body::new(Full::new(framed(message)))
+}
+
+/// A body of messages as they come. One that does not end looks like a client that may say more.
+pub(super) fn spoken(messages: impl Stream<Item = Vec<u8>> + Send + 'static, ends: bool) -> Body {
+    let said = messages.map(|message| Ok::<_, Infallible>(Frame::data(framed(message))));
+    match ends {
+        true => Body::new(StreamBody::new(said)),
+        false => Body::new(StreamBody::new(said.chain(stream::pending()))),
     }
+}
+
+fn framed(message: Vec<u8>) -> Bytes {
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    frame.put_u8(0);
+    // Requests are bounded far below 4 GiB.
+    frame.put_u32(message.len() as u32);
+    frame.extend_from_slice(&message);
+    frame.freeze()
 }
 
 /// A response's messages, one by one.

@@ -6,6 +6,7 @@
 mod forms;
 mod frames;
 mod paths;
+mod said;
 mod timeout;
 
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod tests;
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{
     HeaderMap, Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
@@ -28,12 +29,10 @@ use prost_reflect::{
 use serde_json::{Value, value::RawValue};
 use tonic::{Code, Status, body::Body};
 
-use self::{frames::Messages, paths::PATHS};
+use self::{frames::Messages, paths::PATHS, said::Said};
 
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(60);
-/// Messages in one body of a client that streams.
-const MESSAGES_MAX: usize = 1024;
 const READING: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(false);
 const WRITING: SerializeOptions = SerializeOptions::new().use_proto_field_name(true);
 
@@ -56,6 +55,10 @@ impl Gateway {
         Self { methods, body_bytes_max: max_request_bytes.saturating_mul(2).saturating_add(1 << 20) }
     }
 
+    pub(crate) fn body_bytes_max(&self) -> usize {
+        self.body_bytes_max
+    }
+
     /// `call` is the gRPC server. Dropping the response's body cancels what is under way.
     pub(crate) async fn answer<B, F>(
         &self,
@@ -63,8 +66,8 @@ impl Gateway {
         call: impl FnOnce(Request<Body>) -> F,
     ) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<said::Error>,
         F: Future<Output = Response<Body>>,
     {
         let path = request.uri().path();
@@ -96,17 +99,17 @@ impl Gateway {
         call: impl FnOnce(Request<Body>) -> F,
     ) -> Result<Response<Body>, Status>
     where
-        B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<said::Error>,
         F: Future<Output = Response<Body>>,
     {
         let (head, body) = request.into_parts();
-        let messages = read(&self.whole(body).await?, method)?;
-        // A watch ends when its client has nothing more to say; here that is when it hangs up.
-        let leave_open = method.is_client_streaming() && method.input().name() == "WatchRequest";
-        let mut inner = Request::post(format!("/{name}"))
-            .body(frames::body(messages, leave_open))
-            .map_err(|error| Status::internal(error.to_string()))?;
+        let body = match method.is_client_streaming() {
+            true => self.spoken(Said::new(body, self.body_bytes_max), method).await?,
+            false => frames::whole(read(&self.whole(body).await?, &method.input())?),
+        };
+        let mut inner =
+            Request::post(format!("/{name}")).body(body).map_err(|error| Status::internal(error.to_string()))?;
         // A certificate names no user here, as in etcd: whoever passes a token is its user.
         *inner.headers_mut() = metadata(&head.headers);
         let mut answered = Messages::of(call(inner).await)?;
@@ -121,10 +124,30 @@ impl Gateway {
         Ok(page(StatusCode::OK, Body::new(Full::from(json(&output, message)?))))
     }
 
+    /// A body that goes on as the client does. What its first value is, is known before anybody is asked.
+    async fn spoken<B>(&self, mut said: Said<B>, method: &MethodDescriptor) -> Result<Body, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<said::Error>,
+    {
+        let first = tokio::time::timeout(BODY_WITHIN, said.next());
+        let first = first.await.map_err(|_| Status::deadline_exceeded("the body did not arrive in time"))??;
+        let of = method.input();
+        let first = first.map(|value| read(&value, &of)).transpose()?;
+        let rest = stream::unfold((said, of), |(mut said, of)| async move {
+            // Whoever says what is no message has said all, as in etcd.
+            let value = said.next().await.ok().flatten()?;
+            Some((read(&value, &of).ok()?, (said, of)))
+        });
+        // A watch ends when its client has nothing more to say; here that is when it hangs up.
+        let ends = method.input().name() != "WatchRequest";
+        Ok(frames::spoken(stream::iter(first).chain(rest), ends))
+    }
+
     async fn whole<B>(&self, body: B) -> Result<Bytes, Status>
     where
         B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<said::Error>,
     {
         match tokio::time::timeout(BODY_WITHIN, Limited::new(body, self.body_bytes_max).collect()).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
@@ -137,22 +160,18 @@ impl Gateway {
     }
 }
 
-/// The JSON values of the body as encoded messages. One, and what follows it is not looked at, unless the client may
-/// stream.
-fn read(body: &[u8], method: &MethodDescriptor) -> Result<Vec<Vec<u8>>, Status> {
-    let limit = if method.is_client_streaming() { MESSAGES_MAX } else { 1 };
-    let mut messages = Vec::new();
-    for value in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>().take(limit) {
-        let invalid = |error: serde_json::Error| Status::invalid_argument(error.to_string());
-        let mut value: Value = serde_json::from_str(value.map_err(invalid)?.get()).map_err(invalid)?;
-        forms::normalize(&mut value, &method.input());
-        let message = DynamicMessage::deserialize_with_options(method.input(), value, &READING);
-        messages.push(message.map_err(invalid)?.encode_to_vec());
-    }
-    if messages.is_empty() {
-        messages.push(Vec::new());
-    }
-    Ok(messages)
+/// The first JSON value of the body as an encoded message; an empty one where there is none.
+fn read(body: &[u8], of: &MessageDescriptor) -> Result<Vec<u8>, Status> {
+    let first = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>().next();
+    let text = first.transpose().map_err(invalid)?.map_or("{}", RawValue::get);
+    let mut value: Value = serde_json::from_str(text).map_err(invalid)?;
+    forms::normalize(&mut value, of);
+    let message = DynamicMessage::deserialize_with_options(of.clone(), value, &READING).map_err(invalid)?;
+    Ok(message.encode_to_vec())
+}
+
+fn invalid(error: serde_json::Error) -> Status {
+    Status::invalid_argument(error.to_string())
 }
 
 /// What the caller said about itself, as gRPC metadata.

@@ -112,6 +112,30 @@ async fn a_watch_goes_on_as_lines() {
     );
 }
 
+/// A client that says its second word after it has heard the answer to the first.
+#[tokio::test]
+async fn a_body_may_stay_open() {
+    let served = Served::start().await;
+    let (say, said) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Status>>(1);
+    let body = StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(said));
+    let routes = served.routes.clone();
+    let word = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
+    say.send(word(r#"{"create_request":{"key":"YQ=="}}"#)).await.unwrap();
+    let request = Request::post("/v3/watch").body(body).unwrap();
+    let call = |inner| async { routes.oneshot(inner).await.unwrap_or_else(|never| match never {}) };
+    let mut body = served.gateway.answer(request, call).await.into_body();
+    let mut heard = async || {
+        let line = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        serde_json::from_slice::<Value>(&line).unwrap()["result"].take()
+    };
+    assert_eq!(heard().await["created"], true);
+    say.send(word("\n{\"cancel_request\":")).await.unwrap();
+    say.send(word("{\"watch_id\":\"0\"}}")).await.unwrap();
+    assert_eq!(heard().await["canceled"], true);
+    say.send(word(r#"{"create_request":{"key":"Yg==","watch_id":"7"}}"#)).await.unwrap();
+    assert_eq!(heard().await["watch_id"], "7");
+}
+
 #[tokio::test]
 async fn a_body_has_a_bound() {
     let served = Served::start().await;
@@ -142,6 +166,7 @@ fn what_the_caller_says_of_itself_goes_along() {
 fn numbers_and_base64_may_be_written_otherwise() {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let put = pool.get_service_by_name("etcdserverpb.KV").unwrap().methods().find(|of| of.name() == "Put").unwrap();
+    let put = put.input();
     let plain = read(br#"{"key":"Zm9vYmFy","lease":"1000"}"#, &put).unwrap();
     for written in [
         r#"{"key":"Zm9v\nYmFy\r\n","lease":1000}"#,

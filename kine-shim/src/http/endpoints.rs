@@ -22,6 +22,8 @@ use crate::{
 };
 
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
+/// Whoever asks before he sends requests here wants to know soon.
+const READY_WITHIN: Duration = Duration::from_millis(1500);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 /// etcd's checks, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +147,9 @@ impl Front {
         }
     }
 
-    async fn read(&self, consistency: Consistency) -> Result<(), String> {
+    async fn read(&self, consistency: Consistency, within: Duration) -> Result<(), String> {
         let Some(ready) = self.site.ready() else { return Err(self.site.progress()) };
-        match tokio::time::timeout(CHECK_WITHIN, ready.shim.read(consistency)).await {
+        match tokio::time::timeout(within, ready.shim.read(consistency)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(fault)) => Err(grpc::fault_text(&fault).to_owned()),
             // Of our own waiting; the shim is more patient.
@@ -166,7 +168,7 @@ impl Front {
             None if !serializable && self.site.ready().is_some_and(|ready| !ready.shim.health().is_serving) => {
                 Err("RAFT NO LEADER".into())
             }
-            None => self.read(consistency).await.map_err(|reason| format!("RANGE ERROR:{reason}")),
+            None => self.read(consistency, CHECK_WITHIN).await.map_err(|reason| format!("RANGE ERROR:{reason}")),
         };
         let health = |health: &str, reason: &str| serde_json::json!({"health": health, "reason": reason}).to_string();
         match outcome {
@@ -196,8 +198,8 @@ impl Front {
                 },
                 // Whoever loads its log is alive, and not ready.
                 Check::SerializableRead if kind == "livez" && self.site.ready().is_none() => Ok(()),
-                Check::SerializableRead => self.read(Consistency::Serializable).await,
-                Check::LinearizableRead => self.read(Consistency::Linearizable).await,
+                Check::SerializableRead => self.read(Consistency::Serializable, CHECK_WITHIN).await,
+                Check::LinearizableRead => self.read(Consistency::Linearizable, READY_WITHIN).await,
                 // There are no learners here.
                 Check::NonLearner => Ok(()),
             };

@@ -27,6 +27,7 @@ use super::{
     pages,
     pages::{TEXT, not_found, page},
     profile,
+    websocket::{self, Upgraded},
 };
 use crate::{
     config::HttpOptions,
@@ -130,7 +131,12 @@ impl Site {
 }
 
 impl Front {
-    pub(super) async fn answer(self, mut request: Request<Incoming>, caller: Caller) -> Response<Body> {
+    pub(super) async fn answer(
+        self,
+        mut request: Request<Incoming>,
+        caller: Caller,
+        upgraded: &Upgraded,
+    ) -> Response<Body> {
         let kind = request.headers().get(CONTENT_TYPE);
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
             if let Some(name) = caller.name {
@@ -149,13 +155,13 @@ impl Front {
         let asked = request.headers().clone();
         let mut response = match *request.method() {
             Method::OPTIONS => Response::new(Body::empty()),
-            _ => self.http(request).await,
+            _ => self.http(request, upgraded).await,
         };
         self.site.access.allow(&asked, &mut response);
         response
     }
 
-    async fn http(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn http(&self, request: Request<Incoming>, upgraded: &Upgraded) -> Response<Body> {
         let path = request.uri().path();
         if let Some(clean) = pages::cleaned(path) {
             return pages::moved(&clean, request.uri().query());
@@ -164,13 +170,26 @@ impl Front {
         match self.shows {
             Shows::Grpc => not_found(),
             Shows::Everything | Shows::Http if is_gateway && self.site.options.gateway => {
-                self.site.gateway.answer(request, |inner| self.rpc(inner)).await
+                if !websocket::is_asked_for(request.headers()) {
+                    return self.gateway(request).await;
+                }
+                let front = self.clone();
+                let bytes_max = self.site.gateway.body_bytes_max();
+                websocket::accept(request, upgraded, bytes_max, |inner| async move { front.gateway(inner).await })
             }
             Shows::Everything | Shows::Http if path.starts_with("/debug/pprof/") && self.site.options.pprof => {
                 profile::answer(request.uri(), &self.site.settings).await
             }
             _ => self.plain(request).await,
         }
+    }
+
+    async fn gateway<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.site.gateway.answer(request, |inner| self.rpc(inner)).await
     }
 
     /// Counted as it passes.

@@ -9,6 +9,7 @@ mod observe;
 mod opening;
 mod pages;
 mod profile;
+mod websocket;
 
 use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
@@ -27,7 +28,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::limits::open_files;
-use self::{front::Caller, opening::Opened};
+use self::{front::Caller, opening::Opened, websocket::Upgraded};
 pub use self::{
     front::{Front, Ready, Shows, Site},
     limits::raise_open_files,
@@ -35,6 +36,7 @@ pub use self::{
 use crate::{
     config::{Address, HttpOptions, Listener},
     grpc::RESET_STREAMS_MAX,
+    remedy::remedy,
     tls::Tls,
 };
 
@@ -213,7 +215,8 @@ async fn connection<S>(
                 tracing::debug!(peer, %error, "no TLS handshake")
             }
             Ok(Err(error)) => {
-                tracing::warn!(peer, %error, "rejected connection on client endpoint: the TLS handshake failed")
+                let remedy = remedy(&error);
+                tracing::warn!(peer, %error, remedy, "rejected connection on client endpoint: the TLS handshake failed")
             }
             Err(_) => tracing::warn!(peer, "rejected connection on client endpoint: the TLS handshake took too long"),
         },
@@ -241,11 +244,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let server = protocol(is_http2, &front.site.options);
+    let upgraded = Upgraded { tasks: TaskTracker::new(), stop: stop.clone() };
+    let upgrades = upgraded.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
-        let (front, caller) = (front.clone(), caller.clone());
-        async move { Ok::<_, Infallible>(front.answer(request, caller).await) }
+        let (front, caller, upgraded) = (front.clone(), caller.clone(), upgrades.clone());
+        async move { Ok::<_, Infallible>(front.answer(request, caller, &upgraded).await) }
     });
-    let mut serving = pin!(server.serve_connection(TokioIo::new(stream), answer));
+    let mut serving = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), answer));
     let ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),
         () = stop.cancelled() => {
@@ -256,6 +261,8 @@ where
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection broke");
     }
+    upgraded.tasks.close();
+    upgraded.tasks.wait().await;
 }
 
 /// Go clients cancel streams heavily: with h2's own limits of reset streams a busy connection ends in GOAWAY.

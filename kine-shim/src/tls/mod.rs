@@ -2,6 +2,8 @@
 //! What the certificate of a client means is not decided here.
 
 mod hostnames;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::Path,
@@ -24,6 +26,7 @@ use self::hostnames::AllowedHostnames;
 use crate::{
     config::{TlsFiles, TlsVersions},
     grpc::ClientName,
+    remedy::with_remedy,
 };
 
 const SECONDS_OF_YEAR: u64 = 31_556_952;
@@ -79,7 +82,8 @@ impl Contents {
         };
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| wrong("key-file", error))?;
         let chain = certificates("cert-file", &self.cert)?;
-        let mut config = builder.with_single_cert(chain, key).map_err(|error| wrong("cert-file", error))?;
+        let mut config =
+            builder.with_single_cert(chain, key).map_err(|error| wrong("cert-file", with_remedy(&error)))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -92,7 +96,7 @@ impl Contents {
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates("trusted-ca-file", ca)? {
-            roots.add(certificate).map_err(|error| wrong("trusted-ca-file", error))?;
+            roots.add(certificate).map_err(|error| wrong("trusted-ca-file", with_remedy(&error)))?;
         }
         // Only what a list revokes is refused, as in etcd: an authority without a list has revoked nothing.
         let authority = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)

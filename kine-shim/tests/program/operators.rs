@@ -2,15 +2,6 @@
 
 use super::*;
 
-/// A whole HTTP/1.1 exchange; the answer as it came.
-async fn exchange(port: u16, request: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
-}
-
 async fn send(port: u16, method: &str, path: &str, body: &str) -> Result<String> {
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}", body.len());

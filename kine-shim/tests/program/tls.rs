@@ -16,7 +16,7 @@ use super::*;
 /// As `certificates` numbers them.
 const SERIAL_OF_CLIENT: u64 = 2;
 
-fn certificates(folder: &Path) -> Result<()> {
+pub(super) fn certificates(folder: &Path) -> Result<()> {
     let leaf = |name| Leaf { name, common_name: name, organization: None };
     pki::write(folder, &[leaf("server"), leaf("client")])
 }
@@ -75,7 +75,7 @@ async fn a_self_signed_certificate_is_made_and_kept() -> Result<()> {
 }
 
 /// A shim that asks for certificates of the authority in `folder`.
-fn guarded(folder: &Path, flags: &[String]) -> Result<Shim> {
+pub(super) fn guarded(folder: &Path, flags: &[String]) -> Result<Shim> {
     let file = |flag: &str, name: &str| format!("--{flag}={}", folder.join(name).display());
     let mut all =
         vec![file("cert-file", "server.crt"), file("key-file", "server.key"), file("trusted-ca-file", "ca.crt")];

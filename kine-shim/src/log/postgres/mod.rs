@@ -13,6 +13,7 @@ mod query;
 mod read;
 mod readers;
 mod schema;
+mod snapshot;
 mod space;
 mod trust;
 mod url;
@@ -122,7 +123,7 @@ impl Log for PostgresLog {
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, LogFault> {
-        Ok(Box::new(read::PostgresSnapshot::open(&self.connector).await?))
+        Ok(Box::new(snapshot::PostgresSnapshot::open(&self.connector).await?))
     }
 
     async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {

@@ -1,16 +1,11 @@
-//! Looks at the log: pages of it and read indexes, each from one statement's snapshot, and the whole of it from one
-//! transaction's.
+//! Looks at the log: pages of it and read indexes, each from one statement's snapshot.
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_postgres::{Client, Row, types::Type};
 
-use super::{
-    query::{Driver, as_i64, as_position, query},
-    url::Connector,
-};
+use super::query::{as_i64, as_position, query};
 use crate::{
-    log::{Identity, LogFault, Page, ReadIndex, ReadIndexMode, Snapshot},
+    log::{Identity, LogFault, Page, ReadIndex, ReadIndexMode},
     model::{Batch, BatchId, Entry, EntryKind, Head, Position},
 };
 
@@ -62,42 +57,6 @@ pub(super) async fn page(client: &Client, after: Position, max_bytes: usize) -> 
         batch.entries.sort_unstable_by_key(|(sub, _)| *sub);
     }
     Ok(Page { batches, trimmed })
-}
-
-/// A transaction on a connection of its own, which has seen nothing later than its first statement.
-pub(super) struct PostgresSnapshot {
-    client: Client,
-    _driver: Driver,
-    trimmed: Position,
-    after: Position,
-}
-
-impl PostgresSnapshot {
-    pub(super) async fn open(connector: &Connector) -> Result<Self, LogFault> {
-        let connecting = connector.config.connect(connector.tls.clone());
-        let (client, connection) = connecting.await.map_err(|error| super::query::unsent(&error))?;
-        let driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
-        // A load may take longer than limits that are meant for people's queries.
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
-        client.batch_execute(begin).await.map_err(|error| super::query::unsent(&error))?;
-        let rows = query(&client, "SELECT trimmed FROM kine_shim.meta", &[]).await?;
-        let row = rows.first().ok_or_else(|| LogFault::Unusable("kine_shim.meta is empty".into()))?;
-        Ok(Self { trimmed: as_position(row.get(0)), client, _driver: driver, after: Position(0) })
-    }
-}
-
-#[async_trait]
-impl Snapshot for PostgresSnapshot {
-    fn trimmed(&self) -> Position {
-        self.trimmed
-    }
-
-    async fn next(&mut self, max_bytes: usize) -> Result<Vec<Batch>, LogFault> {
-        let batches = page(&self.client, self.after, max_bytes).await?.batches;
-        self.after = batches.last().map_or(self.after, |last| last.position);
-        Ok(batches)
-    }
 }
 
 fn batch(row: &Row, position: Position) -> Batch {

@@ -24,7 +24,10 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::password;
-use crate::log::{LogFault, Options};
+use crate::{
+    log::{LogFault, Options},
+    remedy::{remedy, with_remedy},
+};
 
 /// kine's name for it.
 pub(super) const DATABASE: &str = "kubernetes";
@@ -300,6 +303,7 @@ impl ServerCertVerifier for Verifier {
             {
                 self.verify_itself(end_entity, server_name, now)
             }
+            Err(error) if remedy(&error).is_some() => Err(TlsError::General(with_remedy(&error))),
             other => other,
         }
     }

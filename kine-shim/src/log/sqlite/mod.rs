@@ -2,6 +2,7 @@
 //! second process gets a clear refusal. In go jobs over a bounded queue, out come their answers. SQL stands in
 //! [`store`].
 
+mod end;
 mod store;
 
 use std::{path::Path, thread::JoinHandle};
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::store::Store;
+use self::{end::End, store::Store};
 use super::{Appended, Fsync, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
 use crate::model::{Batch, Grant, Position};
 
@@ -36,6 +37,7 @@ pub struct SqliteLog {
     /// Renewals are not durable (a restart means a full TTL more), and no other process counts them.
     clocks: Mutex<Clocks>,
     changed: Notify,
+    end: End,
 }
 
 impl SqliteLog {
@@ -43,11 +45,12 @@ impl SqliteLog {
     pub async fn open(file: &Path, fsync: Fsync) -> Result<Self, LogFault> {
         let (jobs, queue) = mpsc::channel(QUEUE_JOBS);
         let (opened, answer) = oneshot::channel();
-        let file = file.to_owned();
+        let (file, end) = (file.to_owned(), End::default());
+        let moved = end.clone();
         let run = move || match Store::open(&file, fsync) {
             Ok(store) => {
                 let _ = opened.send(Ok(()));
-                serve(store, queue);
+                serve(store, queue, &moved);
             }
             Err(fault) => {
                 let _ = opened.send(Err(fault));
@@ -55,7 +58,8 @@ impl SqliteLog {
         };
         let thread = std::thread::Builder::new().name("sqlite".into()).spawn(run);
         let thread = thread.map_err(|error| LogFault::NotApplied(format!("no thread for SQLite: {error}")))?;
-        let log = Self { jobs: Some(jobs), thread: Some(thread), clocks: Mutex::default(), changed: Notify::new() };
+        let log =
+            Self { jobs: Some(jobs), thread: Some(thread), clocks: Mutex::default(), changed: Notify::new(), end };
         answer.await.map_err(|_| ended())??;
         Ok(log)
     }
@@ -129,7 +133,7 @@ impl Drop for SqliteLog {
 }
 
 /// The thread's life. Appends that queued up while the last ones were made durable share the next transaction.
-fn serve(mut store: Store, mut queue: mpsc::Receiver<Job>) {
+fn serve(mut store: Store, mut queue: mpsc::Receiver<Job>, end: &End) {
     let mut next = queue.blocking_recv();
     while let Some(job) = next.take() {
         match job {
@@ -144,7 +148,9 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Job>) {
                     }
                 }
                 let (batches, answers): (Vec<Batch>, Vec<Answer<Appended>>) = group.into_iter().unzip();
-                for (answer, outcome) in answers.into_iter().zip(store.append(&batches)) {
+                let outcomes = store.append(&batches);
+                end.moved(&batches, &outcomes);
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     let _ = answer.send(outcome);
                 }
             }
@@ -182,7 +188,11 @@ impl Log for SqliteLog {
     }
 
     async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault> {
-        self.run(move |store| store.read_index(applied)).await
+        if let Some(known) = self.end.at(applied) {
+            return Ok(known);
+        }
+        let end = self.end.clone();
+        self.run(move |store| store.read_index(applied).inspect(|found| end.learn(found))).await
     }
 
     async fn changed(&self) {
@@ -193,7 +203,8 @@ impl Log for SqliteLog {
         let first = garbage.len().min(TRIM_ROWS);
         for chunk in std::iter::once(&garbage[..first]).chain(garbage[first..].chunks(TRIM_ROWS)) {
             let chunk = chunk.to_vec();
-            self.run(move |store| store.trim(floor, &chunk)).await?;
+            let end = self.end.clone();
+            self.run(move |store| store.trim(floor, &chunk).inspect(|()| end.forget())).await?;
         }
         Ok(())
     }

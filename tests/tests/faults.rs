@@ -1,0 +1,39 @@
+//! A short round of each kind of fault with real processes; many rounds are for `cargo run -p tests --bin faults`.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tests::{
+    faults::{MENU, Plan, Standby, check, failover, round},
+    postgres,
+    postgres::{Disk, Postgres},
+    skipped,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_lose_nothing_and_repeat_nothing() -> Result<()> {
+    let Some(mut postgres) = Postgres::start(Disk::NoFsync)? else {
+        ensure!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "no PostgreSQL");
+        skipped("faults_lose_nothing_and_repeat_nothing", "no PostgreSQL");
+        return Ok(());
+    };
+    let plan = Plan { seed: 1, lasts: Duration::from_secs(20), shims: 3, clients: 8, menu: MENU.to_vec() };
+    let report = round(&mut postgres, &plan).await?;
+    println!("{report}");
+    ensure!(report.violations.is_empty(), "{:#?}", report.violations);
+    ensure!(report.answered > 100, "only {} answers", report.answered);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_without_loss_goes_on_and_one_with_loss_is_told() -> Result<()> {
+    if postgres::shared("a_failover_without_loss_goes_on_and_one_with_loss_is_told").is_none() {
+        return Ok(());
+    }
+    for standby in [Standby::KeepsUp, Standby::Lags] {
+        let outcome = failover(standby, 1).await?;
+        println!("{standby:?}: {outcome}");
+        check(standby, &outcome)?;
+    }
+    Ok(())
+}
