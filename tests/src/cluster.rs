@@ -55,6 +55,7 @@ impl Cluster {
                 leaf("frontend", "frontend", None),
                 leaf("admin", "admin", Some("system:masters")),
                 leaf("nobody", "nobody", Some("people")),
+                leaf("kubelet", "system:node:here", Some("system:nodes")),
                 // Its key signs service account tokens.
                 leaf("accounts", "accounts", None),
             ],
@@ -134,6 +135,9 @@ impl Cluster {
             format!("--tls-cert-file={}", self.file("pki/frontend.crt")),
             format!("--tls-private-key-file={}", self.file("pki/frontend.key")),
             format!("--client-ca-file={}", self.file("pki/ca.crt")),
+            format!("--kubelet-certificate-authority={}", self.file("pki/ca.crt")),
+            format!("--kubelet-client-certificate={}", self.file("pki/frontend.crt")),
+            format!("--kubelet-client-key={}", self.file("pki/frontend.key")),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             format!("--authorization-mode={authorizers}"),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),

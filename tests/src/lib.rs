@@ -9,6 +9,7 @@ pub mod differ;
 pub mod faults;
 pub mod https;
 pub mod kubectl;
+pub mod kubelet;
 pub mod load;
 pub mod pki;
 pub mod plain;
@@ -17,6 +18,7 @@ pub mod postgres;
 pub mod process;
 pub mod rest;
 pub mod stand_in;
+pub mod upgrade;
 
 /// Says loudly that a case did not run and why; the test command counts these lines.
 pub fn skipped(case: &str, reason: &str) {

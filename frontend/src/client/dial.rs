@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Uri;
@@ -43,7 +44,7 @@ impl Connector {
         })
     }
 
-    async fn connect(self, uri: Uri) -> Result<Stream, CallError> {
+    pub(super) async fn connect(self, uri: Uri) -> Result<Stream, CallError> {
         let secure = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -56,12 +57,18 @@ impl Connector {
         let name = ServerName::try_from(name.clone()).map_err(|_| {
             CallError(format!("tls: either ServerName or InsecureSkipVerify must be specified: {name}"))
         })?;
-        match TlsConnector::from(self.tls).connect(name, tcp).await {
-            Ok(stream) => Ok(Stream { io: TokioIo::new(Box::new(stream)) }),
-            Err(error) => Err(CallError(tls::text(&error))),
+        let handshake = TlsConnector::from(self.tls).connect(name, tcp);
+        match tokio::time::timeout(HANDSHAKE_MAX, handshake).await {
+            Ok(Ok(stream)) => Ok(Stream { io: TokioIo::new(Box::new(stream)) }),
+            Ok(Err(error)) => Err(CallError(tls::text(&error))),
+            Err(_) => Err(CallError("net/http: TLS handshake timeout".to_owned())),
         }
     }
 }
+
+/// As Go's clients in the original wait.
+const DIAL_MAX: Duration = Duration::from_secs(30);
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 async fn dial(address: &Address) -> Result<TcpStream, CallError> {
     let shown = match address.host.contains(':') {
@@ -75,7 +82,8 @@ async fn dial(address: &Address) -> Result<TcpStream, CallError> {
     };
     let mut last = None;
     for address in addresses {
-        match TcpStream::connect(address).await {
+        let connected = tokio::time::timeout(DIAL_MAX, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 // Small messages must not wait for others; a socket that cannot promise that works all the same.
                 let _ = stream.set_nodelay(true);

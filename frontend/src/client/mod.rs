@@ -6,7 +6,8 @@
 //! often.
 //!
 //! To call a service with JSON and read the whole answer: `client.call(method, &url, headers, body, timeout)`. To
-//! stream, or to upgrade the connection: `client.send(request)`, which follows no redirects and has no time limit.
+//! stream: `client.send(request)`, which follows no redirects and has no time limit. To upgrade a connection:
+//! `client.dial(uri)` makes one of its own, for one request.
 
 mod dial;
 mod error;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 
 use crate::request::body::{self, Body};
@@ -53,6 +54,17 @@ const REDIRECTS_MAX: usize = 10;
 #[derive(Clone)]
 pub struct Client {
     inner: legacy::Client<Connector, Body>,
+    connector: Connector,
+}
+
+/// A connection of its own, for one request that may upgrade it.
+pub struct Dialed(http1::SendRequest<Body>);
+
+impl Dialed {
+    /// Sends a request as it stands, whose URI is a path and a query.
+    pub async fn send(mut self, request: Request<Body>) -> Result<Response<Incoming>, CallError> {
+        self.0.send_request(request).await.map_err(|error| CallError(reason(&error)))
+    }
 }
 
 impl Client {
@@ -63,8 +75,18 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
             .pool_timer(hyper_util::rt::TokioTimer::new())
-            .build(connector);
-        Ok(Client { inner })
+            .build(connector.clone());
+        Ok(Client { inner, connector })
+    }
+
+    /// Connects to the host of a URI. The connection ends when it is dropped, or, once upgraded, with its new owner.
+    pub async fn dial(self, uri: Uri) -> Result<Dialed, CallError> {
+        let stream = self.connector.connect(uri).await?;
+        let begun = http1::handshake(stream).await;
+        let (sender, connection) = begun.map_err(|error| CallError(reason(&error)))?;
+        // Ends with the exchange, of which it says how it went.
+        tokio::spawn(async move { drop(connection.with_upgrades().await) });
+        Ok(Dialed(sender))
     }
 
     /// Sends a request as it stands. The answer's body streams; a dropped future ends the call.

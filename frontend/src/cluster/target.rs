@@ -101,6 +101,10 @@ impl Target {
     }
 
     fn check_verb(&self, info: &RequestInfo) -> Result<(), ApiError> {
+        let connects = self.subresource.as_ref().map_or(&[][..], |subresource| subresource.connects);
+        if !connects.is_empty() && !info.verb_via_path {
+            return if connects.contains(&info.method) { Ok(()) } else { Err(ApiError::method_not_allowed()) };
+        }
         let verb = match info.verb {
             Verb::Get => RowVerb::Get,
             Verb::List => RowVerb::List,

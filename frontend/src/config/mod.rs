@@ -22,7 +22,7 @@ use flag::Flag;
 pub use flag::Kind;
 pub use levels::Levels;
 pub use parse::{Given, parse};
-pub use validated::{AdmissionFlags, Config, Listen, ProxyIdentity, ReconcilerType, Routing};
+pub use validated::{AdmissionFlags, Config, Kubelet, Listen, ProxyIdentity, ReconcilerType, Routing};
 pub use values::{first_address, parse_duration};
 
 /// A command line that cannot be used; the text names the flag.

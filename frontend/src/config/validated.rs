@@ -26,6 +26,7 @@ pub struct Config {
     pub etcd: Etcd,
     pub authentication: Authentication,
     pub authorization: Authorization,
+    pub kubelet: Kubelet,
     pub audit: Audit,
     pub service_cidrs: Vec<IpNet>,
     /// Containers may run with all rights.
@@ -132,6 +133,29 @@ pub enum Routing {
     Endpoints,
 }
 
+/// How kubelets are called.
+#[derive(Clone, Debug)]
+pub struct Kubelet {
+    /// Who signed their certificates; none: any certificate will do.
+    pub ca_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// The kinds of addresses of a node, those first that are tried first.
+    pub preferred_address_types: Vec<String>,
+}
+
+impl Default for Kubelet {
+    fn default() -> Self {
+        let types = ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"];
+        Kubelet {
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            preferred_address_types: types.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 /// Who keeps the endpoints of the kubernetes Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcilerType {
@@ -166,6 +190,7 @@ impl Config {
             etcd: etcd(given)?,
             authentication: authentication::read(given, anonymous_auth(given, &authorization))?,
             authorization,
+            kubelet: kubelet(given)?,
             audit: audit::read(given)?,
             service_cidrs: service_cidrs(given)?,
             allow_privileged: given.is_true("allow-privileged"),
@@ -268,6 +293,18 @@ fn etcd(given: &Given) -> Result<Etcd, FlagError> {
         health_timeout: duration(given, "etcd-healthcheck-timeout", Duration::from_secs(2))?,
         compaction_interval: duration(given, "etcd-compaction-interval", Duration::from_secs(300))?,
     })
+}
+
+fn kubelet(given: &Given) -> Result<Kubelet, FlagError> {
+    let (cert_file, key_file) = (path(given, "kubelet-client-certificate"), path(given, "kubelet-client-key"));
+    if cert_file.is_some() != key_file.is_some() {
+        return Err(invalid("--kubelet-client-certificate and --kubelet-client-key must be given together"));
+    }
+    let preferred_address_types = match given.all("kubelet-preferred-address-types") {
+        [] => Kubelet::default().preferred_address_types,
+        types => types.to_vec(),
+    };
+    Ok(Kubelet { ca_file: path(given, "kubelet-certificate-authority"), cert_file, key_file, preferred_address_types })
 }
 
 fn admission(given: &Given) -> Result<AdmissionFlags, FlagError> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use http::HeaderMap;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ pub struct Request {
     pub body: RequestBody,
     /// The connection itself, for handlers that switch protocols.
     pub upgrade: Option<OnUpgrade>,
+    /// What a handler that switches protocols does from then on.
+    pub session: Session,
     /// Who is at the other end, as far as TLS and TCP tell.
     pub peer: Peer,
     pub received_at: Instant,
@@ -51,6 +54,7 @@ impl Request {
             headers,
             body,
             upgrade: None,
+            session: Session::default(),
             peer: Peer::default(),
             received_at: Instant::now(),
             deadline: None,
@@ -67,6 +71,27 @@ impl Request {
     /// What is left of the deadline.
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// What happens on a connection whose protocol was switched. A handler that answers 101 leaves it here; the server runs
+/// it, and drops it when it goes down.
+#[derive(Clone, Default)]
+pub struct Session(std::sync::Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
+impl Session {
+    pub fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock() = Some(Box::pin(work));
+    }
+
+    pub fn take(&self) -> Option<BoxFuture<'static, ()>> {
+        self.0.lock().take()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
     }
 }
 

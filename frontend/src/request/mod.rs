@@ -11,5 +11,5 @@ pub mod status;
 pub mod url;
 pub mod user;
 
-pub use message::{AuditAnnotations, Peer, Request, Warnings};
+pub use message::{AuditAnnotations, Peer, Request, Session, Warnings};
 pub use user::User;

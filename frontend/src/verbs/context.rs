@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::connect::Backends;
 use crate::{access::Access, admission::Admission, cluster::Cluster};
 
 /// Shared by all requests of one server; built once, by the wiring.
@@ -9,4 +10,5 @@ pub struct Context {
     pub cluster: Arc<Cluster>,
     pub access: Arc<Access>,
     pub admission: Admission,
+    pub backends: Backends,
 }

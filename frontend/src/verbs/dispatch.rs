@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Response;
 
 use super::{
-    binding, components, create, delete, delete_collection, get, list, patch,
+    binding, components, connect, create, delete, delete_collection, get, list, patch,
     respond::{Answer, respond},
     reviews, subresources, update, watch,
 };
@@ -32,6 +32,12 @@ pub async fn dispatch(ctx: Arc<Context>, authorized: Authorized) -> Result<Respo
     let version = target.definition().and_then(|definition| definition.version(&target.resource.version));
     if let Some(warning) = version.and_then(|version| version.warning.as_ref()) {
         request.warnings.add(warning.clone());
+    }
+    if target.subresource.as_ref().is_some_and(|subresource| !subresource.connects.is_empty()) {
+        return connect::connect(&ctx, &target, request, &user).await;
+    }
+    if target.subresource.as_ref().is_some_and(|subresource| subresource.name == "log") {
+        return connect::log(&ctx, &target, request).await;
     }
     match request.info.verb {
         Verb::Get | Verb::List | Verb::Watch => read(ctx, target, request).await,

@@ -8,6 +8,7 @@
 mod binding;
 mod caller;
 mod components;
+mod connect;
 mod context;
 mod create;
 mod defaults;
@@ -41,5 +42,6 @@ mod watch;
 mod watch_frames;
 mod write;
 
+pub use connect::Backends;
 pub use context::Context;
 pub use dispatch::dispatch;

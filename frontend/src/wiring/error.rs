@@ -6,6 +6,7 @@ use crate::{
         authz::{AbacError, AuthorizationFileError},
     },
     admission::AdmissionError,
+    client::CallError,
     server::{audit::PolicyError, net::NetError},
     store::StoreError,
 };
@@ -35,6 +36,8 @@ pub enum StartError {
     ServiceAccountKey(#[from] ServiceAccountKeyError),
     #[error("{0}")]
     Roles(String),
+    #[error("calling kubelets: {0}")]
+    Kubelet(CallError),
     #[error("etcd: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]

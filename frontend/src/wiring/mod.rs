@@ -27,7 +27,7 @@ use crate::{
         pipeline::{Limits, Resources, Server},
     },
     store::{Store, StoreConfig},
-    verbs::Context,
+    verbs::{Backends, Context},
 };
 
 pub use error::StartError;
@@ -327,7 +327,8 @@ async fn context(
     });
     let (access, keepers) = access::access(config, &cluster, authorities)?;
     let admission = Admission::new(&config.admission, Arc::clone(&access))?;
-    Ok((Arc::new(Context { cluster, access, admission }), keepers))
+    let backends = Backends::new(&config.kubelet).map_err(StartError::Kubelet)?;
+    Ok((Arc::new(Context { cluster, access, admission, backends }), keepers))
 }
 
 /// Sinks without a policy, or a policy without sinks, record nothing.

@@ -202,6 +202,7 @@ impl Definition {
             version: Name::Owned(version.to_owned()),
             kind: Name::Owned(kind.to_owned()),
             verbs: vec![Verb::Get, Verb::Patch, Verb::Update],
+            connects: &[],
         };
         let status = version.status.then(|| below("status", &self.group, &version.name, &self.kind));
         let scale = version.scale.as_ref().map(|_| below("scale", "autoscaling", "v1", "Scale"));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
+use http::Method;
 use sha2::{Digest as _, Sha256};
 
 use super::selectable::{LabelRefusal, SelectableField};
@@ -99,6 +100,8 @@ pub struct Subresource {
     pub kind: Name,
     /// As discovery lists them; a subresource that connects (exec, proxy) lists the verbs of its HTTP methods.
     pub verbs: Vec<Verb>,
+    /// The methods of requests that are handed on to a kubelet, a pod or a service; empty: none are.
+    pub connects: &'static [Method],
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -131,6 +131,17 @@ pub fn routed(headers: &HeaderMap, offer: &Offer) -> Result<(), ApiError> {
     }
 }
 
+/// What is accepted where success is plain text: the route names that as well, and yet an object must be acceptable.
+pub fn text_output(headers: &HeaderMap, offer: &Offer) -> Result<(), ApiError> {
+    let (header, names) = (joined(headers, header::ACCEPT), offer.names());
+    let routed = [&["text/plain"][..], &names].concat();
+    match choose(&header, offer) {
+        _ if !accept::route_accepts(&header, &routed) => Err(ApiError::not_acceptable_route(&routed)),
+        None => Err(ApiError::not_acceptable(&names)),
+        Some(_) => Ok(()),
+    }
+}
+
 /// Agrees on the representation of a watch: JSON or protobuf frames, never pretty.
 pub fn watch_output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Output, ApiError> {
     let streams = offer.streams();

@@ -384,6 +384,45 @@ impl ApiError {
     pub fn service_unavailable(message: impl Into<String>) -> Self {
         Self::new(503, Reason::ServiceUnavailable, message)
     }
+
+    /// What is known of another server's refusal: its code, and words that count for some codes only.
+    pub fn server_response(code: u16, verb: &str, resource: &GroupResource, name: &str, words: &str) -> Self {
+        let unknown = format!("the server responded with the status code {code} but did not return more information");
+        let (reason, message) = match code {
+            400 => (Reason::BadRequest, "the server rejected our request for an unknown reason"),
+            401 => (Reason::Unauthorized, "the server has asked for the client to provide credentials"),
+            403 => (Reason::Forbidden, words),
+            404 => (Reason::NotFound, "the server could not find the requested resource"),
+            405 => (Reason::MethodNotAllowed, "the server does not allow this method on the requested resource"),
+            406 if matches!(words, "" | "unknown") => {
+                (Reason::NotAcceptable, "the server was unable to respond with a content type that the client supports")
+            }
+            406 => (Reason::NotAcceptable, words),
+            409 if verb == "POST" => (Reason::AlreadyExists, "the server reported a conflict"),
+            409 => (Reason::Conflict, "the server reported a conflict"),
+            415 => (Reason::UnsupportedMediaType, words),
+            422 => (Reason::Invalid, "the server rejected our request due to an error in our request"),
+            429 => {
+                let text = "the server has received too many requests and has asked us to try again later";
+                (Reason::TooManyRequests, text)
+            }
+            503 => (Reason::ServiceUnavailable, "the server is currently unable to handle the request"),
+            504 => {
+                let text = "the server was unable to return a response in the time allotted, but may still be processing the request";
+                (Reason::Timeout, text)
+            }
+            500.. => (Reason::InternalError, ""),
+            _ => (Reason::Unknown, unknown.as_str()),
+        };
+        let message = match message {
+            "" if reason == Reason::InternalError => {
+                format!("an error on the server ({}) has prevented the request from succeeding", go_quote(words))
+            }
+            message => message.to_owned(),
+        };
+        let verb = verb.to_ascii_lowercase();
+        Self::new(code, reason, format!("{message} ({verb} {resource} {name})")).about(resource, name)
+    }
 }
 
 #[cfg(test)]

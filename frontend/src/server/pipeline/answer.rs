@@ -3,14 +3,15 @@
 use std::any::Any;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
-use http_body_util::BodyExt;
+use futures::StreamExt;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, StreamBody};
 
 use super::{Server, Trace};
 use crate::{
     api::schema::{Schema, codec},
     request::{
-        body::{self, Body},
+        body::{self, Body, BodyError},
         info::Verb,
         status::ApiError,
     },
@@ -85,7 +86,7 @@ impl Server {
         let (user, mut response) = match outcome {
             Ok((user, Ok(response))) if trace.info.is_long_running() => {
                 trace.record.started(response.status().as_u16());
-                (user, response.map(|body| self.until_shutdown(body)))
+                (user, response.map(|body| self.until_shutdown(body, trace.info.verb)))
             }
             Ok((user, Ok(response))) => {
                 let response = audited(&schema, &trace.record, response).await;
@@ -107,7 +108,10 @@ impl Server {
                 (String::new(), respond::text_error(500, text))
             }
         };
-        respond::finish(response.headers_mut(), &trace.audit_id, trace.warnings.take());
+        // What answers in another protocol is the other end's, as it stands.
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            respond::finish(response.headers_mut(), &trace.audit_id, trace.warnings.take());
+        }
         if trace.info.method == http::Method::HEAD {
             // On HTTP/2 a body would break the stream.
             response = response.map(|_| body::empty());
@@ -117,6 +121,14 @@ impl Server {
             trace.record.annotate(&key, value);
         }
         let code = response.status().as_u16();
+        if let Some(session) = trace.session.take() {
+            let (last, ended) = (Last(trace.record, code), self.context.cluster.shutdown.clone());
+            self.tasks.spawn(async move {
+                let _last = last;
+                ended.run_until_cancelled(session).await;
+            });
+            return response;
+        }
         match trace.info.is_long_running() && response.status().is_success() {
             true => response.map(|body| when_it_ends(body, trace.record, code)),
             false => {
@@ -126,12 +138,15 @@ impl Server {
         }
     }
 
-    /// A stream that ends when the server goes down, so that clients resume elsewhere.
-    fn until_shutdown(&self, body: Body) -> Body {
+    /// A stream that ends when the server goes down, so that clients resume elsewhere. A watch ends in order; the body
+    /// of another server must not look whole when it is not.
+    fn until_shutdown(&self, body: Body, verb: Verb) -> Body {
         let frames = http_body_util::BodyStream::new(body);
-        let ended = self.context.cluster.shutdown.clone().cancelled_owned();
-        let frames = futures::StreamExt::take_until(frames, Box::pin(ended));
-        http_body_util::BodyExt::boxed_unsync(http_body_util::StreamBody::new(frames))
+        let ended = self.context.cluster.shutdown.clone();
+        let frames = frames.take_until(Box::pin(ended.clone().cancelled_owned()));
+        let cut = futures::stream::once(async move { Err(BodyError::from("the server is going down")) });
+        let cut = cut.take_while(move |_| futures::future::ready(verb != Verb::Watch && ended.is_cancelled()));
+        StreamBody::new(frames.chain(cut)).boxed_unsync()
     }
 
     fn record(&self, trace: &Trace, user: &str, response: &Response<Body>) {

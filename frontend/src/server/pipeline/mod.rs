@@ -28,7 +28,7 @@ use crate::{
     access::{Authorized, Unauthenticated, authz::Attributes},
     config,
     request::{
-        AuditAnnotations, Peer, Request, User, Warnings,
+        AuditAnnotations, Peer, Request, Session, User, Warnings,
         body::{Body, BodyError, RequestBody, Seen},
         info::{Query, RequestInfo, has_valid_escapes},
         status::ApiError,
@@ -63,7 +63,8 @@ pub struct Server {
     pub limits: Limits,
     /// host:port that discovery tells clients.
     pub advertised: String,
-    /// Mutations that are under way; the wiring waits for them before it stops.
+    /// Mutations that are under way, and sessions on connections that were upgraded; the wiring waits for them before
+    /// it stops.
     pub tasks: TaskTracker,
 }
 
@@ -78,6 +79,7 @@ struct Trace {
     received_at: Instant,
     record: Record,
     annotations: AuditAnnotations,
+    session: Session,
     body: Seen,
     peer: Option<SocketAddr>,
 }
@@ -206,6 +208,7 @@ impl Server {
             received_at,
             record: Record::default(),
             annotations: AuditAnnotations::default(),
+            session: Session::default(),
             body: Seen::default(),
             peer: peer.address,
         };
@@ -227,6 +230,7 @@ impl Server {
             headers: parts.headers,
             body,
             upgrade,
+            session: trace.session.clone(),
             peer,
             received_at,
             deadline,

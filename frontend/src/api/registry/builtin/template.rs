@@ -1,5 +1,7 @@
 //! A built-in row before its group and version are known, written down with as few words as rows differ in.
 
+use http::Method;
+
 use crate::api::registry::{
     fields,
     row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb},
@@ -16,6 +18,11 @@ const ALL_VERBS: &[Verb] = &[
     Verb::Watch,
 ];
 const READ_WRITE: &[Verb] = &[Verb::Get, Verb::Patch, Verb::Update];
+/// Those that a browser can use for a WebSocket, too.
+const STREAM_METHODS: &[Method] = &[Method::GET, Method::POST];
+const PROXY_METHODS: &[Method] =
+    &[Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+
 const PROXY: &[Verb] = &[Verb::Create, Verb::Delete, Verb::Get, Verb::Patch, Verb::Update];
 
 /// A row before its group and version are known.
@@ -41,6 +48,7 @@ struct SubRow {
     of: Option<(&'static str, &'static str)>,
     kind: &'static str,
     verbs: &'static [Verb],
+    connects: &'static [Method],
 }
 
 pub(super) fn namespaced(plural: &'static str, kind: &'static str) -> Row {
@@ -113,7 +121,7 @@ impl Row {
     }
 
     pub(super) fn sub(mut self, name: &'static str, kind: &'static str, verbs: &'static [Verb]) -> Row {
-        self.subresources.push(SubRow { name, of: None, kind, verbs });
+        self.subresources.push(SubRow { name, of: None, kind, verbs, connects: &[] });
         self
     }
 
@@ -123,7 +131,7 @@ impl Row {
         (group, version, kind): (&'static str, &'static str, &'static str),
         verbs: &'static [Verb],
     ) -> Row {
-        self.subresources.push(SubRow { name, of: Some((group, version)), kind, verbs });
+        self.subresources.push(SubRow { name, of: Some((group, version)), kind, verbs, connects: &[] });
         self
     }
 
@@ -136,8 +144,17 @@ impl Row {
         self.sub_of("scale", ("autoscaling", "v1", "Scale"), READ_WRITE)
     }
 
-    pub(super) fn proxy(self, options: &'static str) -> Row {
-        self.sub("proxy", options, PROXY)
+    pub(super) fn proxy(mut self, options: &'static str) -> Row {
+        let (of, verbs, connects) = (None, PROXY, PROXY_METHODS);
+        self.subresources.push(SubRow { name: "proxy", of, kind: options, verbs, connects });
+        self
+    }
+
+    /// A stream to a kubelet.
+    pub(super) fn stream(mut self, name: &'static str, options: &'static str) -> Row {
+        let (of, verbs, connects) = (None, &[Verb::Create, Verb::Get], STREAM_METHODS);
+        self.subresources.push(SubRow { name, of, kind: options, verbs, connects });
+        self
     }
 
     pub(super) fn build(self, group: &'static str, version: &'static str) -> Resource {
@@ -151,6 +168,7 @@ impl Row {
                 version: Name::Borrowed(version),
                 kind: Name::Borrowed(row.kind),
                 verbs: row.verbs.to_vec(),
+                connects: row.connects,
             }
         };
         Resource {

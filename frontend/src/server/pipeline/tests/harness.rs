@@ -39,7 +39,7 @@ use crate::{
         pipeline::{Limits, Resources, Server},
     },
     store::{Store, StoreConfig},
-    verbs::Context,
+    verbs::{Backends, Context},
 };
 
 /// Answers by name: `panic`, `slow`, `warn`; a watch begins and never ends; a body is read; else the user's name.
@@ -296,5 +296,6 @@ async fn context(config: &Config, authentication: Authentication) -> Arc<Context
     let service_accounts = Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap());
     let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
     let access = Arc::new(Access { authentication, authorization, rbac, service_accounts });
-    Arc::new(Context { cluster, access, admission: Admission::default() })
+    let backends = Backends::new(&config::Kubelet::default()).expect("no files are read");
+    Arc::new(Context { cluster, access, admission: Admission::default(), backends })
 }
