@@ -338,7 +338,7 @@ fn settings_are_judged() {
             "[jwt[0].issuer.audiences[1]: Required value, jwt[0].issuer.audiences[2]: Duplicate value: \"x\"]",
         ),
         (
-            one("url: 'https://a', audiences: [x, y]", name),
+            one("url: 'https://a', audiences: [x, z]", name),
             "audienceMatchPolicy must be MatchAny for multiple audiences",
         ),
         (
