@@ -3,13 +3,7 @@
 //! answer may be older than what the reader's client has seen. A server that only replays (a standby) is never
 //! believed.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
@@ -44,18 +38,6 @@ type Reader = oneshot::Sender<State>;
 pub(crate) struct ReadIndexQueue {
     waiting: Arc<Mutex<Vec<Reader>>>,
     arrived: Arc<Notify>,
-    /// Questions on their way.
-    asking: Arc<AtomicUsize>,
-    confirmation: Confirmation,
-}
-
-/// One more is on its way as long as this lives.
-struct Asking(Arc<AtomicUsize>);
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What asking needs.
@@ -70,18 +52,12 @@ pub(crate) struct Confirmation {
 }
 
 impl ReadIndexQueue {
-    pub(crate) fn new(confirmation: Confirmation) -> Self {
-        Self { waiting: Arc::default(), arrived: Arc::default(), asking: Arc::default(), confirmation }
+    pub(crate) fn new() -> Self {
+        Self { waiting: Arc::default(), arrived: Arc::default() }
     }
 
     /// A state that holds everything acknowledged before the call. Dropping the future loses nothing.
     pub(crate) async fn confirm(&self) -> Result<State, Fault> {
-        // Who finds nobody asking asks himself: a lone reader is not handed from task to task.
-        if let Some(_asking) = self.alone()
-            && let Some(state) = self.confirmation.clone().confirmed_state().await
-        {
-            return Ok(state);
-        }
         let (reader, confirmed) = oneshot::channel();
         {
             let mut waiting = self.waiting.lock();
@@ -94,13 +70,8 @@ impl ReadIndexQueue {
         confirmed.await.map_err(|_| Fault::Stopping)
     }
 
-    fn alone(&self) -> Option<Asking> {
-        let is_first = self.asking.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        is_first.then(|| Asking(self.asking.clone()))
-    }
-
     /// Works until the future is dropped.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, confirmation: Confirmation) {
         let mut asked = FuturesUnordered::new();
         let mut next_at = Instant::now();
         loop {
@@ -112,13 +83,7 @@ impl ReadIndexQueue {
                 () = self.arrived.notified(), if has_room && is_time => {
                     let readers = std::mem::take(&mut *self.waiting.lock());
                     if !readers.is_empty() {
-                        self.asking.fetch_add(1, Ordering::Relaxed);
-                        let asking = Asking(self.asking.clone());
-                        let question = self.confirmation.clone().ask(readers);
-                        asked.push(async move {
-                            question.await;
-                            drop(asking);
-                        });
+                        asked.push(confirmation.clone().ask(readers));
                         next_at = Instant::now() + SPACING;
                     }
                 }

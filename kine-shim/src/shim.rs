@@ -108,14 +108,15 @@ impl Shim {
         let sequencer = Sequencer::start(surroundings, rng).await?;
         let (published, hub, snapshots, hints) =
             (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
-        let read_indexes = ReadIndexQueue::new(Confirmation {
+        let read_indexes = ReadIndexQueue::new();
+        let confirmation = Confirmation {
             log: log.clone(),
             published: published.clone(),
             hints: hints.clone(),
             counters: counters.clone(),
             started,
             config: config.clone(),
-        });
+        };
         let (reader, peers) = (sequencer.writer(), sequencer.peers());
         let trimming = Trimming {
             log: log.clone(),
@@ -127,7 +128,7 @@ impl Shim {
         };
         tasks.spawn(stopping(stop.clone(), trims.clone().run(trimming)));
         tasks.spawn(stopping(stop.clone(), report_applied(log.clone(), reader, published.clone(), peers)));
-        tasks.spawn(stopping(stop.clone(), read_indexes.clone().run()));
+        tasks.spawn(stopping(stop.clone(), read_indexes.clone().run(confirmation)));
         let keeper = Keeper {
             log: log.clone(),
             config: config.clone(),

@@ -91,18 +91,6 @@ impl Postgres {
         .map(Some)
     }
 
-    /// A streaming standby of this server, under the name that `synchronous_standby_names` knows it by.
-    /// It follows through a port that leads here.
-    pub fn standby(&self, name: &str, port: u16) -> Result<Self> {
-        let bin = programs().context("PostgreSQL is gone")?;
-        let from = format!("host=127.0.0.1 port={port} user={USER} application_name={name}");
-        Self::make(bin, Disk::NoFsync, |init, data| {
-            init.args(["--no-sync", "--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "-d", &from]);
-            init.arg("-D").arg(data);
-            "pg_basebackup"
-        })
-    }
-
     /// `init` names the program that makes the data folder, and its arguments.
     fn make(bin: PathBuf, disk: Disk, init: impl FnOnce(&mut Command, &Path) -> &'static str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("test-postgres-").tempdir()?;

@@ -243,7 +243,7 @@ async fn nobody_gains_rights() -> Result<()> {
         (&nobody, Method::POST, local, binding("new"), 201),
         (&nobody, Method::PATCH, format!("{bindings}/own"), json!({"roleRef": reference("cluster-admin")}), 403),
         (&acting("impersonate-user", "admin"), Method::GET, CONFIGMAPS.to_owned(), Value::Null, 403),
-        (&acting("impersonate-group", "system:masters"), Method::GET, CONFIGMAPS.to_owned(), Value::Null, 500),
+        (&acting("impersonate-group", "system:masters"), Method::GET, CONFIGMAPS.to_owned(), Value::Null, 400),
         (&acting("x-remote-user", "admin"), Method::GET, SECRETS.to_owned(), Value::Null, 403),
         (&acting("x-remote-group", "system:masters"), Method::GET, SECRETS.to_owned(), Value::Null, 403),
     ] {

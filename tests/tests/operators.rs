@@ -1,5 +1,5 @@
-//! What docs/operators.md tells to do, done: backups by PostgreSQL's own tools and by etcd's snapshot come back with every
-//! revision.
+//! What docs/operators.md tells to do, done: backups by PostgreSQL's own tools and by etcd's snapshot come back with
+//! every revision.
 
 use std::{path::Path, process::Command, time::Duration};
 

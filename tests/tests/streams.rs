@@ -81,6 +81,9 @@ impl World {
         ] {
             pods.create(&PostParams::default(), &pod).await?;
         }
+        // kubectl forwards no port of a pod that does not run.
+        let status = json!({"status": {"phase": "Running"}});
+        pods.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await?;
         Ok(World { cluster, kubelet, pods })
     }
 
@@ -353,9 +356,10 @@ async fn refusals() -> Result<()> {
     drop(kubelet);
     let pki = cluster.path("pki");
     let path = "/api/v1/namespaces/default/pods/one/exec?command=ls";
+    let headers = [SPDY, &["Connection: close"]].concat();
     tokio::time::timeout(Duration::from_secs(10), async {
         loop {
-            let answer = upgrade::ask(&cluster.frontends[0].url, &pki, "admin", "POST", path, SPDY).await?;
+            let answer = upgrade::ask(&cluster.frontends[0].url, &pki, "admin", "POST", path, &headers).await?;
             let (code, body) = (answer.status, answer.body().await?);
             if code == 500 && body.contains(&format!("error dialing backend: {}", refused(port))) {
                 return Ok::<_, anyhow::Error>(());

@@ -59,7 +59,7 @@ impl Aggregation {
         let routes = services.into_iter().map(|spec| {
             let key = (spec.group.clone(), spec.version.clone());
             let kept = before.get(&key).filter(|remote| remote.spec == spec).cloned();
-            let documents = || before.get(&key).and_then(|remote| remote.documents.load_full());
+            let documents = || before.get(&key).map(|remote| Arc::clone(&remote.documents)).unwrap_or_default();
             let remote = kept.unwrap_or_else(|| Arc::new(Remote::new(spec, documents())));
             (key, remote)
         });
@@ -160,7 +160,8 @@ pub struct Documents {
 /// One aggregated server, as one APIService names it.
 pub struct Remote {
     spec: Spec,
-    documents: ArcSwapOption<Documents>,
+    /// Shared by all that one group and version had, so that whoever is just asking does not tell it to one that is gone.
+    documents: Arc<ArcSwapOption<Documents>>,
     clients: Mutex<HashMap<Address, Client>>,
 }
 
@@ -173,8 +174,8 @@ impl std::ops::Deref for Remote {
 }
 
 impl Remote {
-    fn new(spec: Spec, documents: Option<Arc<Documents>>) -> Remote {
-        Remote { spec, documents: ArcSwapOption::new(documents), clients: Mutex::default() }
+    fn new(spec: Spec, documents: Arc<ArcSwapOption<Documents>>) -> Remote {
+        Remote { spec, documents, clients: Mutex::default() }
     }
 
     /// What it told of itself when it was last asked.
@@ -266,6 +267,9 @@ mod tests {
         aggregation.set([spec("False")]);
         let after = aggregation.route("/apis/wild.example/v1").unwrap();
         assert!(!after.available && after.documents().is_some());
+        // Whoever began to ask before the change tells the server of now.
+        before.tell(Documents { openapi_v3: Some("/y".to_owned()), ..Documents::default() });
+        assert_eq!(after.documents().and_then(|told| told.openapi_v3.clone()).as_deref(), Some("/y"));
         assert!(!aggregation.foreign()[0].is_current);
     }
 }

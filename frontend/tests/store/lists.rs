@@ -1,5 +1,7 @@
 //! Lists: the same from memory and from the store, page by page at one revision.
 
+use std::sync::Arc;
+
 use frontend::store::{
     CreateOutcome, Entry, ListAt, ListRequest, Listing, Scope, Store, StoreError, continue_token::Continue,
 };
@@ -68,7 +70,7 @@ async fn an_exact_revision_is_read_from_the_store_when_memory_has_gone_on() {
     let now = store.listing(&request(&scope, ListAt::Latest)).await.unwrap();
     assert!(now.revision > middle);
 
-    let odd = |entry: &Entry| entry.namespace() == "ns1";
+    let odd = |entry: &Arc<Entry>| entry.namespace() == "ns1";
     for limit in [0, 3] {
         let mut seen = Vec::new();
         let mut start_key = None;

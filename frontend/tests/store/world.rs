@@ -10,11 +10,11 @@ use frontend::{
     },
     admission::Admission,
     api::{Api, ApiHandle},
-    cluster::{Cluster, Settings, SystemClock},
+    cluster::{Aggregation, Cluster, Conversions, Settings, SystemClock},
     config::{self, Config},
     request::{Request, body::RequestBody, status::ApiError},
     store::{Store, StoreConfig},
-    verbs::{self, Context},
+    verbs::{self, Backends, Context},
 };
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
@@ -36,28 +36,13 @@ impl World {
         let server = Server::start()?;
         let direct = server.store().await;
         let rival = Rival::start(&server.endpoints[0]).await;
-        let config = StoreConfig { prefix: direct.prefix().to_owned(), ..StoreConfig::new(vec![rival.url.clone()]) };
-        let settings = Settings { service_cidrs: vec!["10.0.0.0/24".parse().unwrap()], ..Settings::default() };
-        let cluster = Arc::new(Cluster {
-            api: ApiHandle::new(Api::builtin()),
-            store: server.store_with(config).await,
-            clock: Arc::new(SystemClock),
-            settings,
-            shutdown: CancellationToken::new(),
-        });
-        let flags = ["--etcd-servers=http://127.0.0.1:1".to_owned()];
-        let config = Config::from_flags(&config::parse(flags).unwrap()).unwrap();
-        let accounts = &config.authentication.service_accounts;
-        let authentication =
-            Authentication { ways: vec![], tokens: vec![], audiences: vec![], anonymous: Anonymous::everywhere(false) };
-        let access = Access {
-            authentication,
-            authorization: Authorization::new(vec![]),
-            rbac: Arc::new(Rbac::new(Arc::clone(&cluster))),
-            service_accounts: Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap()),
-        };
-        let context = Arc::new(Context { cluster, access: Arc::new(access), admission: Admission::default() });
+        let context = context(&server, &direct, &rival).await;
         Some(World { server, rival, direct, context })
+    }
+
+    /// As a server that has just started: it knows nothing of what was.
+    pub(crate) async fn restart(&mut self) {
+        self.context = context(&self.server, &self.direct, &self.rival).await;
     }
 
     pub(crate) async fn call(&self, act: &Act) -> Result<Value, ApiError> {
@@ -93,4 +78,31 @@ impl Act {
     pub(crate) fn of(method: Method, path: String, content_type: &'static str, body: Option<Value>) -> Act {
         Act { method, path, content_type, body }
     }
+}
+
+async fn context(server: &Server, direct: &Store, rival: &Rival) -> Arc<Context> {
+    let config = StoreConfig { prefix: direct.prefix().to_owned(), ..StoreConfig::new(vec![rival.url.clone()]) };
+    let settings = Settings { service_cidrs: vec!["10.0.0.0/24".parse().unwrap()], ..Settings::default() };
+    let cluster = Arc::new(Cluster {
+        api: ApiHandle::new(Api::builtin()),
+        store: server.store_with(config).await,
+        clock: Arc::new(SystemClock),
+        settings,
+        conversions: Conversions::default(),
+        aggregation: Aggregation::default(),
+        shutdown: CancellationToken::new(),
+    });
+    let flags = ["--etcd-servers=http://127.0.0.1:1".to_owned()];
+    let config = Config::from_flags(&config::parse(flags).unwrap()).unwrap();
+    let accounts = &config.authentication.service_accounts;
+    let authentication =
+        Authentication { ways: vec![], tokens: vec![], audiences: vec![], anonymous: Anonymous::everywhere(false) };
+    let access = Access {
+        authentication,
+        authorization: Authorization::new(vec![]),
+        rbac: Arc::new(Rbac::new(Arc::clone(&cluster))),
+        service_accounts: Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap()),
+    };
+    let backends = Backends::new(&config.kubelet).unwrap();
+    Arc::new(Context { cluster, access: Arc::new(access), admission: Admission::default(), backends })
 }

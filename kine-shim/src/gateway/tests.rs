@@ -116,7 +116,7 @@ async fn a_watch_goes_on_as_lines() {
 #[tokio::test]
 async fn a_body_may_stay_open() {
     let served = Served::start().await;
-    let (say, said) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Status>>(1);
+    let (say, said) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Status>>(8);
     let body = StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(said));
     let routes = served.routes.clone();
     let word = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use serde_json::{Value, json};
 use tokio_stream::wrappers::ReceiverStream;
@@ -97,7 +97,9 @@ async fn an_upload_over_tls_may_stay_open() -> Result<()> {
     let shim = super::tls::guarded(folder.path(), &[])?;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(folder.path().join("ca.crt"))?)?;
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let chain = vec![CertificateDer::from_pem_file(folder.path().join("client.crt"))?];
+    let key = PrivateKeyDer::from_pem_file(folder.path().join("client.key"))?;
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
     let stream = eventually("the port", PATIENCE, || async {

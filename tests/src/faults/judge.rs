@@ -32,7 +32,7 @@ pub fn judge(history: &History) -> Violations {
 }
 
 /// All watchers together: none contradicts another.
-pub(super) fn merged(history: &History, wrong: &mut Violations) -> Events {
+fn merged(history: &History, wrong: &mut Violations) -> Events {
     let mut events = Events::new();
     for session in &history.sessions {
         for event in session.heard.iter().flat_map(|(_, heard)| heard.events()) {

@@ -4,7 +4,6 @@
 //! repeat exactly is simulated in the shim's own tests.
 
 mod clients;
-mod failover;
 mod history;
 mod judge;
 mod menu;
@@ -39,7 +38,6 @@ use self::{
     watchers::Watcher,
 };
 pub use self::{
-    failover::{Failover, Standby, check, failover},
     history::{History, Violations},
     judge::judge,
     menu::{Fault, MENU},

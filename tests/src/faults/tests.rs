@@ -119,7 +119,7 @@ const LIES: &[Lie] = &[
         },
         "overtook the events of 4",
     ),
-    ("progress overtakes an event", |h| h.sessions[0].heard.swap(3, 4), "overtook the events of"),
+    ("progress overtakes an event", |h| h.sessions[0].heard.swap(2, 3), "overtook the events of"),
     (
         "progress before what comes",
         |h| h.sessions[0].heard[3].1 = Heard::Progress { revision: 5 },

@@ -188,11 +188,11 @@ fn stream(mut request: Request<Incoming>, work: Work) -> Response<Body> {
     let headers = match upgrade.as_str() {
         "spdy/3.1" => spdy_answer(request.headers(), &work),
         "websocket" => websocket_answer(request.headers(), &work),
-        _ => Err(text(StatusCode::BAD_REQUEST, "unable to upgrade: missing upgrade headers in request")),
+        _ => Err((StatusCode::BAD_REQUEST, "unable to upgrade: missing upgrade headers in request".to_owned())),
     };
     let (headers, encoding) = match headers {
         Ok(agreed) => agreed,
-        Err(refusal) => return refusal,
+        Err((code, why)) => return text(code, why),
     };
     let connection = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -215,6 +215,9 @@ fn stream(mut request: Request<Incoming>, work: Work) -> Response<Body> {
 /// The headers of a 101, and how a WebSocket is written.
 type Agreed = (HeaderMap, Option<Encoding>);
 
+/// The code and the words of a refusal.
+type Refused = (StatusCode, String);
+
 fn offered(headers: &HeaderMap, name: &str) -> Vec<String> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|word| word.trim().to_owned()).collect()
@@ -226,7 +229,7 @@ fn switching(upgrade: &'static str) -> HeaderMap {
         .collect()
 }
 
-fn spdy_answer(headers: &HeaderMap, work: &Work) -> Result<Agreed, Response<Body>> {
+fn spdy_answer(headers: &HeaderMap, work: &Work) -> Result<Agreed, Refused> {
     let known: &[&str] = match work {
         Work::Exec(_) => &["v5.channel.k8s.io", "v4.channel.k8s.io"],
         Work::PortForward(_) => &["portforward.k8s.io"],
@@ -234,26 +237,26 @@ fn spdy_answer(headers: &HeaderMap, work: &Work) -> Result<Agreed, Response<Body
     let offered = offered(headers, "x-stream-protocol-version");
     let Some(agreed) = offered.iter().find_map(|word| known.iter().find(|known| *known == word)) else {
         let why = format!("unable to upgrade: unable to negotiate protocol: client supports {offered:?}");
-        return Err(text(StatusCode::FORBIDDEN, why));
+        return Err((StatusCode::FORBIDDEN, why));
     };
     let mut headers = switching("SPDY/3.1");
     headers.insert("x-stream-protocol-version", HeaderValue::from_static(agreed));
     Ok((headers, None))
 }
 
-fn websocket_answer(headers: &HeaderMap, work: &Work) -> Result<Agreed, Response<Body>> {
+fn websocket_answer(headers: &HeaderMap, work: &Work) -> Result<Agreed, Refused> {
     let known: &[(&str, Encoding)] = match work {
         Work::Exec(_) => &[("v4.channel.k8s.io", Encoding::Binary), ("v4.base64.channel.k8s.io", Encoding::Base64)],
         Work::PortForward(_) => &[("v4.channel.k8s.io", Encoding::Binary)],
     };
     let offered = offered(headers, "sec-websocket-protocol");
     let Some((name, encoding)) = offered.iter().find_map(|word| known.iter().find(|known| known.0 == word)) else {
-        return Err(text(StatusCode::FORBIDDEN, ""));
+        return Err((StatusCode::FORBIDDEN, String::new()));
     };
     let key = headers.get("sec-websocket-key").map(HeaderValue::as_bytes).unwrap_or_default();
     let proof = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
     let mut headers = switching("websocket");
-    let proof = HeaderValue::from_str(&proof).map_err(|_| text(StatusCode::BAD_REQUEST, ""))?;
+    let proof = HeaderValue::from_str(&proof).map_err(|_| (StatusCode::BAD_REQUEST, String::new()))?;
     headers.insert("sec-websocket-accept", proof);
     headers.insert("sec-websocket-protocol", HeaderValue::from_static(name));
     Ok((headers, Some(*encoding)))

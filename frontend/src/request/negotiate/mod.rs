@@ -104,7 +104,7 @@ impl Offer {
 
     fn names(&self) -> Vec<&'static str> {
         // Custom resources name protobuf among what they accept, and accept it for nothing.
-        let unkept = (!self.routed).then_some(PROTOBUF);
+        let unkept = (!self.routed && !self.media.contains(&MediaType::Protobuf)).then_some(PROTOBUF);
         self.media.iter().map(|m| m.name()).chain(unkept).collect()
     }
 

@@ -71,7 +71,7 @@ pub(super) fn failure(error: &ApiError) -> Vec<u8> {
     told(&Told {
         status: "Failure",
         message: &error.message,
-        reason: &error.reason,
+        reason: error.reason.as_str(),
         details: error.details.as_deref(),
         code: error.code,
         ..Told::default()
@@ -147,7 +147,7 @@ pub(super) fn status(body: &[u8]) -> Option<ApiError> {
         retry_after_seconds: details.retry_after_seconds,
         ..Details::default()
     });
-    let error = ApiError::new(said.code, said.reason, said.message);
+    let error = ApiError::new(said.code, said.reason.as_str(), said.message);
     Some(match details {
         Some(details) => error.with_details(details),
         None => error,
@@ -185,7 +185,7 @@ mod tests {
     fn a_status_is_handed_on() {
         let error = status(br#"{"kind":"Status","status":"Failure","message":"no","reason":"NotFound","code":404}"#);
         let error = error.unwrap();
-        assert_eq!((error.code, error.reason.as_ref(), error.message.as_str()), (404, "NotFound", "no"));
+        assert_eq!((error.code, error.reason.as_str(), error.message.as_str()), (404, "NotFound", "no"));
         assert!(status(b"no").is_none());
         assert!(status(b"{}").is_none());
     }

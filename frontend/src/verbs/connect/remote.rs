@@ -405,7 +405,8 @@ impl Outputs<'_> {
                         self.outcome.extend_from_slice(&bytes);
                     }
                     Some(channel @ (STDOUT | STDERR)) if self.channels.has(channel) && !bytes.is_empty() => {
-                        if self.client.send(ToClient::Binary(Some(channel), bytes)).await.is_err() {
+                        let sent = self.client.send(ToClient::Binary(Some(channel), bytes)).await;
+                        if sent.is_err() {
                             return Ended::Left;
                         }
                     }

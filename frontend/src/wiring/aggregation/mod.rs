@@ -24,7 +24,7 @@ use crate::{
     client::Identity,
     cluster::{Cluster, Remote, RemoteSpec, ResourceName},
     config::ProxyIdentity,
-    request::status::ApiError,
+    request::status::{ApiError, Reason},
     store::{CacheEvent, Scope, StoreError, WatchEnd},
 };
 use check::Condition;
@@ -159,7 +159,7 @@ impl AggregationKeeper {
         };
         self.due.insert(remote.name.clone(), Due { at: asked_now() + pause, failures });
         if let Err(error) = self.write(remote, condition).await
-            && !matches!(&*error.reason, "Conflict" | "NotFound")
+            && !matches!(error.reason, Reason::Conflict | Reason::NotFound)
         {
             tracing::warn!(service = remote.name, cause = error.internal, %error, "cannot write a condition");
         }

@@ -279,7 +279,9 @@ mod tests {
         let seen: Vec<_> = decoder
             .batches
             .iter()
-            .map(|batch| (batch.position.0, batch.entries.iter().map(|(sub, entry)| (*sub, &entry.key[..])).collect::<Vec<_>>()))
+            .map(|batch| {
+                (batch.position.0, batch.entries.iter().map(|(sub, entry)| (*sub, &entry.key[..])).collect::<Vec<_>>())
+            })
             .collect();
         let expected = [(3, vec![(0, &b"a"[..]), (2, b"b")]), (4, vec![]), (6, vec![(1, b"c")])];
         assert_eq!(seen, expected);

@@ -174,7 +174,6 @@ fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     }
     errors.extend(schemas::present(definition, lenient));
     errors.extend(versions(definition, lenient));
-    errors.extend(first_version(definition));
     errors.extend(names::required(definition));
     errors.extend(names::judge(definition.get(&["spec", "names"]), "spec.names"));
     if let Some(schema) = definition.get(&["spec", "validation", "openAPIV3Schema"]) {
@@ -249,19 +248,8 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     errors
 }
 
-/// The original also knows the first version at the top.
-fn first_version(definition: &Object) -> Option<FieldError> {
-    let first = definition.get_list(&["spec", "versions"])?.first()?;
-    let name = first.child("name").and_then(Value::as_str).filter(|name| !name.is_empty())?;
-    let complaints = forms::label_1035_name(name, false);
-    (!complaints.is_empty()).then(|| FieldError::invalid("spec.version", name, complaints.join(",")))
-}
-
 /// Versions as the original's inner type prints, whose columns stand at its end.
 fn shown_versions(versions: &[Value]) -> String {
-    if versions.is_empty() {
-        return "null".to_owned();
-    }
     print::printed(Some(&Value::List(versions.to_vec())))
 }
 

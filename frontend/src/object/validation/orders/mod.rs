@@ -2,19 +2,13 @@
 //! met struct by struct too, but a row's checks and functions need not follow that order; what they found is put in
 //! order afterwards. In: complaints about one struct and what is below it. Out: the same, ordered. Not here: rules.
 
+mod order;
 mod rows;
 
-use crate::request::status::FieldError;
+pub(super) use order::Order;
 
-/// How one struct is looked at. `at` is named as a rule's.
-pub(super) struct Order {
-    at: &'static str,
-    /// Paths below the struct; the longest that fits counts. "" is the struct itself, `field=` the field without what
-    /// is below it, "*" what no other path fits.
-    fields: &'static [&'static str],
-    /// What the struct's own rules say of these comes after what the rules of inner structs say of the same field.
-    late: &'static [&'static str],
-}
+use self::order::is_at_or_below;
+use crate::request::status::FieldError;
 
 pub(super) fn find(name: &str) -> Option<&'static Order> {
     rows::ROWS.iter().find(|row| row.at == name)
@@ -37,23 +31,6 @@ pub(super) fn arrange(order: &Order, path: &str, own: usize, errors: &mut [Field
     by_key.sort_by_key(|at| keys[*at]);
     let ordered: Vec<FieldError> = by_key.into_iter().map(|at| errors[at].clone()).collect();
     errors.clone_from_slice(&ordered);
-}
-
-impl Order {
-    fn rank(&self, field: &str) -> usize {
-        let fits = |entry: &str| match entry.strip_suffix('=') {
-            Some(exact) => field == exact,
-            None if entry.is_empty() => field.is_empty(),
-            None => entry == "*" || is_at_or_below(field, entry),
-        };
-        let length = |entry: &str| if entry == "*" { 0 } else { entry.len() + 1 };
-        let fitting = self.fields.iter().enumerate().filter(|(_, entry)| fits(entry));
-        fitting.max_by_key(|(_, entry)| length(entry)).map_or(self.fields.len(), |(at, _)| at)
-    }
-}
-
-fn is_at_or_below(field: &str, path: &str) -> bool {
-    field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The structs whose complaints have an order of their own.
 
-use super::Order;
+use super::order::Order;
 
 const fn row(at: &'static str, fields: &'static [&'static str]) -> Order {
     Order { at, fields, late: &[] }

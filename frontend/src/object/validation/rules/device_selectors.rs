@@ -73,7 +73,6 @@ mod tests {
             "device.attributes['gpu.example.com'].healthy",
             "device.attributes['gpu.example.com'].model == 'a' && 'x' in device.attributes",
             "device.capacity['gpu.example.com'].memory.isGreaterThan(quantity('1Gi'))",
-            "cel.bind(gpu, device.attributes['gpu.example.com'], gpu.a && gpu.b)",
         ] {
             assert!(cost(good).is_ok_and(|cost| cost <= COST_MAX), "{good}: {:?}", cost(good));
         }
