@@ -65,7 +65,7 @@ pub(super) async fn finish_create(
     mut object: Object,
     caller: Caller<'_>,
 ) -> Result<Ready, ApiError> {
-    prepare_new(ctx, target, &mut object, caller)?;
+    prepare_new(ctx, target, &mut object, caller).await?;
     complete_new(ctx, target, object, Owners::Expendable, caller).await
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn change(
         caller.admit(ctx, target, &mut object, None).await?;
         revision(&object)?;
         object.set_resource_version("");
-        prepare_new(ctx, target, &mut object, caller)?;
+        prepare_new(ctx, target, &mut object, caller).await?;
         caller.may_create(ctx, target).await?;
         let ready = complete_new(ctx, target, object, owners, caller).await?;
         return Ok(Step::Write(Box::new(ready)));
@@ -118,7 +118,7 @@ pub(super) async fn change(
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
     check_revision(target, &mut object, current)?;
     strategy::begin(&ctx.cluster, target, &mut object, Some(&current.object))?;
-    prepare_update(ctx, target, &mut object, &current.object, caller)?;
+    prepare_update(ctx, target, &mut object, &current.object, caller).await?;
     managed_fields::keep_times(&mut object, &current.object, same_but_entries);
     caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
     if removes_itself(&object, &current.object) && strategy::may_be_removed(target, &object) {
@@ -153,7 +153,7 @@ fn check_revision(target: &Target, object: &mut Object, current: &Current) -> Re
 }
 
 /// Everything that happens to a new object before it is stored, but for what it claims from others.
-fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Caller<'_>) -> Result<(), ApiError> {
+async fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Caller<'_>) -> Result<(), ApiError> {
     defaults::fill_system_fields(ctx, object);
     if object.name().is_empty() && !object.generate_name().is_empty() {
         let name = generate_name(object.generate_name());
@@ -167,10 +167,11 @@ fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller: Call
     strategy::begin(&ctx.cluster, target, object, None)?;
     let writer = Writer { user: caller.user, now: defaults::now(ctx) };
     strategy::prepare_create(target, object, &writer);
-    let errors = match custom_rules(target) {
+    let mut errors = strategy::unauthorized(&ctx.cluster, target, object, None).await;
+    errors.extend(match custom_rules(target) {
         Some(rules) => told(validation::custom::validate_create(object, rules), caller.warnings),
         None => validation::validate_create(target.row(), target.resource.namespaced, object, options(ctx)),
-    };
+    });
     refuse_invalid(target, object, errors)?;
     for warning in validation::warnings(target.row(), "", object, None) {
         caller.warnings.add(warning);
@@ -188,7 +189,7 @@ fn refuse_invalid(target: &Target, object: &Object, errors: Vec<FieldError>) -> 
 }
 
 /// Everything that happens to a changed object before it is stored.
-fn prepare_update(
+async fn prepare_update(
     ctx: &Context,
     target: &Target,
     object: &mut Object,
@@ -218,10 +219,11 @@ fn prepare_update(
     }
     let subresource = target.subresource.as_ref().map_or("", |s| s.name.as_ref());
     let namespaced = target.resource.namespaced;
-    let errors = match custom_rules(target) {
+    let mut errors = strategy::unauthorized(&ctx.cluster, target, object, Some(old)).await;
+    errors.extend(match custom_rules(target) {
         Some(rules) => told(validation::custom::validate_update(object, old, subresource, rules), caller.warnings),
         None => validation::validate_update(target.row(), subresource, namespaced, object, old, options(ctx)),
-    };
+    });
     refuse_invalid(target, object, errors)?;
     for warning in validation::warnings(target.row(), subresource, object, Some(old)) {
         caller.warnings.add(warning);

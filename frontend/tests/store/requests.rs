@@ -99,3 +99,34 @@ async fn who_asks_for_a_certificate_is_who_the_server_knows_and_never_changes() 
     let changed = world.call(&Act::of(Method::PATCH, format!("{REQUESTS}/x"), MERGE, Some(change))).await.unwrap();
     assert_eq!(changed["spec"], made["spec"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_are_used_as_an_administrator_where_the_namespace_allows_it() {
+    let Some(world) = World::start().await else { return };
+    for (namespace, labels) in [("open", json!({"resource.kubernetes.io/admin-access": "true"})), ("closed", json!({}))]
+    {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
+        world.call(&Act::of(Method::POST, "/api/v1/namespaces".to_owned(), JSON, Some(body))).await.unwrap();
+    }
+    let spec = |admin: bool| {
+        let exactly = json!({"deviceClassName": "gpu", "allocationMode": "All", "adminAccess": admin});
+        json!({"devices": {"requests": [{"name": "one", "exactly": exactly}]}})
+    };
+    let create = |namespace: &str, plural: &str, kind: &str, name: &str, spec: Value| {
+        let path = format!("/apis/resource.k8s.io/v1/namespaces/{namespace}/{plural}");
+        let body = json!({"apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        Act::of(Method::POST, path, JSON, Some(body))
+    };
+    let why = "spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires the \
+               `resource.kubernetes.io/admin-access: true` label on the containing namespace";
+    for (namespace, admin, allowed) in [("open", true, true), ("closed", true, false), ("closed", false, true)] {
+        let claim = create(namespace, "resourceclaims", "ResourceClaim", "c", spec(admin));
+        let template = json!({"spec": spec(admin)});
+        let template = create(namespace, "resourceclaimtemplates", "ResourceClaimTemplate", "t", template);
+        for act in [claim, template] {
+            let answer = world.call(&act).await;
+            let refused = answer.as_ref().err().map(|error| (error.code, error.message.contains(why)));
+            assert_eq!(refused, (!allowed).then_some((422, true)), "{} {admin}: {answer:?}", act.path);
+        }
+    }
+}

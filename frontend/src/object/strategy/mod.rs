@@ -4,6 +4,7 @@
 //! with more to do have a file. Not here: validation, and the verbs.
 
 mod accounts;
+mod admin_access;
 mod certificates;
 mod claims;
 pub mod definitions;
@@ -25,6 +26,7 @@ mod taking;
 mod templates;
 mod writer;
 
+pub use admin_access::unauthorized;
 pub use deletion::{
     Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, refused_deletion, shows_deleted,
 };

@@ -125,9 +125,14 @@ pub fn output(headers: &HeaderMap, query: &Query, offer: &Offer) -> Result<Outpu
 
 /// What the router in front says, which knows the names of media types and nothing of their parameters.
 pub fn routed(headers: &HeaderMap, offer: &Offer) -> Result<(), ApiError> {
-    match offer.routed && !accept::route_accepts(&joined(headers, header::ACCEPT), &offer.names()) {
-        true => Err(ApiError::not_acceptable_route(&offer.names())),
-        false => Ok(()),
+    if offer.routed { routed_to(headers, &offer.names()) } else { Ok(()) }
+}
+
+/// The same of documents that have types of their own.
+pub fn routed_to(headers: &HeaderMap, offered: &[&str]) -> Result<(), ApiError> {
+    match accept::route_accepts(&joined(headers, header::ACCEPT), offered) {
+        true => Ok(()),
+        false => Err(ApiError::not_acceptable_route(offered)),
     }
 }
 

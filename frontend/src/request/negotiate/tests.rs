@@ -41,6 +41,21 @@ fn what_cannot_be_produced_is_406_in_two_wordings() {
 }
 
 #[test]
+fn what_has_no_router_names_each_type_once_and_keys_have_a_type_of_their_own() {
+    let documents = output(&headers(&[("accept", "text/html")]), &Query::default(), &Offer::UNROUTED_DOCUMENTS);
+    assert_eq!(
+        documents.unwrap_err().message,
+        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    );
+    let keys = ["application/jwk-set+json"];
+    for (header, accepted) in
+        [("", true), ("*/*", true), ("application/jwk-set+json", true), ("application/json", false)]
+    {
+        assert_eq!(routed_to(&headers(&[("accept", header)]), &keys).is_ok(), accepted, "{header}");
+    }
+}
+
+#[test]
 fn transforms_fall_back_along_the_header() {
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     assert_eq!(accept(table).unwrap().transform, Transform::Table(MetaVersion::V1));

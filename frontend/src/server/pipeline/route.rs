@@ -134,7 +134,7 @@ impl Server {
 
     /// What others need to check tokens of service accounts.
     fn issuer_document(&self, authorized: &Authorized) -> Result<Response<Body>, ApiError> {
-        let info = &authorized.request().info;
+        let (info, headers) = (&authorized.request().info, &authorized.request().headers);
         if info.method != http::Method::GET {
             return Err(ApiError::method_not_allowed());
         }
@@ -144,6 +144,7 @@ impl Server {
             _ => (documents.configuration, "application/json"),
         };
         let document = document.ok_or_else(ApiError::page_not_found)?;
+        negotiate::routed_to(headers, &[media])?;
         let mut response = Response::new(body::full(document));
         let headers = response.headers_mut();
         headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media));
