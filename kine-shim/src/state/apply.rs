@@ -27,7 +27,7 @@ pub struct Corrupt {
 pub(super) struct Gathered {
     applied: Applied,
     open: Option<RevisionEvents>,
-    /// Nobody asks for events: making them costs a load a third of its time.
+    /// Nobody asks for events while a log is loaded, so none are made.
     is_silent: bool,
 }
 
