@@ -39,7 +39,8 @@ const WEBSOCKET: &[&str] = &[
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/// A frontend, a kubelet, and on its node the pods `one` (container `main`) and `two` (`a` and `b`); `none` has no node.
+/// A frontend, a kubelet, and on its node the pods `one` (container `main`) and `two` (`a` and `b`); `none` has no
+/// node.
 struct World {
     cluster: Cluster,
     kubelet: Kubelet,

@@ -160,7 +160,8 @@ pub struct Documents {
 /// One aggregated server, as one APIService names it.
 pub struct Remote {
     spec: Spec,
-    /// Shared by all that one group and version had, so that whoever is just asking does not tell it to one that is gone.
+    /// Shared by all that one group and version had, so that whoever is just asking does not tell it to one that is
+    /// gone.
     documents: Arc<ArcSwapOption<Documents>>,
     clients: Mutex<HashMap<Address, Client>>,
 }

@@ -1,7 +1,7 @@
 //! Where a request is handed on to: which kubelet, pod or service, at which path, with which query.
 //!
-//! In: the name in the request's path and its options. Out: a [`Location`], or the refusal of the real server. Not here:
-//! calling it.
+//! In: the name in the request's path and its options. Out: a [`Location`], or the refusal of the real server. Not
+//! here: calling it.
 
 use std::{net::IpAddr, sync::Arc};
 

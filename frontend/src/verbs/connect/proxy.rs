@@ -1,8 +1,8 @@
 //! Requests to the HTTP servers of pods, services and nodes, handed on as they are; answers come back with their links
 //! led through the proxy.
 //!
-//! In: a request below `.../proxy`. Out: the backend's answer, streamed. A redirect is answered, not followed. Not here:
-//! finding the backend (`location`), the links in pages (`links`).
+//! In: a request below `.../proxy`. Out: the backend's answer, streamed. A redirect is answered, not followed. Not
+//! here: finding the backend (`location`), the links in pages (`links`).
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest, Response, StatusCode, header};
 use http_body_util::BodyExt;

@@ -1,5 +1,5 @@
-//! Port forwarding for WebSocket clients: messages are a stream of bytes, in which the client and the kubelet speak SPDY
-//! with each other.
+//! Port forwarding for WebSocket clients: messages are a stream of bytes, in which the client and the kubelet speak
+//! SPDY with each other.
 //!
 //! In: a request for a subprotocol `SPDY/3.1+....k8s.io`. Out: the kubelet's bytes in binary messages, and back. A text
 //! message ends the tunnel. Not here: port forwarding of SPDY clients, which needs no tunnel (`upgrade`).
