@@ -26,7 +26,7 @@ mod webhook;
 use std::sync::Arc;
 
 pub use attributes::{Attributes, Operation, Reinvocation};
-pub use plugin::Plugin;
+pub use plugin::{Admitted, Plugin};
 use plugin::{Made, Parts, aggregate};
 pub use settings::AdmissionError;
 

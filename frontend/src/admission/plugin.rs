@@ -7,15 +7,18 @@ use futures::future::BoxFuture;
 use super::{attributes::Attributes, webhook};
 use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::status::ApiError};
 
+/// What a plugin says: nothing, or a refusal.
+pub type Admitted<'a> = BoxFuture<'a, Result<(), ApiError>>;
+
 /// One plugin. The default of both halves is to let everything pass.
 pub trait Plugin: Send + Sync {
     /// May change the object.
-    fn admit<'a>(&'a self, _: &'a Cluster, _: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, _: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move { Ok(()) })
     }
 
     /// May refuse the object as it will be stored.
-    fn validate<'a>(&'a self, _: &'a Cluster, _: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, _: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move { Ok(()) })
     }
 }

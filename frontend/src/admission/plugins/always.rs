@@ -1,11 +1,8 @@
 //! The two plugins that do not look at anything.
 
-use futures::future::BoxFuture;
-
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 /// Lets everything pass.
@@ -21,11 +18,11 @@ pub(in crate::admission) struct AlwaysDeny;
 const DENIAL: &str = "admission control is denying all modifications";
 
 impl Plugin for AlwaysDeny {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move { Err(attributes.forbidden(DENIAL)) })
     }
 
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move { Err(attributes.forbidden(DENIAL)) })
     }
 }

@@ -1,10 +1,8 @@
 //! Images are pulled anew for every pod, so that only who may pull an image runs it.
 
-use futures::future::BoxFuture;
-
 use super::{CONTAINER_LISTS, containers, list};
 use crate::{
-    admission::{Attributes, Operation, Plugin, aggregate},
+    admission::{Admitted, Attributes, Operation, Plugin, aggregate},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
     request::status::{ApiError, FieldError},
@@ -16,7 +14,7 @@ const ALWAYS: &str = "Always";
 pub(in crate::admission) struct AlwaysPullImages;
 
 impl Plugin for AlwaysPullImages {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !concerns(attributes) {
                 return Ok(());
@@ -37,7 +35,7 @@ impl Plugin for AlwaysPullImages {
         })
     }
 
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(pod) = &attributes.object else { return Ok(()) };
             if !concerns(attributes) {

@@ -1,10 +1,8 @@
 //! Pods may keep away from others by node only: larger domains would block whole zones for everybody else.
 
-use futures::future::BoxFuture;
-
 use super::list;
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::{Cluster, objects::text},
     request::status::ApiError,
 };
@@ -15,7 +13,7 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 pub(in crate::admission) struct LimitPodHardAntiAffinityTopology;
 
 impl Plugin for LimitPodHardAntiAffinityTopology {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(pod) = attributes.object.as_ref().filter(|_| attributes.is_for("", "pods")) else { return Ok(()) };
             let Some(terms) = pod.get(&["spec", "affinity", "podAntiAffinity"]) else { return Ok(()) };

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::{
     access::{Access, authz},
-    admission::{Attributes, Made, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Parts, Plugin},
     api::schema::Value,
     cluster::Cluster,
     object::equality::same,
-    request::{User, status::ApiError, user::MASTERS_GROUP},
+    request::{User, user::MASTERS_GROUP},
 };
 
 const REQUESTS: (&str, &str) = ("certificates.k8s.io", "certificatesigningrequests");
@@ -29,7 +28,7 @@ pub(in crate::admission) fn make_signing(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for CertificateApproval {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let (REQUESTS, "approval", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
                 return Ok(());
@@ -47,7 +46,7 @@ impl Plugin for CertificateApproval {
 }
 
 impl Plugin for CertificateSigning {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let (REQUESTS, "status", Some(old)) = (attributes.row(), attributes.subresource, attributes.old) else {
                 return Ok(());
@@ -94,7 +93,7 @@ async fn may(access: &Access, user: &User, verb: &str, signer: &str) -> bool {
 pub(in crate::admission) struct CertificateSubjectRestriction;
 
 impl Plugin for CertificateSubjectRestriction {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(request) = attributes.object.as_ref().filter(|_| attributes.is_for(REQUESTS.0, REQUESTS.1)) else {
                 return Ok(());

@@ -1,13 +1,10 @@
 //! A claim may grow only where its class says that volumes can.
 
-use futures::future::BoxFuture;
-
 use super::Resource;
 use crate::{
-    admission::{Attributes, Plugin, amounts::Amounts},
+    admission::{Admitted, Attributes, Plugin, amounts::Amounts},
     api::schema::Object,
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 const CLASSES: Resource = ("storage.k8s.io", "storageclasses");
@@ -17,11 +14,7 @@ const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 pub(in crate::admission) struct PersistentVolumeClaimResize;
 
 impl Plugin for PersistentVolumeClaimResize {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "persistentvolumeclaims") {
                 return Ok(());

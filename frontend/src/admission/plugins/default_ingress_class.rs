@@ -1,12 +1,9 @@
 //! An Ingress that names no class gets the default one.
 
-use futures::future::BoxFuture;
-
 use super::{Resource, newest};
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 const CLASSES: Resource = ("networking.k8s.io", "ingressclasses");
@@ -17,11 +14,7 @@ const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 pub(in crate::admission) struct DefaultIngressClass;
 
 impl Plugin for DefaultIngressClass {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("networking.k8s.io", "ingresses") {
                 return Ok(());

@@ -1,12 +1,9 @@
 //! A claim that names no class gets the default one.
 
-use futures::future::BoxFuture;
-
 use super::{Resource, claim_resize::names_class, newest};
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 const CLASSES: Resource = ("storage.k8s.io", "storageclasses");
@@ -17,11 +14,7 @@ const IS_DEFAULT: [&str; 2] =
 pub(in crate::admission) struct DefaultStorageClass;
 
 impl Plugin for DefaultStorageClass {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "persistentvolumeclaims") {
                 return Ok(());

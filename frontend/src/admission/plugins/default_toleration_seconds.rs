@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::{
-    admission::{Attributes, Made, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Parts, Plugin},
     cluster::{
         Cluster,
         objects::{append, sample, text},
     },
-    request::status::ApiError,
 };
 
 const PATH: &[&str] = &["spec", "tolerations"];
@@ -32,7 +30,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for DefaultTolerationSeconds {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());

@@ -1,19 +1,16 @@
 //! Services may not take external addresses that they did not have: nobody checks whose they are.
 
-use futures::future::BoxFuture;
-
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     api::schema::{Object, Value},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 #[derive(Default)]
 pub(in crate::admission) struct DenyServiceExternalIPs;
 
 impl Plugin for DenyServiceExternalIPs {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(service) = attributes.object.as_ref().filter(|_| attributes.is_for("", "services")) else {
                 return Ok(());

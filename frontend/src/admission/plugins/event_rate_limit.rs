@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::{
-    admission::{Attributes, Made, Parts, Plugin, aggregate, configuration},
+    admission::{Admitted, Attributes, Made, Parts, Plugin, aggregate, configuration},
     cluster::Cluster,
     request::status::{ApiError, Reason},
 };
@@ -84,7 +83,7 @@ fn complaints(configuration: &Configuration) -> Option<String> {
 }
 
 impl Plugin for EventRateLimit {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let is_event = attributes.kind.kind == "Event" && matches!(&*attributes.kind.group, "" | "events.k8s.io");
             if !is_event || attributes.dry_run {

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::list;
 use crate::{
-    admission::{Attributes, Plugin, amounts},
+    admission::{Admitted, Attributes, Plugin, amounts},
     api::schema::Value,
     cluster::{
         Cluster,
         objects::{append, sample, text},
     },
     object::validation::names,
-    request::status::ApiError,
 };
 
 const PATH: &[&str] = &["spec", "tolerations"];
@@ -29,7 +27,7 @@ pub(super) fn is_extended(name: &str) -> bool {
 }
 
 impl Plugin for ExtendedResourceToleration {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());

@@ -3,18 +3,16 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use crate::{
-    admission::{Attributes, Made, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Parts, Plugin},
     api::schema::{Object, Value},
     client::Hook,
     cluster::{Cluster, objects::text},
-    request::status::ApiError,
 };
 
 const ANNOTATIONS: &str = "imagepolicywebhook.image-policy.k8s.io/";
@@ -100,7 +98,7 @@ fn within(
 }
 
 impl Plugin for ImagePolicyWebhook {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(pod) = attributes.object.as_deref().filter(|_| attributes.row() == ("", "pods")) else {
                 return Ok(());

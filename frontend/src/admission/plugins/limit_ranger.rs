@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use super::{PODS, Resource, list};
 use crate::{
     admission::{
-        Attributes, Operation, Plugin, aggregate,
+        Admitted, Attributes, Operation, Plugin, aggregate,
         amounts::{self, Amounts},
     },
     api::schema::{Object, Struct, Value, scalar::quantity::Quantity},
@@ -26,11 +24,7 @@ const LISTS: [(&str, &str); 2] = [("containers", "container"), ("initContainers"
 pub(in crate::admission) struct LimitRanger;
 
 impl Plugin for LimitRanger {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if attributes.row() != PODS {
                 return Ok(());
@@ -44,11 +38,7 @@ impl Plugin for LimitRanger {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(object) = &attributes.object else { return Ok(()) };
             for range in ranges(cluster, attributes)? {

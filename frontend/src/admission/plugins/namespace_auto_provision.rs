@@ -1,13 +1,10 @@
 //! Namespaces are made when something is made in them.
 
-use futures::future::BoxFuture;
-
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     api::schema::{Object, codec},
     cluster::Cluster,
-    request::status::ApiError,
     store::{CreateOutcome, StoreError},
 };
 
@@ -15,11 +12,7 @@ use crate::{
 pub(in crate::admission) struct NamespaceAutoProvision;
 
 impl Plugin for NamespaceAutoProvision {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let name = attributes.namespace;
             if attributes.dry_run || name.is_empty() || attributes.is_namespace() {

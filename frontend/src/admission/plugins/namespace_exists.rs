@@ -1,10 +1,8 @@
 //! Namespaces must exist for everything that happens in them.
 
-use futures::future::BoxFuture;
-
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
     request::status::{ApiError, GroupResource},
 };
@@ -13,11 +11,7 @@ use crate::{
 pub(in crate::admission) struct NamespaceExists;
 
 impl Plugin for NamespaceExists {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let namespace = attributes.namespace;
             if namespace.is_empty() || attributes.is_namespace() {

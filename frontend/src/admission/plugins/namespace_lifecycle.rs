@@ -2,13 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Operation, Plugin},
+    admission::{Admitted, Attributes, Operation, Plugin},
     cluster::Cluster,
     request::status::{ApiError, Cause, GroupResource},
 };
@@ -57,11 +56,7 @@ impl NamespaceLifecycle {
 }
 
 impl Plugin for NamespaceLifecycle {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let (operation, namespace) = (attributes.operation, attributes.namespace);
             if attributes.is_namespace() {

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use crate::{
     access::{
         Access,
         authz::{self, Authorizer},
     },
-    admission::{Attributes, Made, Operation, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, meta::OwnerReference},
     cluster::Cluster,
     request::status::ApiError,
@@ -22,7 +20,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for OwnerReferencesPermissionEnforcement {
-    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, _: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(object) = &attributes.object else { return Ok(()) };
             let of_kubelets = attributes.row() == ("", "pods") && attributes.subresource == "status";

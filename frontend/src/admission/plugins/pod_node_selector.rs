@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::BoxFuture;
-
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Made, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Parts, Plugin},
     api::schema::{MapValue, Object},
     cluster::Cluster,
     request::status::{ApiError, GroupResource},
@@ -33,11 +31,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for PodNodeSelector {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());
@@ -54,11 +48,7 @@ impl Plugin for PodNodeSelector {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             match attributes.is_for("", "pods") {
                 true => self.judge(cluster, attributes).await,

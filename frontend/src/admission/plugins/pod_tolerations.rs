@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::NAMESPACES;
 use crate::{
-    admission::{Attributes, Made, Operation, Parts, Plugin, configuration, tolerations},
+    admission::{Admitted, Attributes, Made, Operation, Parts, Plugin, configuration, tolerations},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::sample},
     object::qos::quality_of_service,
@@ -36,11 +35,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for PodTolerationRestriction {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());
@@ -64,11 +59,7 @@ impl Plugin for PodTolerationRestriction {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());

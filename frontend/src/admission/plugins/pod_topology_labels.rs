@@ -1,12 +1,9 @@
 //! A pod that is bound to a node carries the node's zone and region as labels.
 
-use futures::future::BoxFuture;
-
 use super::{NODES, PODS};
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 const LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
@@ -15,11 +12,7 @@ const LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes
 pub(in crate::admission) struct PodTopologyLabels;
 
 impl Plugin for PodTopologyLabels {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if attributes.row() != PODS {
                 return Ok(());

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use super::Resource;
 use crate::{
-    admission::{Attributes, Operation, Plugin},
+    admission::{Admitted, Attributes, Operation, Plugin},
     api::schema::Object,
     cluster::Cluster,
     request::status::ApiError,
@@ -18,11 +16,7 @@ const CLASSES: Resource = ("scheduling.k8s.io", "priorityclasses");
 pub(in crate::admission) struct Priority;
 
 impl Plugin for Priority {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());
@@ -43,11 +37,7 @@ impl Plugin for Priority {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for(CLASSES.0, CLASSES.1) {
                 return Ok(());

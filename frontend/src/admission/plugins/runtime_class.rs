@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use super::Resource;
 use crate::{
-    admission::{Attributes, Plugin, amounts::Amounts, tolerations},
+    admission::{Admitted, Attributes, Plugin, amounts::Amounts, tolerations},
     api::schema::{MapValue, Object, Value},
     cluster::Cluster,
     request::status::ApiError,
@@ -19,11 +17,7 @@ const OVERHEAD: &[&str] = &["spec", "overhead"];
 pub(in crate::admission) struct RuntimeClass;
 
 impl Plugin for RuntimeClass {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(class) = class_of(cluster, attributes).await? else { return Ok(()) };
             set_overhead(attributes, &class)?;
@@ -31,11 +25,7 @@ impl Plugin for RuntimeClass {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") {
                 return Ok(());

@@ -3,12 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::{PODS, Resource, list};
 use crate::{
-    admission::{Attributes, Operation, Plugin},
+    admission::{Admitted, Attributes, Operation, Plugin},
     api::schema::{Object, Value},
     cluster::{
         Cluster,
@@ -33,11 +32,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 pub(in crate::admission) struct ServiceAccount;
 
 impl Plugin for ServiceAccount {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "pods") || attributes.operation != Operation::Create {
                 return Ok(());
@@ -72,11 +67,7 @@ impl Plugin for ServiceAccount {
         })
     }
 
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(pod) = attributes.object.as_ref().filter(|_| attributes.row() == PODS) else { return Ok(()) };
             match (attributes.operation, attributes.subresource) {

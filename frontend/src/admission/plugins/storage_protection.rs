@@ -1,11 +1,8 @@
 //! What is in use is not removed before its controller says so: volumes, claims and their classes get a finalizer.
 
-use futures::future::BoxFuture;
-
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::Cluster,
-    request::status::ApiError,
 };
 
 const FINALIZERS: [((&str, &str), &str); 3] = [
@@ -18,7 +15,7 @@ const FINALIZERS: [((&str, &str), &str); 3] = [
 pub(in crate::admission) struct StorageObjectInUseProtection;
 
 impl Plugin for StorageObjectInUseProtection {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let row = attributes.row();
             let finalizer = FINALIZERS.iter().find(|(protected, _)| *protected == row).map(|(_, finalizer)| *finalizer);

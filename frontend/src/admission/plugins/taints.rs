@@ -1,15 +1,13 @@
 //! New nodes are not ready.
 
-use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::{
-    admission::{Attributes, Plugin},
+    admission::{Admitted, Attributes, Plugin},
     cluster::{
         Cluster,
         objects::{append, sample, text},
     },
-    request::status::ApiError,
 };
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -19,7 +17,7 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub(in crate::admission) struct TaintNodesByCondition;
 
 impl Plugin for TaintNodesByCondition {
-    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, _: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if !attributes.is_for("", "nodes") {
                 return Ok(());

@@ -9,8 +9,6 @@ mod params;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use self::{
     compiled::{Binding, Hook, Hooks, Policy},
     evaluation::{Note, Verdict},
@@ -24,6 +22,7 @@ use super::{
 };
 use crate::{
     access::Access,
+    admission::Admitted,
     api::schema::{Object, Value},
     cluster::Cluster,
     request::status::{ApiError, Cause, GroupResource},
@@ -50,11 +49,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for ValidatingAdmissionPolicy {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if EXCLUDED.contains(&attributes.row()) {
                 return Ok(());

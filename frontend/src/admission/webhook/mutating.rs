@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Made, Parts, Plugin, Reinvocation, matching::Matched},
+    admission::{Admitted, Attributes, Made, Parts, Plugin, Reinvocation, matching::Matched},
     api::schema::{Gvk, apply_defaults, codec},
     cluster::{Cluster, Webhooks},
     object::patch::{JsonPatch, PatchError},
@@ -44,11 +43,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for MutatingAdmissionWebhook {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if is_exempt(attributes) {
                 return Ok(());

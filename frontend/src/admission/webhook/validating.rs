@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use futures::future::BoxFuture;
-
 use super::{
     Failure, Sort, Versions, ask, credentials,
     hook::{FailurePolicy, Hook, Hooks},
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Made, Parts, Plugin, matching::Matched},
+    admission::{Admitted, Attributes, Made, Parts, Plugin, matching::Matched},
     cluster::{Cluster, Webhooks},
     request::status::ApiError,
 };
@@ -36,11 +34,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for ValidatingAdmissionWebhook {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             if is_exempt(attributes) {
                 return Ok(());

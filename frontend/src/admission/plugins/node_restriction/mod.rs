@@ -9,8 +9,6 @@ mod tokens;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use self::pods::{node_name, pod_of};
 use super::{
     NODES, PODS,
@@ -20,7 +18,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    admission::{Attributes, Made, Operation, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
     object::equality::same,
@@ -49,11 +47,7 @@ fn node_of(user: &User) -> Option<&str> {
 }
 
 impl Plugin for NodeRestriction {
-    fn admit<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a mut Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn admit<'a>(&'a self, cluster: &'a Cluster, attributes: &'a mut Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let Some(node) = node_of(attributes.user) else { return Ok(()) };
             let a = &*attributes;

@@ -10,7 +10,6 @@ mod restricted;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::{
@@ -21,7 +20,7 @@ use self::{
 };
 use super::{CONTAINER_LISTS, NAMESPACES, PODS, list};
 use crate::{
-    admission::{Attributes, Made, Operation, Parts, Plugin},
+    admission::{Admitted, Attributes, Made, Operation, Parts, Plugin},
     api::schema::{Object, Value},
     cluster::{Cluster, objects::text},
     request::status::{ApiError, FieldError, aggregate},
@@ -52,11 +51,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for PodSecurity {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let row = attributes.row();
             if row == NAMESPACES {

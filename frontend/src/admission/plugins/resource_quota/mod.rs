@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use futures::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -27,7 +26,7 @@ use self::{
 };
 use super::{Resource, list};
 use crate::{
-    admission::{Attributes, Made, Parts, Plugin, configuration},
+    admission::{Admitted, Attributes, Made, Parts, Plugin, configuration},
     api::schema::{Object, codec},
     cluster::Cluster,
     request::status::{ApiError, GroupResource},
@@ -81,11 +80,7 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
 }
 
 impl Plugin for ResourceQuota {
-    fn validate<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        attributes: &'a Attributes<'_>,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             let row = attributes.row();
             if attributes.namespace.is_empty() || attributes.is_namespace() || IGNORED.contains(&row) {
