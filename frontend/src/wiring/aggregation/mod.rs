@@ -96,7 +96,6 @@ impl AggregationKeeper {
         let (_, mut api_services) = watch("/apiregistration.k8s.io/apiservices")?;
         let mut asked: FuturesUnordered<Asked> = FuturesUnordered::new();
         loop {
-            self.identify();
             if let Err(error) = self.publish() {
                 tracing::warn!(cause = error.internal, "cannot read the APIServices");
             }
@@ -113,16 +112,21 @@ impl AggregationKeeper {
 
     /// Starts the checks that are due; the next is due at the answer.
     fn begin(&mut self, now: &Instant, asked: &mut FuturesUnordered<Asked>) -> Instant {
-        let mut next = *now + CHECK_EVERY;
+        let (mut next, mut all_due) = (*now + CHECK_EVERY, Vec::new());
         for remote in self.cluster().aggregation.remotes() {
             if self.asked.contains(&remote.name) {
                 continue;
             }
-            let due = self.due.get(&remote.name).map_or(*now, |due| due.at);
-            if due > *now {
-                next = next.min(due);
-                continue;
+            match self.due.get(&remote.name).map(|due| due.at).filter(|at| at > now) {
+                Some(later) => next = next.min(later),
+                None => all_due.push(remote),
             }
+        }
+        // Before checks, not at each event: it reads files.
+        if !all_due.is_empty() {
+            self.identify();
+        }
+        for remote in all_due {
             self.asked.insert(remote.name.clone());
             let cluster = Arc::clone(self.cluster());
             asked.push(Box::pin(async move {
