@@ -12,6 +12,7 @@
 mod dial;
 mod error;
 mod hook;
+mod hops;
 mod kubeconfig;
 mod peer;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::request::body::{self, Body};
 use dial::Connector;
 pub use error::CallError;
 pub use hook::{Hook, Retries};
+pub use hops::remove_hop_headers;
 pub use kubeconfig::{Credentials, Kubeconfig, Shown};
 pub use peer::{Address, Identity, Peer};
 pub use tls::{ca_complaint, check_authorities};

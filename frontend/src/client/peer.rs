@@ -28,3 +28,25 @@ pub struct Address {
     pub host: String,
     pub port: u16,
 }
+
+impl Address {
+    /// As it stands in a URL.
+    pub fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_version_6_stand_in_brackets() {
+        for (host, authority) in [("10.0.0.1", "10.0.0.1:443"), ("fd00::1", "[fd00::1]:443"), ("web.x", "web.x:443")] {
+            assert_eq!(Address { host: host.to_owned(), port: 443 }.authority(), authority);
+        }
+    }
+}

@@ -4,19 +4,11 @@ use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::request::{Request, User};
+use crate::{
+    client::remove_hop_headers,
+    request::{Request, User},
+};
 
-/// Meant for the next hop alone.
-const HOPS: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-];
 /// Set by the server in front alone.
 const ORIGINS: [&str; 4] = [
     "access-control-allow-credentials",
@@ -29,7 +21,7 @@ const ORIGINS: [&str; 4] = [
 pub(super) fn forwarded(asked: &Request, authority: &str, user: &User) -> HeaderMap {
     let mut headers = asked.headers.clone();
     let upgrade = headers.get(header::UPGRADE).filter(|_| asked.upgrade.is_some()).cloned();
-    strip_hops(&mut headers);
+    remove_hop_headers(&mut headers);
     let drops = |name: &HeaderName| {
         let name = name.as_str();
         matches!(name, "authorization" | "host" | "x-remote-user" | "x-remote-uid" | "x-remote-group")
@@ -63,19 +55,6 @@ pub(super) fn forwarded(asked: &Request, authority: &str, user: &User) -> Header
     set(&mut headers, "x-forwarded-proto", "https");
     set(&mut headers, "audit-id", &asked.audit_id);
     headers
-}
-
-pub(super) fn strip_hops(headers: &mut HeaderMap) {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_lowercase())
-        .collect();
-    for name in named.iter().map(String::as_str).chain(HOPS).chain(["upgrade"]) {
-        headers.remove(name);
-    }
 }
 
 pub(super) fn strip_origins(headers: &mut HeaderMap) {

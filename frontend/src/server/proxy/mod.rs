@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::{
+    client::remove_hop_headers,
     cluster::{Cluster, Remote},
     request::{
         Request as Asked, User,
@@ -45,10 +46,7 @@ pub(super) async fn forward(cluster: &Cluster, remote: &Remote, asked: Asked, us
         Ok(client) => client,
         Err(why) => return respond::text_error(500, &why.to_string()),
     };
-    let authority = match address.host.contains(':') {
-        true => format!("[{}]:{}", address.host, address.port),
-        false => format!("{}:{}", address.host, address.port),
-    };
+    let authority = address.authority();
     let path = asked.uri.path_and_query().map_or("/", |path| path.as_str());
     let Ok(uri) = format!("https://{authority}{path}").parse::<Uri>() else {
         return respond::text_error(503, "service unavailable");
@@ -85,7 +83,7 @@ pub(super) async fn forward(cluster: &Cluster, remote: &Remote, asked: Asked, us
 
 fn hand_back(answer: Response<Incoming>) -> Response<Body> {
     let (mut parts, content) = answer.into_parts();
-    headers::strip_hops(&mut parts.headers);
+    remove_hop_headers(&mut parts.headers);
     headers::strip_origins(&mut parts.headers);
     Response::from_parts(parts, content.map_err(Into::into).boxed_unsync())
 }

@@ -6,8 +6,8 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
-use super::headers;
 use crate::{
+    client::remove_hop_headers,
     request::body::{self, Body},
     server::respond,
 };
@@ -36,7 +36,7 @@ pub(super) fn pass_through(
     }));
     let (mut parts, _) = answer.into_parts();
     let upgrade = parts.headers.remove(http::header::UPGRADE);
-    headers::strip_hops(&mut parts.headers);
+    remove_hop_headers(&mut parts.headers);
     parts.headers.insert(http::header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
     if let Some(protocol) = upgrade {
         parts.headers.insert(http::header::UPGRADE, protocol);

@@ -6,39 +6,12 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::location::Location;
-use crate::request::{Request, body::Body};
+use crate::{
+    client::remove_hop_headers,
+    request::{Request, body::Body},
+};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Headers that concern one connection: of RFC 2616, and some that were never standard.
-const HOP_HEADERS: [&str; 9] = [
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Removes what concerns one connection, by name or because `Connection` says so.
-pub(super) fn remove_hop_headers(headers: &mut HeaderMap) {
-    let said: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in said {
-        headers.remove(name);
-    }
-    for name in HOP_HEADERS {
-        headers.remove(name);
-    }
-}
 
 /// Adds the client to those for whom a request was handed on.
 fn append_forwarded_for(headers: &mut HeaderMap, request: &Request) {
@@ -92,25 +65,4 @@ pub(super) fn headers(request: &Request, location: &Location) -> HeaderMap {
 /// The body of a backend's answer, as it comes.
 pub(super) fn body(content: Incoming) -> Body {
     content.map_err(Into::into).boxed_unsync()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_concerns_the_connection_stays_behind() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "keep-alive, x-mine"),
-            ("x-mine", "1"),
-            ("keep-alive", "5"),
-            ("transfer-encoding", "chunked"),
-            ("x-yours", "2"),
-        ] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        remove_hop_headers(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-yours"]);
-    }
 }

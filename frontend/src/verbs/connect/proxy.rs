@@ -15,10 +15,13 @@ use super::{
     upgrade,
     url::escape_path,
 };
-use crate::request::{
-    Request,
-    body::{self, Body},
-    status::ApiError,
+use crate::{
+    client::remove_hop_headers,
+    request::{
+        Request,
+        body::{self, Body},
+        status::ApiError,
+    },
 };
 
 const CORS: [&str; 4] = [
@@ -95,7 +98,7 @@ async fn answer(response: Response<Incoming>, rewriter: &Rewriter) -> Result<Res
     for name in CORS {
         parts.headers.remove(name);
     }
-    forwarded::remove_hop_headers(&mut parts.headers);
+    remove_hop_headers(&mut parts.headers);
     let mut body = forwarded::body(content);
     if let Some(to) = parts.headers.get(header::LOCATION).map(|to| to.to_str().map(str::to_owned)) {
         let to = to.map_err(|error| ApiError::internal(format!("error trying to parse Location header: {error}")))?;

@@ -13,10 +13,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{backends::not_dialled, forwarded, location::Location};
-use crate::request::{
-    Request,
-    body::{self, Body},
-    status::ApiError,
+use crate::{
+    client::remove_hop_headers,
+    request::{
+        Request,
+        body::{self, Body},
+        status::ApiError,
+    },
 };
 
 /// What is read at once of each direction.
@@ -61,7 +64,7 @@ pub(super) async fn ask(location: Location, method: Method, headers: HeaderMap) 
 /// The backend's answer, without what concerns its own connection.
 fn refusal(response: Response<Incoming>) -> Response<Body> {
     let (mut parts, content) = response.into_parts();
-    forwarded::remove_hop_headers(&mut parts.headers);
+    remove_hop_headers(&mut parts.headers);
     Response::from_parts(parts, forwarded::body(content))
 }
 

@@ -111,10 +111,7 @@ fn has_port(slice: &Object, name: &str) -> bool {
 /// One attempt.
 async fn ask(cluster: &Cluster, remote: &Remote) -> Result<(), String> {
     let address = cluster.address_of(remote).map_err(|why| why.to_string())?;
-    let authority = match address.host.contains(':') {
-        true => format!("[{}]:{}", address.host, address.port),
-        false => format!("{}:{}", address.host, address.port),
-    };
+    let authority = address.authority();
     let url = format!("https://{authority}{}", remote.root());
     let failing = |why: String| format!("failing or missing response from {url}: {why}");
     let peer = Peer { insecure: true, identity: cluster.aggregation.identity(), ..Peer::default() };

@@ -37,8 +37,7 @@ pub(super) async fn learn(cluster: &Cluster, remote: &Remote) {
 async fn get(cluster: &Cluster, remote: &Remote, path: &str, accept: &'static str) -> Option<Value> {
     let address = cluster.address_of(remote).ok()?;
     let client = cluster.client_of(remote, &address).ok()?;
-    let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host };
-    let url = format!("https://{host}:{}{path}", address.port);
+    let url = format!("https://{}{path}", address.authority());
     let mut headers = headers();
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     let reply = client.call(Method::GET, &url, headers, bytes::Bytes::new(), TIME_MAX).await.ok()?;
