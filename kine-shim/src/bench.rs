@@ -2,12 +2,12 @@
 //! threads, since there may be forty of them. A file beside the program makes its folder a bench's; elsewhere nothing
 //! of this acts.
 
-use std::{io, path::Path, thread::available_parallelism};
+use std::{fs, io, path::Path, thread::available_parallelism};
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    process::{Pid, PidfdFlags, getpid, getppid, getsid, pidfd_open},
+    process::{Pid, PidfdFlags, getppid, pidfd_open},
 };
 use tokio::sync::oneshot;
 
@@ -27,7 +27,7 @@ pub fn threads() -> usize {
 /// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.
 /// Never elsewhere, and never for a server with a session of its own: whoever gives it one means it to stay.
 pub async fn orphaned() {
-    let stays = std::env::var_os(OUTLIVE).is_some() || getsid(None).is_ok_and(|session| session == getpid());
+    let stays = std::env::var_os(OUTLIVE).is_some() || leads_a_session();
     if let Some(parent) = getppid().filter(|_| is_here() && !stays) {
         match ended(parent).await {
             Ok(()) => return tracing::warn!("the program that started this server has ended"),
@@ -35,6 +35,19 @@ pub async fn orphaned() {
         }
     }
     std::future::pending().await
+}
+
+/// Read from the table of processes, since rustix (1.1) panics at a session that began outside of a container: to the
+/// processes in it, its number is 0.
+fn leads_a_session() -> bool {
+    fs::read_to_string("/proc/self/stat").is_ok_and(|stat| is_leader(&stat))
+}
+
+/// proc_pid_stat(5): `pid (comm) state ppid pgrp session …`, where comm is any text.
+fn is_leader(stat: &str) -> bool {
+    let pid = stat.split(' ').next();
+    let session = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(3));
+    pid.is_some() && pid == session
 }
 
 fn is_here() -> bool {
@@ -71,6 +84,19 @@ mod tests {
         assert!(!is_bench(&program));
         std::fs::write(folder.path().join(MARK), "").unwrap();
         assert!(is_bench(&program));
+    }
+
+    #[test]
+    fn a_leader_has_the_number_of_its_session() {
+        for (stat, leads) in [
+            ("7 (etcd) S 1 7 7 0 -1", true),
+            ("7 (a) b 7 7 7) S 1 7 7 0 -1", true),
+            ("7 (etcd) S 1 7 3 0 -1", false),
+            ("7 (etcd) S 0 0 0 0 -1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_leader(stat), leads, "{stat}");
+        }
     }
 
     #[tokio::test]
