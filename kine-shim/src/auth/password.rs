@@ -54,7 +54,7 @@ impl Passwords {
     }
 
     async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordFault> {
-        let _place = Place::take(&self.waiting)?;
+        let _waiting = Waiting::begin(&self.waiting)?;
         let permit = self.threads.clone().acquire_owned().await.map_err(|_| PasswordFault::Stopped)?;
         let working = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -66,16 +66,17 @@ impl Passwords {
     }
 }
 
-struct Place<'a>(&'a AtomicUsize);
+/// One of those who wait for a thread, of a bounded number.
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Result<Self, PasswordFault> {
-        let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX { Ok(place) } else { Err(PasswordFault::Busy) }
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Result<Self, PasswordFault> {
+        let counted = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX { Ok(counted) } else { Err(PasswordFault::Busy) }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

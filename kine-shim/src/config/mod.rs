@@ -134,11 +134,11 @@ impl Config {
         let program = Program::called(args.first().map(OsString::as_os_str));
         let command = program.names(Flags::command().mut_args(last_list));
         let environment: Vec<(String, String)> = environment.into_iter().collect();
-        let gathered = sources::gather(&command, args, environment.clone())?;
-        let mut flags = Flags::from_arg_matches(&command.try_get_matches_from(gathered.args)?)?;
+        let line = sources::command_line(&command, args, environment.clone())?;
+        let mut flags = Flags::from_arg_matches(&command.try_get_matches_from(line.args)?)?;
         flags.data_dir.get_or_insert_with(|| program.data_dir(&flags.name));
         let mut config = Self::from_flags(flags)?;
-        config.warnings.extend(gathered.warnings);
+        config.warnings.extend(line.warnings);
         config.log.learn_password(&environment);
         Ok(config)
     }

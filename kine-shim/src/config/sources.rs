@@ -130,24 +130,24 @@ fn without_effect(name: &str) -> Option<(&'static str, bool)> {
 }
 
 /// One command line out of all sources, and what the operator should know.
-pub(super) struct Gathered {
+pub(super) struct CommandLine {
     pub(super) args: Vec<OsString>,
     pub(super) warnings: Vec<String>,
 }
 
 /// `command` says which flags there are.
-pub(super) fn gather(
+pub(super) fn command_line(
     command: &Command,
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Gathered, ConfigError> {
+) -> Result<CommandLine, ConfigError> {
     let known = Known::of(command);
     let args: Vec<OsString> = args.into_iter().collect();
     not_kines_certificate(&args)?;
-    let mut gathered = Gathered { args: Vec::new(), warnings: Vec::new() };
+    let mut line = CommandLine { args: Vec::new(), warnings: Vec::new() };
     let mut given = BTreeSet::new();
     let mut config_file = None;
-    let rest = normalized(args, &known, &mut gathered.warnings);
+    let rest = normalized(args, &known, &mut line.warnings);
     for arg in rest.iter().filter_map(|arg| arg.to_str()).filter(|arg| arg.starts_with("--")) {
         given.extend(known.canonical(arg.trim_start_matches('-').split('=').next().unwrap_or_default()));
     }
@@ -176,13 +176,13 @@ pub(super) fn gather(
             };
             // etcd has no such flag: its libraries and others' read the variable.
             let is_foreign = prefix == "ETCD_" && name == "debug";
-            if is_foreign || !take(&name, value, variable, &mut gathered.warnings) {
+            if is_foreign || !take(&name, value, variable, &mut line.warnings) {
                 let is_known = without_effect(&name).is_some();
                 if prefix == KINE && !is_known {
                     return Err(wrong("endpoint", format!("{variable} in the environment is not a setting of kine's")));
                 }
                 let why = if is_known { "has no effect here" } else { "is not a setting" };
-                gathered.warnings.push(format!("the environment's {variable} {why}"));
+                line.warnings.push(format!("the environment's {variable} {why}"));
             }
         }
     }
@@ -200,20 +200,20 @@ pub(super) fn gather(
     };
     if let Some(file) = config_file.or_else(in_environment) {
         for (name, value) in read(Path::new(&file))? {
-            if take(&name, &value, &format!("{name} in --config-file"), &mut gathered.warnings) {
+            if take(&name, &value, &format!("{name} in --config-file"), &mut line.warnings) {
                 continue;
             }
             if without_effect(&name).is_none() && !name.starts_with("peer-") {
                 return Err(wrong("config-file", format!("unknown setting {name:?}")));
             }
-            gathered.warnings.push(format!("{name} in --config-file has no effect here"));
+            line.warnings.push(format!("{name} in --config-file has no effect here"));
         }
     }
     let mut rest = rest.into_iter();
-    gathered.args.extend(rest.next());
-    gathered.args.extend(more);
-    gathered.args.extend(rest);
-    Ok(gathered)
+    line.args.extend(rest.next());
+    line.args.extend(more);
+    line.args.extend(rest);
+    Ok(line)
 }
 
 /// kine's --cert-file is shown to the database, etcd's is the server's: beside flags that only kine has nobody can know

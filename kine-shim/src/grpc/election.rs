@@ -23,15 +23,17 @@ impl Election for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn campaign(&self, request: Request<pb::CampaignRequest>) -> Result<Response<pb::CampaignResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let (turn, own) = Waiter::join(self, &credentials, &request.name, request.lease, request.value.clone()).await?;
+        let (waiter, own) =
+            Waiter::join(self, &credentials, &request.name, request.lease, request.value.clone()).await?;
         if own.value != request.value {
-            let proclaim = queue::put(&turn.key, request.value, turn.lease);
-            let reply = self.txn_of(&credentials, queue::if_created(&turn.key, turn.create_revision, proclaim)).await?;
+            let proclaim = queue::put(&waiter.key, request.value, waiter.lease);
+            let reply =
+                self.txn_of(&credentials, queue::if_created(&waiter.key, waiter.create_revision, proclaim)).await?;
             lead(&reply)?;
         }
-        turn.come().await?.ok_or_else(not_leader)?;
-        let header = Some(self.header(turn.revision));
-        let (key, lease, rev) = turn.keep();
+        waiter.acquire().await?.ok_or_else(not_leader)?;
+        let header = Some(self.header(waiter.revision));
+        let (key, lease, rev) = waiter.keep();
         let leader = Some(pb::LeaderKey { name: request.name, key, rev, lease });
         Ok(Response::new(pb::CampaignResponse { header, leader }))
     }

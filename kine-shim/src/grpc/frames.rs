@@ -27,8 +27,8 @@ use super::wire::Wire;
 
 /// Bytes that are not copied but sent as a frame of their own; for fewer the frame costs more than the copy.
 const SHARED_MIN: usize = 4 << 10;
-/// So much is gathered before it is handed on.
-const GATHERED: usize = 16 << 10;
+/// A frame of small messages is handed on when it has so many bytes.
+const FRAME_BYTES: usize = 16 << 10;
 /// Of `events` in a WatchResponse: field 11, length-delimited.
 const EVENTS_TAG: u8 = 11 << 3 | 2;
 
@@ -115,7 +115,7 @@ where
         if this.is_done {
             return Poll::Ready(None);
         }
-        while this.frames.bytes < GATHERED && this.ended.is_none() {
+        while this.frames.bytes < FRAME_BYTES && this.ended.is_none() {
             match this.source.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(response))) => this.frames.push(&response),
                 Poll::Ready(Some(Err(status))) => this.ended = Some(status),

@@ -13,7 +13,7 @@ pub(crate) fn of(scrub: &Scrub) -> u32 {
     let mut hash = Crc32c::new();
     hash.update(b"key");
     for record in &scrub.records {
-        hash.update(&schema::place(record.revision, record.sub_revision, record.is_delete));
+        hash.update(&schema::revision_key(record.revision, record.sub_revision, record.is_delete));
         hash.update(&schema::stored(record).encode_to_vec());
     }
     hash.finish()

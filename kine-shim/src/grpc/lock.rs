@@ -18,9 +18,9 @@ impl Lock for Wire {
     /// Dropped (the client gave up), the future leaves the queue.
     async fn lock(&self, request: Request<pb::LockRequest>) -> Result<Response<pb::LockResponse>, Status> {
         let (credentials, request) = (Credentials::of(&request), request.into_inner());
-        let (turn, _) = Waiter::join(self, &credentials, &request.name, request.lease, bytes::Bytes::new()).await?;
-        let revision = turn.come().await?.ok_or_else(|| Status::unknown("mutex: session is expired"))?;
-        let (key, _, _) = turn.keep();
+        let (waiter, _) = Waiter::join(self, &credentials, &request.name, request.lease, bytes::Bytes::new()).await?;
+        let revision = waiter.acquire().await?.ok_or_else(|| Status::unknown("mutex: session is expired"))?;
+        let (key, _, _) = waiter.keep();
         Ok(Response::new(pb::LockResponse { header: Some(self.header(revision)), key }))
     }
 

@@ -1,5 +1,5 @@
-//! Taking turns below a prefix, for locks and elections: everyone puts a key under a lease, the oldest key holds the
-//! turn. Keys and errors are those of etcd's client library, so that its users and callers of the services meet in the
+//! The queue of keys below a prefix, for locks and elections: everyone puts a key under a lease, and the oldest key
+//! holds the lock. Keys and errors are those of etcd's client library, so that its users and callers of the services meet in the
 //! same queue.
 
 use bytes::Bytes;
@@ -76,7 +76,7 @@ impl Waiter {
     }
 
     /// Waits until every older key is gone. `None` when this one went first.
-    pub(super) async fn come(&self) -> Result<Option<Revision>, Status> {
+    pub(super) async fn acquire(&self) -> Result<Option<Revision>, Status> {
         loop {
             let state = self.wire.queue(&self.credentials, &self.prefix).await?;
             if !self.is_queued(&state)? {
@@ -97,7 +97,7 @@ impl Waiter {
         Ok(own.is_some_and(|own| own.create_revision == self.create_revision))
     }
 
-    /// The turn is the client's now; it ends with its lease, or when the client gives it up.
+    /// The lock is the client's now; it ends with its lease, or when the client gives it up.
     pub(super) fn keep(mut self) -> (Key, LeaseId, Revision) {
         self.is_kept = true;
         (self.key.clone(), self.lease, self.create_revision)
@@ -145,7 +145,7 @@ impl Wire {
     }
 }
 
-/// The key that holds the turn.
+/// The key that holds the lock.
 pub(super) fn holder(state: &State, prefix: &Key) -> Result<Option<KeyValue>, Status> {
     let oldest = by_creation(prefix, SortOrder::Ascend);
     Ok(state.range(&oldest).map_err(errors::refused)?.kvs.pop())

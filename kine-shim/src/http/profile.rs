@@ -23,15 +23,16 @@ const NOT_UNWOUND: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
 /// One at a time: the timer is the process's.
 static UNDER_WAY: AtomicBool = AtomicBool::new(false);
 
-struct Turn;
+/// The one profile that is being taken.
+struct Running;
 
-impl Turn {
-    fn take() -> Option<Self> {
+impl Running {
+    fn begin() -> Option<Self> {
         (!UNDER_WAY.swap(true, Ordering::AcqRel)).then_some(Self)
     }
 }
 
-impl Drop for Turn {
+impl Drop for Running {
     fn drop(&mut self) {
         UNDER_WAY.store(false, Ordering::Release);
     }
@@ -57,7 +58,7 @@ async fn profiled(time: Duration) -> Response<Body> {
     let failed = |error: &dyn std::fmt::Display| {
         page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("could not profile: {error}\n"))
     };
-    let Some(_turn) = Turn::take() else { return failed(&"another profile is being taken") };
+    let Some(_running) = Running::begin() else { return failed(&"another profile is being taken") };
     let started = SystemTime::now();
     let sampling = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&NOT_UNWOUND).build();
     let sampling = match sampling {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Appended, Identity, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
-use crate::model::{Batch, BatchId, EntryKind, Grant, Head, Position};
+use crate::model::{Batch, BatchId, EntryKind, Grant, Head, Position, RowId};
 
 /// One store. Locks are held for the length of a map operation, never over an await.
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Store {
         if batches.is_empty() { rest.take(1).cloned().collect() } else { batches }
     }
 
-    fn trim(&mut self, floor: Position, garbage: &[(Position, u32)]) {
+    fn trim(&mut self, floor: Position, garbage: &[RowId]) {
         let mut touched = BTreeSet::from([self.trimmed]);
         self.trimmed = self.trimmed.max(floor);
         for (position, sub) in garbage {
@@ -153,7 +153,7 @@ impl Log for MemoryLog {
         self.changed.notified().await;
     }
 
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
         self.store.lock().trim(floor, garbage);
         Ok(())
     }

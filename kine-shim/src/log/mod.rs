@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::{endpoint::Endpoint, open::open};
-use crate::model::{Batch, Grant, Head, Position, Revision, Secret};
+use crate::model::{Batch, Grant, Head, Position, Revision, RowId, Secret};
 
 /// What an append came to. A lost reply is neither: see [`LogFault::OutcomeUnknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ pub trait Log: Send + Sync + 'static {
     /// Raises `trimmed` to `floor` and deletes the rows (position, sub), and with them the batches below `floor` that
     /// they leave empty: what a snapshot brings always has its batch. In small transactions, each of which shows the
     /// floor to whoever misses its rows; may be repeated.
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault>;
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault>;
 
     /// Says how far a living reader is, and returns what the others have said. Rows that all have applied nobody reads
     /// any more. Whoever is silent for ten seconds no longer counts; a failover forgets all. A log of one process has
@@ -194,7 +194,7 @@ pub trait Log: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether, by the last append's answer, another writer asks for a turn. A log of one process has none.
+    /// Whether, by the last append's answer, another writer asks for room. A log of one process has none.
     fn is_room_asked(&self) -> bool {
         false
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::{Appended, Identity, LeaseClocks, Log, LogFault, Member, Page, ReadIndex, Reader, Size, Snapshot};
 use crate::{
     metrics::{DatabaseTimes, Metrics},
-    model::{Batch, Grant, Position},
+    model::{Batch, Grant, Position, RowId},
 };
 
 /// What etcd calls slow to apply.
@@ -83,7 +83,7 @@ impl Log for TimedLog {
         self.inner.changed().await;
     }
 
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
         self.inner.trim(floor, garbage).await
     }
 

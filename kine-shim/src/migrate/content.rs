@@ -16,8 +16,8 @@ pub(super) type Sum = [u8; 32];
 pub(super) struct Content(Sha256);
 
 impl Content {
-    pub(super) fn add(&mut self, place: &[u8], value: &[u8]) {
-        for part in [place, value] {
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
+        for part in [key, value] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
         }
@@ -28,14 +28,14 @@ impl Content {
     }
 
     pub(super) fn of(kept: &Kept) -> Sum {
-        let (mut content, mut place) = (Self::default(), kept.start());
+        let (mut content, mut cursor) = (Self::default(), kept.start());
         loop {
-            let page = kept.page(&mut place, RECORDS);
+            let page = kept.page(&mut cursor, RECORDS);
             if page.is_empty() {
                 return content.finish();
             }
             for record in &page {
-                let name = schema::place(record.revision, record.sub_revision, record.is_delete);
+                let name = schema::revision_key(record.revision, record.sub_revision, record.is_delete);
                 content.add(&name, &schema::stored(record).encode_to_vec());
             }
         }

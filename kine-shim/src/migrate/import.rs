@@ -64,7 +64,7 @@ pub(super) async fn run(log: Arc<dyn Log>, name: &str, mut steps: Steps) -> Resu
         chain.put(source::compaction(compacted)).await?;
     }
     chain.cut(end.revision).await?;
-    chain.settle().await?;
+    chain.drain().await?;
     chain.progress.done();
     let was_closed = chain.was_closed()?;
     if was_closed {
@@ -191,7 +191,7 @@ impl Chain {
         self.in_flight.push_back(batch.clone());
         self.outcomes.push_back(Box::pin(async move { log.append(&batch).await }));
         while self.in_flight.len() >= PIPELINE {
-            self.land().await?;
+            self.next_outcome().await?;
         }
         Ok(())
     }
@@ -204,14 +204,14 @@ impl Chain {
     }
 
     /// Waits for everything that is on its way.
-    async fn settle(&mut self) -> Result<()> {
+    async fn drain(&mut self) -> Result<()> {
         while !self.in_flight.is_empty() {
-            self.land().await?;
+            self.next_outcome().await?;
         }
         Ok(())
     }
 
-    async fn land(&mut self) -> Result<()> {
+    async fn next_outcome(&mut self) -> Result<()> {
         if let Some(Ok(Appended::Committed)) = self.outcomes.next().await {
             self.in_flight.pop_front();
             return Ok(());
@@ -246,7 +246,7 @@ impl Chain {
         };
         self.head = batch.head();
         self.append(batch).await?;
-        self.settle().await
+        self.drain().await
     }
 }
 

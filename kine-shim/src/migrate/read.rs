@@ -96,20 +96,20 @@ impl EtcdFile {
         let mut records = self.items(schema::KEY)?;
         while let Some((name, value)) = records()? {
             let (revision, sub_revision, is_delete) =
-                schema::parse_place(&name).with_context(|| format!("{name:?} is no revision"))?;
-            let place = (revision, Some(sub_revision));
+                schema::parse_revision_key(&name).with_context(|| format!("{name:?} is no revision"))?;
+            let at = (revision, Some(sub_revision));
             ensure!(
-                place > last && (1..=REVISION_MAX).contains(&revision),
+                at > last && (1..=REVISION_MAX).contains(&revision),
                 "the record at revision {revision} is out of order"
             );
-            last = place;
+            last = at;
             // `etcdutl snapshot restore --bump-revision` leaves a record of no key, to raise the revision.
             if value.is_empty() {
                 continue;
             }
             content.add(&name, &value);
             let kv = mvccpb::KeyValue::decode(value);
-            let entry = kv.map_err(Into::into).and_then(|kv| entry(place, is_delete, kv));
+            let entry = kv.map_err(Into::into).and_then(|kv| entry(at, is_delete, kv));
             if !put(entry.with_context(|| format!("the record at revision {revision}"))?) {
                 return Ok(None);
             }
@@ -134,8 +134,8 @@ impl EtcdFile {
         let mut items = self.items(schema::META)?;
         while let Some((key, value)) = items()? {
             if key == name.as_bytes() {
-                let place = schema::parse_place(&value).filter(|place| place.0 <= REVISION_MAX);
-                return Ok(Some(place.with_context(|| format!("{name} is no revision"))?.0));
+                let key = schema::parse_revision_key(&value).filter(|key| key.0 <= REVISION_MAX);
+                return Ok(Some(key.with_context(|| format!("{name} is no revision"))?.0));
             }
         }
         Ok(None)

@@ -46,30 +46,30 @@ pub(crate) const CLUSTER_VERSION: &str = "clusterVersion";
 /// The version of this layout.
 pub(crate) const VERSION: &str = "3.6.0";
 
-const PLACE_LEN: usize = 17;
+const REVISION_KEY_LEN: usize = 17;
 const TOMBSTONE: u8 = b't';
 
 /// A revision as a key: main revision, '_', sub-revision, and 't' for a tombstone.
-pub(crate) fn place(revision: Revision, sub_revision: u32, is_delete: bool) -> Vec<u8> {
-    let mut place = Vec::with_capacity(PLACE_LEN + 1);
-    place.extend(revision.to_be_bytes());
-    place.push(b'_');
-    place.extend(i64::from(sub_revision).to_be_bytes());
-    place.extend(is_delete.then_some(TOMBSTONE));
-    place
+pub(crate) fn revision_key(revision: Revision, sub_revision: u32, is_delete: bool) -> Vec<u8> {
+    let mut key = Vec::with_capacity(REVISION_KEY_LEN + 1);
+    key.extend(revision.to_be_bytes());
+    key.push(b'_');
+    key.extend(i64::from(sub_revision).to_be_bytes());
+    key.extend(is_delete.then_some(TOMBSTONE));
+    key
 }
 
 /// Revision, sub-revision and whether it is a tombstone; `None` for what is no such key.
-pub(crate) fn parse_place(place: &[u8]) -> Option<(Revision, u32, bool)> {
-    let is_delete = match place.get(PLACE_LEN..)? {
+pub(crate) fn parse_revision_key(key: &[u8]) -> Option<(Revision, u32, bool)> {
+    let is_delete = match key.get(REVISION_KEY_LEN..)? {
         [] => false,
         [TOMBSTONE] => true,
         _ => return None,
     };
     let number = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_be_bytes);
-    let revision = number(&place[..8]).filter(|revision| *revision >= 0)?;
-    let sub_revision = u32::try_from(number(&place[9..PLACE_LEN])?).ok()?;
-    (place[8] == b'_').then_some((revision, sub_revision, is_delete))
+    let revision = number(&key[..8]).filter(|revision| *revision >= 0)?;
+    let sub_revision = u32::try_from(number(&key[9..REVISION_KEY_LEN])?).ok()?;
+    (key[8] == b'_').then_some((revision, sub_revision, is_delete))
 }
 
 /// A record's value: etcd's KeyValue. Of a tombstone only the key.
@@ -146,16 +146,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_was_written() {
+    fn a_revision_key_is_read_as_it_was_written() {
         for (revision, sub_revision, is_delete) in [(1, 0, false), (i64::MAX, u32::MAX, true), (0x1_0000, 7, true)] {
-            let bytes = place(revision, sub_revision, is_delete);
-            assert_eq!(parse_place(&bytes), Some((revision, sub_revision, is_delete)));
-            assert_eq!(parse_place(&bytes[..PLACE_LEN - 1]), None);
+            let bytes = revision_key(revision, sub_revision, is_delete);
+            assert_eq!(parse_revision_key(&bytes), Some((revision, sub_revision, is_delete)));
+            assert_eq!(parse_revision_key(&bytes[..REVISION_KEY_LEN - 1]), None);
         }
-        let mut other = place(5, 0, true);
-        other[PLACE_LEN] = b'x';
-        assert_eq!(parse_place(&other), None);
-        assert_eq!(parse_place(&[0xFF; PLACE_LEN]), None);
+        let mut other = revision_key(5, 0, true);
+        other[REVISION_KEY_LEN] = b'x';
+        assert_eq!(parse_revision_key(&other), None);
+        assert_eq!(parse_revision_key(&[0xFF; REVISION_KEY_LEN]), None);
     }
 
     #[test]

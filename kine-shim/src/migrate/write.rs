@@ -42,7 +42,7 @@ struct Contents {
 }
 
 #[derive(Default)]
-struct Place {
+struct Cursor {
     bucket: usize,
     records: Option<KeptCursor>,
 }
@@ -50,7 +50,7 @@ struct Place {
 /// A file in the making.
 pub struct Snapshot {
     contents: Contents,
-    place: Place,
+    cursor: Cursor,
     builder: Builder,
     layout: Layout,
     is_complete: bool,
@@ -62,11 +62,11 @@ impl Snapshot {
     pub fn of(state: &State, member: &Member) -> Self {
         let kept = state.kept();
         let contents = Contents { buckets: buckets(kept.state(), member), kept };
-        let (mut measuring, mut place) = (Builder::measuring(), Place::default());
-        while contents.put_next(&mut place, &mut measuring) {}
+        let (mut measuring, mut cursor) = (Builder::measuring(), Cursor::default());
+        while contents.put_next(&mut cursor, &mut measuring) {}
         let layout = measuring.finish();
         let builder = Builder::writing(&layout);
-        Self { contents, place: Place::default(), builder, layout, is_complete: false, sum: Sha256::new() }
+        Self { contents, cursor: Cursor::default(), builder, layout, is_complete: false, sum: Sha256::new() }
     }
 
     pub fn kept(&self) -> &Kept {
@@ -81,7 +81,7 @@ impl Snapshot {
     /// The next bytes: as many as asked for until the last ones come; then none.
     pub fn next(&mut self, bytes: usize) -> Bytes {
         while self.builder.ready() < bytes && !self.is_complete {
-            if !self.contents.put_next(&mut self.place, &mut self.builder) {
+            if !self.contents.put_next(&mut self.cursor, &mut self.builder) {
                 self.builder.finish();
                 self.is_complete = true;
             }
@@ -99,23 +99,23 @@ impl Snapshot {
 
 impl Contents {
     /// Puts the next few items in; whether there may be more.
-    fn put_next(&self, place: &mut Place, builder: &mut Builder) -> bool {
-        let Some(bucket) = self.buckets.get(place.bucket) else { return false };
+    fn put_next(&self, cursor: &mut Cursor, builder: &mut Builder) -> bool {
+        let Some(bucket) = self.buckets.get(cursor.bucket) else { return false };
         match bucket {
             Bucket::Items(name, items) => {
                 builder.bucket(name);
                 items.iter().for_each(|(key, value)| builder.put(key, &value[..]));
-                place.bucket += 1;
+                cursor.bucket += 1;
             }
             Bucket::Records => {
-                let records = place.records.get_or_insert_with(|| {
+                let records = cursor.records.get_or_insert_with(|| {
                     builder.bucket(schema::KEY);
                     self.kept.start()
                 });
                 let page = self.kept.page(records, RECORDS);
-                place.bucket += usize::from(page.is_empty());
+                cursor.bucket += usize::from(page.is_empty());
                 for record in &page {
-                    let key = schema::place(record.revision, record.sub_revision, record.is_delete);
+                    let key = schema::revision_key(record.revision, record.sub_revision, record.is_delete);
                     builder.put(&key, &schema::stored(record) as &dyn Value);
                 }
             }
@@ -177,7 +177,7 @@ fn meta(state: &State, member: &Member) -> Items {
     let voters = json!({ "voters": [member.id], "auto_leave": false }).to_string();
     put(schema::CONF_STATE, voters.as_bytes());
     put(schema::CONSISTENT_INDEX, &state.head().position.0.max(1).to_be_bytes());
-    let compacted = state.compacted_at().map(|revision| schema::place(revision, 0, false));
+    let compacted = state.compacted_at().map(|revision| schema::revision_key(revision, 0, false));
     if let Some(compacted) = &compacted {
         put(schema::FINISHED_COMPACT, compacted);
         put(schema::SCHEDULED_COMPACT, compacted);

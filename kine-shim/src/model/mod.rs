@@ -28,6 +28,9 @@ impl Position {
     }
 }
 
+/// A row of the log: its batch and its entry in it.
+pub type RowId = (Position, u32);
+
 /// One grant of a lease: its id, which may be granted anew once the lease is gone, and the batch that granted it. Two
 /// grants of one id in one batch need not be told apart: nobody ever sees the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     counters::Counters,
     log::{Appended, LogFault, ReadIndex, Reader},
-    model::{BatchId, Op, Position, Revision},
+    model::{BatchId, Op, Position, Revision, RowId},
     settings::BrokenRule,
     state::State,
 };
@@ -212,7 +212,7 @@ impl Sequencer {
         read_index: &ReadIndex,
         loaded: &Loaded,
         incarnation: Option<Revision>,
-    ) -> Option<(State, Vec<(Position, u32)>)> {
+    ) -> Option<(State, Vec<RowId>)> {
         let mut draft = loaded.state.draft();
         if let Some(revision) = incarnation {
             draft.declare_incarnation(revision);

@@ -1,5 +1,5 @@
 //! Fairness between shims that write at once. Whoever pipelines its batches would win every race for the next position,
-//! and the others would starve: so a refused shim asks for a turn, an append's answer tells the winner, and the winner
+//! and the others would starve: so a refused shim asks for room, an append's answer tells the winner, and the winner
 //! leaves room until it sees a batch of another, or a moment has passed. A hint that decides nothing: without it
 //! everything is right, only slower.
 
@@ -39,7 +39,7 @@ impl Sequencer {
         self.look_at_log();
     }
 
-    /// One of our batches was committed: our turn is over when somebody else asks for one.
+    /// One of our batches was committed: others have room now if one of them asks for it.
     pub(super) async fn leave_room(&mut self) {
         if self.fairness.asked.take().is_some() {
             self.ask_for_room(false).await;
@@ -69,7 +69,7 @@ impl Sequencer {
 
     pub(super) async fn ask_for_room(&mut self, wanted: bool) {
         if let Err(fault) = self.log.ask_for_room(self.writer, wanted).await {
-            tracing::debug!(%fault, "cannot ask for a turn");
+            tracing::debug!(%fault, "cannot ask the other shims for room");
         }
     }
 }

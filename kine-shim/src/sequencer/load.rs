@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     log::{Log, LogFault, Reader},
-    model::{BatchId, Position},
+    model::{BatchId, Position, RowId},
     state::State,
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Loaded {
     /// When the last batch was written, in milliseconds since 1970.
     pub(super) last_at_ms: i64,
     /// Of each compaction, in log order.
-    pub(super) garbage: Vec<Vec<(Position, u32)>>,
+    pub(super) garbage: Vec<Vec<RowId>>,
     /// It is our own state with what follows it.
     pub(super) is_followed: bool,
     /// We were there before the other database took over.

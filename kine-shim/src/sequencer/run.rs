@@ -30,7 +30,7 @@ impl Sequencer {
             let has_room =
                 is_open && self.backlog.len() < self.config.batch_entries && self.in_flight.len() < self.depth();
             let (leaves_room, glance_at) = (self.leaves_room(), self.glance_at());
-            let gathers_until =
+            let group_until =
                 self.group_commit.waits(self.backlog.len()).filter(|_| is_idle && !self.backlog.is_empty());
             tokio::select! {
                 biased;
@@ -39,7 +39,7 @@ impl Sequencer {
                     is_open = count > 0;
                     self.backlog.extend(received.drain(..));
                 }
-                () = async { match gathers_until { Some(until) => tokio::time::sleep_until(until).await, None => std::future::pending().await } } => {}
+                () = async { match group_until { Some(until) => tokio::time::sleep_until(until).await, None => std::future::pending().await } } => {}
                 view = async { match &mut self.look { Some(look) => look.await, None => std::future::pending().await } } => {
                     self.look = None;
                     self.saw(view).await;

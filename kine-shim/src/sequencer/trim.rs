@@ -21,7 +21,7 @@ use super::{peers::Peers, publication::Publication};
 use crate::{
     counters::Counters,
     log::{Log, Reader},
-    model::Position,
+    model::RowId,
 };
 
 /// After a fault; twice as long after each in a row.
@@ -35,7 +35,7 @@ const READERS_WITHIN: Duration = Duration::from_secs(600);
 const LOOK_MIN: Duration = Duration::from_millis(20);
 const LOOK_MAX: Duration = Duration::from_millis(500);
 
-type Rows = Vec<(Position, u32)>;
+type Rows = Vec<RowId>;
 
 /// Who is to delete the rows first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Trims {
 
     /// Tries until the rows are gone, or the database is. What fails is told and counted: space that is not given back
     /// fills a disk.
-    async fn delete(&self, trimming: &Trimming, rows: &[(Position, u32)], generation: u64) {
+    async fn delete(&self, trimming: &Trimming, rows: &[RowId], generation: u64) {
         let Trimming { log, counters, .. } = trimming;
         let (mut left, mut wait) = (rows.len(), RETRY_MIN);
         for piece in rows.chunks(trimming.rows_at_once) {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     log::{Appended, Identity, LeaseClock, LeaseClocks, Log, LogFault, Page, ReadIndex, Reader, Size, Snapshot},
-    model::{Batch, BatchId, Grant, Head, Position},
+    model::{Batch, BatchId, Grant, Head, Position, RowId},
 };
 
 /// How often what goes wrong, in a hundredth of a percent of calls.
@@ -287,12 +287,12 @@ impl Server {
         }
     }
 
-    fn trim(&mut self, floor: Position, garbage: &[(Position, u32)]) {
+    fn trim(&mut self, floor: Position, garbage: &[RowId]) {
         self.trimmed = self.trimmed.max(floor);
         self.delete(floor, garbage);
     }
 
-    fn delete(&mut self, floor: Position, garbage: &[(Position, u32)]) {
+    fn delete(&mut self, floor: Position, garbage: &[RowId]) {
         for (position, sub) in garbage {
             if let Some(batch) = self.batches.get_mut(position) {
                 Arc::make_mut(batch).entries.retain(|(at, _)| at != sub);
@@ -542,7 +542,7 @@ impl Log for SimLog {
         }
     }
 
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
         let garbage = garbage.to_vec();
         if self.database.world.lock().broken == Some(BrokenLog::LoadInPieces) {
             self.ask_trusted(move |world| world.server.trimmed = world.server.trimmed.max(floor)).await?;

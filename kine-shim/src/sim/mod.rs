@@ -158,7 +158,7 @@ impl Cluster {
             }
         }
         self.database.set_faults(Faults::default());
-        let verdict = self.settle().await;
+        let verdict = self.converge().await;
         let Ok(last) = verdict else { return (verdict.map(drop), Vec::new()) };
         let _ = over.send(Some(last));
         for watcher in watchers {
@@ -218,7 +218,7 @@ impl Cluster {
     }
 
     /// All shims agree in the end. Returns the last revision.
-    async fn settle(&self) -> Result<i64, String> {
+    async fn converge(&self) -> Result<i64, String> {
         let shims: Vec<Shim> = self.shims.lock().iter().flatten().cloned().collect();
         let mut last = 0;
         // Leases run out, and whatever was still on its way arrives.

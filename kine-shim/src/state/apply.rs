@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::{
     Applied, LeaseInfo, State,
-    record::{Attached, Change, Lease, Named, Newest, Place, Record, Superseded},
+    record::{Attached, Change, Lease, Named, Newest, Record, Superseded},
 };
 use crate::{
     auth,
-    model::{Batch, Entry, EntryKind, Event, Key, Position, Revision, RevisionEvents},
+    model::{Batch, Entry, EntryKind, Event, Key, Position, Revision, RevisionEvents, RowId},
 };
 
 /// The batch is not one that this state can follow: a gap, another chain, or contents that contradict what is known.
@@ -22,16 +22,17 @@ pub struct Corrupt {
     pub reason: &'static str,
 }
 
-/// [`Applied`] in the making: events of the revision still being filled are kept apart.
+/// What applying entries has done so far, to be an [`Applied`]: events of the revision that is still being filled are kept
+/// apart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct Effects {
     applied: Applied,
     open: Option<RevisionEvents>,
     /// Nobody asks for events while a log is loaded, so none are made.
     is_silent: bool,
 }
 
-impl Gathered {
+impl Effects {
     fn event(&mut self, revision: Revision, event: Event) {
         match &mut self.open {
             Some(open) if open.revision == revision => open.events.push(event),
@@ -49,7 +50,7 @@ impl Gathered {
     pub(super) fn finish(mut self) -> Applied {
         self.close();
         self.applied.garbage.sort_unstable();
-        self.applied.trim_floor = self.applied.garbage.last().map_or(Position(0), |place| place.0);
+        self.applied.trim_floor = self.applied.garbage.last().map_or(Position(0), |row| row.0);
         self.applied
     }
 }
@@ -61,21 +62,21 @@ impl State {
         if batch.position != self.head.position.next() || batch.prev_id != self.head.id {
             return Err(corrupt("it has another predecessor"));
         }
-        let mut gathered = Gathered::default();
+        let mut effects = Effects::default();
         let begin = self.revision;
         for (index, (sub, entry)) in batch.entries.iter().enumerate() {
             if *sub as usize != index {
                 return Err(corrupt("entries are missing"));
             }
             self.check(entry, begin).map_err(corrupt)?;
-            self.change((batch.position, *sub), entry, &mut gathered);
+            self.change((batch.position, *sub), entry, &mut effects);
         }
         if batch.last_revision != self.revision {
             return Err(corrupt("its last revision is not that of its entries"));
         }
         self.head = batch.head();
-        self.sweep(self.sweep_max, &mut gathered);
-        Ok(gathered.finish())
+        self.sweep(self.sweep_max, &mut effects);
+        Ok(effects.finish())
     }
 
     /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and
@@ -88,7 +89,7 @@ impl State {
         if batch.position == self.head.position.next() && batch.prev_id != self.head.id {
             return Err(corrupt("it has another predecessor"));
         }
-        let mut gathered = Gathered { is_silent: true, ..Gathered::default() };
+        let mut effects = Effects { is_silent: true, ..Effects::default() };
         for (sub, entry) in &batch.entries {
             let revisions = matches!(entry.kind, EntryKind::Put | EntryKind::Delete);
             if revisions && (entry.revision < self.revision || entry.revision > batch.last_revision) {
@@ -97,12 +98,12 @@ impl State {
             if entry.kind == EntryKind::Compact && entry.create_revision > batch.last_revision {
                 return Err(corrupt("it compacts the future"));
             }
-            self.change((batch.position, *sub), entry, &mut gathered);
+            self.change((batch.position, *sub), entry, &mut effects);
         }
         self.revision = self.revision.max(batch.last_revision);
         self.head = batch.head();
-        self.sweep(usize::MAX, &mut gathered);
-        Ok(gathered.finish())
+        self.sweep(usize::MAX, &mut effects);
+        Ok(effects.finish())
     }
 
     pub(super) fn set_head(&mut self, head: crate::model::Head) {
@@ -131,10 +132,10 @@ impl State {
     }
 
     fn check_change(&self, entry: &Entry, begin: Revision) -> Result<(), &'static str> {
-        let place = (entry.revision, entry.sub_revision);
+        let change = (entry.revision, entry.sub_revision);
         let last = self.changes.descend(None).next().map(|change| (change.0.revision, change.0.sub_revision));
-        let opens = place == (self.revision + 1, 0);
-        let continues = entry.revision > begin && last.is_some_and(|(revision, sub)| place == (revision, sub + 1));
+        let opens = change == (self.revision + 1, 0);
+        let continues = entry.revision > begin && last.is_some_and(|(revision, sub)| change == (revision, sub + 1));
         if !opens && !continues {
             return Err("its revisions are not contiguous");
         }
@@ -153,35 +154,35 @@ impl State {
     }
 
     /// The one place where state changes.
-    pub(super) fn change(&mut self, place: Place, entry: &Entry, gathered: &mut Gathered) {
+    pub(super) fn change(&mut self, row: RowId, entry: &Entry, effects: &mut Effects) {
         self.rows += 1;
         match entry.kind {
-            EntryKind::Put | EntryKind::Delete => self.write(Record::new(entry, place), gathered),
+            EntryKind::Put | EntryKind::Delete => self.write(Record::new(entry, row), effects),
             EntryKind::LeaseGrant => {
-                let lease = Lease { id: entry.lease, ttl: entry.version, place };
+                let lease = Lease { id: entry.lease, ttl: entry.version, row };
                 let older = self.leases.insert(lease);
-                self.bury(older.map(|lease| lease.place));
-                gathered.applied.granted.push((entry.lease, entry.version));
+                self.bury(older.map(|lease| lease.row));
+                effects.applied.granted.push((entry.lease, entry.version));
             }
             EntryKind::LeaseRevoke => {
                 if let Some(lease) = self.leases.remove(&entry.lease) {
-                    self.bury(Some(lease.place));
-                    gathered.applied.revoked.push(LeaseInfo::from(&lease).grant());
+                    self.bury(Some(lease.row));
+                    effects.applied.revoked.push(LeaseInfo::from(&lease).grant());
                 }
-                self.bury(Some(place));
+                self.bury(Some(row));
             }
-            EntryKind::Compact if entry.create_revision <= self.compacted => self.bury(Some(place)),
+            EntryKind::Compact if entry.create_revision <= self.compacted => self.bury(Some(row)),
             EntryKind::Compact => {
-                let older = self.compact_row.replace(place);
+                let older = self.compact_row.replace(row);
                 self.bury(older);
-                self.compact(entry.create_revision, gathered);
+                self.compact(entry.create_revision, effects);
             }
             EntryKind::Incarnation => {
-                let older = self.incarnation_row.replace(place);
+                let older = self.incarnation_row.replace(row);
                 self.bury(older);
                 self.incarnation = u64::try_from(entry.version).unwrap_or(0);
                 self.revision = self.revision.max(entry.create_revision);
-                self.compact(entry.create_revision, gathered);
+                self.compact(entry.create_revision, effects);
             }
             EntryKind::Record => {
                 if entry.key.starts_with(auth::PREFIX) {
@@ -189,21 +190,21 @@ impl State {
                 }
                 let older = match entry.value.is_empty() {
                     true => self.records.remove(&entry.key),
-                    false => self.records.insert(Named { name: entry.key.clone(), value: entry.value.clone(), place }),
+                    false => self.records.insert(Named { name: entry.key.clone(), value: entry.value.clone(), row }),
                 };
-                self.bury(older.map(|record| record.place));
-                self.bury(entry.value.is_empty().then_some(place));
+                self.bury(older.map(|record| record.row));
+                self.bury(entry.value.is_empty().then_some(row));
             }
         }
     }
 
-    fn bury(&mut self, row: Option<Place>) {
-        if let Some(place) = row {
-            self.dead.insert(place);
+    fn bury(&mut self, row: Option<RowId>) {
+        if let Some(row) = row {
+            self.dead.insert(row);
         }
     }
 
-    fn write(&mut self, record: Arc<Record>, gathered: &mut Gathered) {
+    fn write(&mut self, record: Arc<Record>, effects: &mut Effects) {
         self.revision = record.revision;
         self.changes.insert(Change(record.clone()));
         let older = self.newest.insert(Newest(record.clone())).map(|newest| newest.0);
@@ -216,8 +217,8 @@ impl State {
             Some(older) if older.revision == record.revision => self.told_before(&record),
             _ => live,
         };
-        if !gathered.is_silent {
-            gathered.event(record.revision, record.event(prev));
+        if !effects.is_silent {
+            effects.event(record.revision, record.event(prev));
         }
         if let Some(leased) = live.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
             self.attached.remove(&(leased.lease, leased.key()));
@@ -227,12 +228,12 @@ impl State {
         }
     }
 
-    fn compact(&mut self, at: Revision, gathered: &mut Gathered) {
+    fn compact(&mut self, at: Revision, effects: &mut Effects) {
         self.compacted = at;
         self.edge = 0;
-        gathered.applied.compacted = Some(at);
+        effects.applied.compacted = Some(at);
         // Rows behind the compacted revision are not named yet: readers that lag a little would have to load anew.
-        let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.place().0);
+        let reach = self.changes.descend(Some(&(at, u32::MAX))).next().map(|change| change.0.row().0);
         self.reach = self.reach.max(reach);
     }
 
@@ -243,19 +244,19 @@ impl State {
 
     /// Goes on with it. Nothing that can be read changes.
     pub fn sweep_on(&mut self) -> Applied {
-        let mut gathered = Gathered::default();
-        self.sweep(self.sweep_max, &mut gathered);
-        gathered.finish()
+        let mut effects = Effects::default();
+        self.sweep(self.sweep_max, &mut effects);
+        effects.finish()
     }
 
     /// Drops what nobody may read any more, in at most `limit` steps. As in etcd, the changes *at* the compacted
     /// revision stay, for a watch that starts there, but not what they superseded.
-    pub(super) fn sweep(&mut self, limit: usize, gathered: &mut Gathered) {
+    pub(super) fn sweep(&mut self, limit: usize, effects: &mut Effects) {
         if self.reach.is_none() {
             return;
         }
         for _ in 0..limit {
-            if !self.sweep_one(gathered) {
+            if !self.sweep_one(effects) {
                 self.reach = None;
                 return;
             }
@@ -263,52 +264,52 @@ impl State {
     }
 
     /// Whether there was something to drop.
-    fn sweep_one(&mut self, gathered: &mut Gathered) -> bool {
+    fn sweep_one(&mut self, effects: &mut Effects) -> bool {
         if let Some(change) = self.changes.iter().next().filter(|change| change.0.revision < self.compacted) {
             let record = change.0.clone();
-            self.forget(&record, gathered);
+            self.forget(&record, effects);
             return true;
         }
         let edge = self.changes.ascend(&(self.compacted, self.edge)).next();
         if let Some(change) = edge.filter(|change| change.0.revision == self.compacted) {
             let record = change.0.clone();
             self.edge = record.sub_revision + 1;
-            self.forget_older(&(record.key(), record.revision, 0), gathered);
+            self.forget_older(&(record.key(), record.revision, 0), effects);
             return true;
         }
-        let dead = self.dead.iter().next().copied().filter(|place| self.reach.is_some_and(|reach| place.0 <= reach));
-        let Some(place) = dead else { return false };
-        self.dead.remove(&place);
-        self.discard(place, gathered);
+        let dead = self.dead.iter().next().copied().filter(|row| self.reach.is_some_and(|reach| row.0 <= reach));
+        let Some(row) = dead else { return false };
+        self.dead.remove(&row);
+        self.discard(row, effects);
         true
     }
 
     /// Drops a change from the history, with what it superseded, and itself if it is a tombstone.
-    fn forget(&mut self, record: &Arc<Record>, gathered: &mut Gathered) {
+    fn forget(&mut self, record: &Arc<Record>, effects: &mut Effects) {
         let id = (record.key(), record.revision, record.sub_revision);
         self.changes.remove(&(record.revision, record.sub_revision));
-        self.forget_older(&id, gathered);
+        self.forget_older(&id, effects);
         if !record.is_delete {
             return;
         }
-        self.discard(record.place(), gathered);
+        self.discard(record.row(), effects);
         if self.superseded.remove(&id).is_none() {
             self.newest.remove(&id.0);
         }
     }
 
     /// Drops what a key was before a revision and sub-revision.
-    fn forget_older(&mut self, id: &(Key, Revision, u32), gathered: &mut Gathered) {
+    fn forget_older(&mut self, id: &(Key, Revision, u32), effects: &mut Effects) {
         while let Some(older) = self.superseded.descend(Some(id)).next().map(|older| older.0.clone())
             && older.key_bytes() == id.0
         {
             self.superseded.remove(&(older.key(), older.revision, older.sub_revision));
-            self.discard(older.place(), gathered);
+            self.discard(older.row(), effects);
         }
     }
 
-    fn discard(&mut self, row: Place, gathered: &mut Gathered) {
+    fn discard(&mut self, row: RowId, effects: &mut Effects) {
         self.rows -= 1;
-        gathered.applied.garbage.push(row);
+        effects.applied.garbage.push(row);
     }
 }

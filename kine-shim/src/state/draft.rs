@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Applied, State, apply::Gathered};
+use super::{Applied, State, apply::Effects};
 use crate::{
     auth::{Caller, Change},
     model::{
@@ -19,7 +19,7 @@ pub struct Draft {
     state: State,
     entries: Vec<(u32, Entry)>,
     bytes: usize,
-    gathered: Gathered,
+    effects: Effects,
     /// The revision that the operation being evaluated writes at.
     write_revision: Revision,
     /// Changes of the operation being evaluated, so far.
@@ -40,7 +40,7 @@ impl Draft {
             state: state.clone(),
             entries: Vec::new(),
             bytes: 0,
-            gathered: Gathered::default(),
+            effects: Effects::default(),
             write_revision: state.revision() + 1,
             changes: 0,
         }
@@ -121,8 +121,8 @@ impl Draft {
         };
         let mut state = self.state;
         state.set_head(batch.head());
-        state.sweep(state.sweep_max, &mut self.gathered);
-        (batch, state, self.gathered.finish())
+        state.sweep(state.sweep_max, &mut self.effects);
+        (batch, state, self.effects.finish())
     }
 
     /// The lease has been checked.
@@ -213,7 +213,7 @@ impl Draft {
         // Batches are bounded far below u32.
         let sub = self.entries.len() as u32;
         self.bytes += entry.key.len() + entry.value.len();
-        self.state.change((self.base.head().position.next(), sub), &entry, &mut self.gathered);
+        self.state.change((self.base.head().position.next(), sub), &entry, &mut self.effects);
         self.entries.push((sub, entry));
     }
 
@@ -224,7 +224,7 @@ impl Draft {
         again.entries.truncate(mark);
         for (sub, entry) in &again.entries {
             again.bytes += entry.key.len() + entry.value.len();
-            again.state.change((again.base.head().position.next(), *sub), entry, &mut again.gathered);
+            again.state.change((again.base.head().position.next(), *sub), entry, &mut again.effects);
         }
         *self = again;
     }

@@ -44,15 +44,15 @@ impl Kept {
         KeptCursor { old: 0, change: (self.state.compacted.saturating_add(1), 0) }
     }
 
-    /// The records from `place` on, at most `limit`, and moves it behind them. None are left when none come.
-    pub fn page(&self, place: &mut KeptCursor, limit: usize) -> Vec<ScrubRecord> {
-        let old = self.old.iter().skip(place.old);
-        let recent = self.state.changes.ascend(&place.change).map(|change| &change.0);
+    /// The records from `cursor` on, at most `limit`, and moves it behind them. None are left when none come.
+    pub fn page(&self, cursor: &mut KeptCursor, limit: usize) -> Vec<ScrubRecord> {
+        let old = self.old.iter().skip(cursor.old);
+        let recent = self.state.changes.ascend(&cursor.change).map(|change| &change.0);
         let page: Vec<_> = old.chain(recent).take(limit).collect();
-        let of_old = page.len().min(self.old.len().saturating_sub(place.old));
-        place.old += of_old;
+        let of_old = page.len().min(self.old.len().saturating_sub(cursor.old));
+        cursor.old += of_old;
         if let Some(last) = page[of_old..].last() {
-            place.change = (last.revision, last.sub_revision + 1);
+            cursor.change = (last.revision, last.sub_revision + 1);
         }
         page.into_iter().map(ScrubRecord::of).collect()
     }

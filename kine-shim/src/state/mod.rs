@@ -27,12 +27,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::{
-    record::{Attached, Change, Lease, Named, Newest, Place, Superseded},
+    record::{Attached, Change, Lease, Named, Newest, Superseded},
     tree::Tree,
 };
 use crate::{
     auth::Auth,
-    model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents},
+    model::{Grant, Head, Key, LeaseId, Position, Revision, RevisionEvents, RowId},
 };
 
 pub use self::{
@@ -54,7 +54,7 @@ pub struct Applied {
     pub events: Vec<Arc<RevisionEvents>>,
     /// Log rows that nobody needs any more, in log order: a predecessor before the row that superseded it. Delete them
     /// in this order, or a crash midway brings a deleted key back.
-    pub garbage: Vec<(Position, u32)>,
+    pub garbage: Vec<RowId>,
     /// The highest position in `garbage`; 0 without garbage.
     pub trim_floor: Position,
     /// Leases and their TTL in seconds.
@@ -79,7 +79,7 @@ impl LeaseInfo {
 
 impl From<&Lease> for LeaseInfo {
     fn from(lease: &Lease) -> Self {
-        Self { id: lease.id, ttl: lease.ttl, granted_at: lease.place.0 }
+        Self { id: lease.id, ttl: lease.ttl, granted_at: lease.row.0 }
     }
 }
 
@@ -114,11 +114,11 @@ pub struct State {
     /// What the records below `auth/` say.
     auth: Arc<Auth>,
     /// Rows to be named garbage by a later compaction.
-    dead: Tree<Place>,
+    dead: Tree<RowId>,
     /// Rows of the log that were not named garbage.
     rows: usize,
-    compact_row: Option<Place>,
-    incarnation_row: Option<Place>,
+    compact_row: Option<RowId>,
+    incarnation_row: Option<RowId>,
     /// Rows up to here may be named garbage when the compaction under way is done.
     reach: Option<Position>,
     /// Sub-revision of the first change at the compacted revision whose predecessors it has not dropped.
@@ -211,7 +211,7 @@ impl State {
     /// In the order in which they were granted.
     pub(crate) fn leases_by_grant(&self) -> Vec<LeaseInfo> {
         let mut leases: Vec<&Lease> = self.leases.iter().collect();
-        leases.sort_unstable_by_key(|lease| lease.place);
+        leases.sort_unstable_by_key(|lease| lease.row);
         leases.into_iter().map(LeaseInfo::from).collect()
     }
 

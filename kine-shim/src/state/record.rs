@@ -7,10 +7,7 @@ use std::{cmp::Ordering, sync::Arc};
 use bytes::Bytes;
 
 use super::tree::Item;
-use crate::model::{Entry, EntryKind, Event, Key, KeyValue, LeaseId, Position, Revision, Shown};
-
-/// A row's place in the log.
-pub(super) type Place = (Position, u32);
+use crate::model::{Entry, EntryKind, Event, Key, KeyValue, LeaseId, Position, Revision, RowId, Shown};
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -28,15 +25,15 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(entry: &Entry, place: Place) -> Arc<Self> {
+    pub(super) fn new(entry: &Entry, row: RowId) -> Arc<Self> {
         Arc::new(Self {
             bytes: [entry.key.as_ref(), entry.value.as_ref()].concat().into_boxed_slice(),
             // A key longer than 4 GiB does not get through any request limit.
             key_len: entry.key.len() as u32,
             is_delete: entry.kind == EntryKind::Delete,
             sub_revision: entry.sub_revision,
-            sub: place.1,
-            position: place.0,
+            sub: row.1,
+            position: row.0,
             revision: entry.revision,
             create_revision: entry.create_revision,
             version: entry.version,
@@ -65,7 +62,7 @@ impl Record {
         Bytes::from_owner(Contents(self.clone()))
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn row(&self) -> RowId {
         (self.position, self.sub)
     }
 
@@ -199,7 +196,7 @@ impl Item for Attached {
 pub(super) struct Lease {
     pub(super) id: LeaseId,
     pub(super) ttl: i64,
-    pub(super) place: Place,
+    pub(super) row: RowId,
 }
 
 impl Item for Lease {
@@ -223,7 +220,7 @@ impl Item for Lease {
 pub(super) struct Named {
     pub(super) name: Key,
     pub(super) value: Bytes,
-    pub(super) place: Place,
+    pub(super) row: RowId,
 }
 
 impl Item for Named {
@@ -244,14 +241,14 @@ impl Item for Named {
 
 /// A row that lost its meaning other than by a compaction: an ended lease, an older record. Waits for a compaction to
 /// be named garbage.
-impl Item for Place {
-    type Key = Place;
+impl Item for RowId {
+    type Key = RowId;
 
-    fn key(&self) -> Place {
+    fn key(&self) -> RowId {
         *self
     }
 
-    fn compare(&self, key: &Place) -> Ordering {
+    fn compare(&self, key: &RowId) -> Ordering {
         self.cmp(key)
     }
 

@@ -98,7 +98,7 @@ impl Appender {
         }
     }
 
-    /// See [`crate::log::Log::ask_turn`]; on the connection of the appends, where nothing long is ever in the way.
+    /// See [`crate::log::Log::ask_for_room`]; on the connection of the appends, where nothing long is ever in the way.
     pub(super) async fn ask_for_room(&self, writer: Uuid, wanted: bool) -> Result<(), LogFault> {
         let session = self.link.session().await?;
         let parameters: [super::query::Parameter<'_>; 2] = [(&writer, Type::UUID), (&wanted, Type::BOOL)];
@@ -113,9 +113,9 @@ impl Appender {
         self.room_asked.load(Ordering::Relaxed)
     }
 
-    /// Sends the statement in turn and waits for its answer.
+    /// Sends the statement after those of earlier callers and waits for its answer.
     async fn send(&self, batch: &Batch) -> Result<i32, LogFault> {
-        let turn = self.gate.lock().await;
+        let in_order = self.gate.lock().await;
         let session = self.link.session().await?;
         let permit = match timeout(ANSWER_WITHIN, self.unanswered.clone().acquire_owned()).await {
             Ok(Ok(permit)) => permit,
@@ -130,7 +130,7 @@ impl Appender {
         });
         // The first poll hands the whole statement to the connection.
         let first = poll!(&mut running);
-        drop(turn);
+        drop(in_order);
         match first {
             std::task::Poll::Ready(answer) => answer,
             std::task::Poll::Pending => self.answer(running).await,

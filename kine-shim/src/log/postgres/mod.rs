@@ -25,7 +25,7 @@ use self::{append::Appender, hints::Hints, link::Link, query::refused_connection
 use super::{
     Appended, Identity, LeaseClocks, Log, LogFault, Member, Options, Page, ReadIndex, Reader, Size, Snapshot, page,
 };
-use crate::model::{Batch, Grant, Position};
+use crate::model::{Batch, Grant, Position, RowId};
 
 pub(crate) use self::{query::Driver, url::shown};
 
@@ -142,7 +142,7 @@ impl Log for PostgresLog {
         self.hints.changed().await;
     }
 
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
         let trimmed = space::trim(&self.space, &self.space_trust, floor, garbage).await;
         // Whatever went wrong: the next try looks first who answers.
         trimmed.inspect_err(|_| self.space_trust.doubt())

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     log::{LogFault, Size},
-    model::Position,
+    model::{Position, RowId},
 };
 
 /// Rows of one transaction: short enough that nobody waits for it.
@@ -24,12 +24,7 @@ const SIZE: &str = "SELECT coalesce(sum(total), 0)::int8, \
           FROM pg_stat_user_tables WHERE schemaname = 'kine_shim') tables";
 
 /// Pieces of it, each a transaction of its own (see the seventh migration).
-pub(super) async fn trim(
-    link: &Link,
-    trust: &Trust,
-    floor: Position,
-    garbage: &[(Position, u32)],
-) -> Result<(), LogFault> {
+pub(super) async fn trim(link: &Link, trust: &Trust, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
     let first = garbage.len().min(TRIM_ROWS);
     for chunk in std::iter::once(&garbage[..first]).chain(garbage[first..].chunks(TRIM_ROWS)) {
         let session = link.session().await?;
@@ -45,7 +40,7 @@ pub(super) async fn trim(
 
 /// One simple message, so that a time limit meant for people's queries can be lifted in the same transaction (numbers
 /// only, so there is nothing to escape).
-fn trim_statements(run: i64, floor: Position, rows: &[(Position, u32)]) -> String {
+fn trim_statements(run: i64, floor: Position, rows: &[RowId]) -> String {
     let list = |numbers: &mut dyn Iterator<Item = i64>| {
         let mut text = String::new();
         for number in numbers {

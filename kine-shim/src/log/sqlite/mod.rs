@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::{end::End, store::Store};
 use super::{Appended, Fsync, LeaseClocks, Log, LogFault, Page, ReadIndex, Size, Snapshot, clocks::Clocks, page};
-use crate::model::{Batch, Grant, Position};
+use crate::model::{Batch, Grant, Position, RowId};
 
 /// Jobs waiting for the thread; whoever comes later waits to hand over.
 const QUEUE_JOBS: usize = 64;
@@ -199,7 +199,7 @@ impl Log for SqliteLog {
         self.changed.notified().await;
     }
 
-    async fn trim(&self, floor: Position, garbage: &[(Position, u32)]) -> Result<(), LogFault> {
+    async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {
         let first = garbage.len().min(TRIM_ROWS);
         for chunk in std::iter::once(&garbage[..first]).chain(garbage[first..].chunks(TRIM_ROWS)) {
             let chunk = chunk.to_vec();

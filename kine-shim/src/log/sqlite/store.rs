@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     log::{Appended, Fsync, Identity, LogFault, Page, ReadIndex, Size, formats, page},
-    model::{Batch, BatchId, Entry, EntryKind, Head, Position},
+    model::{Batch, BatchId, Entry, EntryKind, Head, Position, RowId},
 };
 
 /// In order; the n-th makes schema version n + 1.
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// Raises the floor, deletes rows, and the batches below the floor that are empty then, all in one transaction.
-    pub(super) fn trim(&mut self, floor: Position, rows: &[(Position, u32)]) -> Result<(), LogFault> {
+    pub(super) fn trim(&mut self, floor: Position, rows: &[RowId]) -> Result<(), LogFault> {
         self.trims += 1;
         // A batch at the last floor may have been emptied then; it was kept because it was not below.
         let last_floor = self.trimmed()?;

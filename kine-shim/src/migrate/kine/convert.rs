@@ -82,7 +82,7 @@ impl Converter {
             return Ok([None, None]);
         }
         let (granted, entry) = if row.is_deleted { (None, self.deletion(row)) } else { self.change(row)? };
-        let place = schema::place(entry.revision, 0, entry.kind == EntryKind::Delete);
+        let key = schema::revision_key(entry.revision, 0, entry.kind == EntryKind::Delete);
         let is_delete = entry.kind == EntryKind::Delete;
         let stored = mvccpb::KeyValue {
             key: entry.key.clone(),
@@ -92,7 +92,7 @@ impl Converter {
             value: entry.value.clone(),
             lease: entry.lease,
         };
-        self.content.add(&place, &stored.encode_to_vec());
+        self.content.add(&key, &stored.encode_to_vec());
         Ok([granted, Some(entry)])
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Dice, driver::drive, dump, swept};
 use crate::{
-    model::{Batch, BatchId, Position},
+    model::{Batch, BatchId, RowId},
     state::{Applied, State},
 };
 
@@ -13,7 +13,7 @@ fn load(log: &[Batch]) -> (State, Vec<Applied>) {
 }
 
 /// Deletes rows; batches without rows go too, but for the last one.
-fn trim(log: &[Batch], garbage: &[(Position, u32)]) -> Vec<Batch> {
+fn trim(log: &[Batch], garbage: &[RowId]) -> Vec<Batch> {
     let mut log = log.to_vec();
     for batch in &mut log {
         batch.entries.retain(|(sub, _)| !garbage.contains(&(batch.position, *sub)));
@@ -55,7 +55,7 @@ fn garbage_is_named_in_log_order_and_the_floor_is_its_end() {
     assert!(compactions.len() > 3);
     for applied in compactions {
         assert!(applied.garbage.is_sorted());
-        assert_eq!(Some(applied.trim_floor), applied.garbage.last().map(|place| place.0));
+        assert_eq!(Some(applied.trim_floor), applied.garbage.last().map(|row| row.0));
     }
 }
 

@@ -87,10 +87,10 @@ pub(super) fn batch_id(number: u64) -> crate::model::BatchId {
 }
 
 /// The state once the compaction under way is done, and what that named.
-pub(super) fn swept(state: &State) -> (State, Vec<(crate::model::Position, u32)>) {
-    let (mut state, mut gathered) = (state.clone(), super::apply::Gathered::default());
-    state.sweep(usize::MAX, &mut gathered);
-    (state, gathered.finish().garbage)
+pub(super) fn swept(state: &State) -> (State, Vec<crate::model::RowId>) {
+    let (mut state, mut effects) = (state.clone(), super::apply::Effects::default());
+    state.sweep(usize::MAX, &mut effects);
+    (state, effects.finish().garbage)
 }
 
 /// Everything observable about a state, and its books.
