@@ -79,22 +79,15 @@ fn shown(path: &Words) -> String {
     if path.is_empty() { "lib".to_owned() } else { path.join("::") }
 }
 
-/// Groups of modules that use each other in a circle, but for those whose every module is in one of the allowed groups.
+/// Groups of modules that use each other in a circle, but for those that are allowed, each as a whole.
 pub(crate) fn circles(own: &Crate, allowed: &[(&[&str], &str)]) -> Vec<String> {
     let arrows = arrows(own);
-    let reach: BTreeMap<&Words, BTreeSet<&Words>> = arrows.keys().map(|from| (from, reached(&arrows, from))).collect();
-    let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for from in arrows.keys() {
-        let circle: Vec<&Words> = reach[from].iter().copied().filter(|to| reach[to].contains(from)).collect();
-        if circle.len() < 2 || !seen.insert(circle.clone()) {
+    for members in groups(&arrows) {
+        let names: Vec<String> = members.iter().map(|each| shown(each)).collect();
+        if allowed.iter().any(|(group, _)| names == *group) {
             continue;
         }
-        let names: Vec<String> = circle.iter().map(|each| shown(each)).collect();
-        if allowed.iter().any(|(group, _)| names.iter().all(|name| group.contains(&name.as_str()))) {
-            continue;
-        }
-        let members: BTreeSet<&Words> = circle.into_iter().collect();
         let ties: Vec<String> = arrows
             .iter()
             .filter(|(from, _)| members.contains(from))
@@ -109,6 +102,22 @@ pub(crate) fn circles(own: &Crate, allowed: &[(&[&str], &str)]) -> Vec<String> {
         ));
     }
     found
+}
+
+/// Allowed groups that are not, or no longer, circles.
+pub(crate) fn open_circles(all: &[Crate], allowed: &[(&[&str], &str)]) -> Vec<String> {
+    let arrows: Vec<Arrows> = all.iter().map(arrows).collect();
+    let circles: Vec<Vec<String>> =
+        arrows.iter().flat_map(groups).map(|group| group.into_iter().map(shown).collect()).collect();
+    let stale = allowed.iter().filter(|(group, _)| !circles.iter().any(|circle| circle == group));
+    stale.map(|(group, _)| format!("{} is no circle (any more): take it out of RECURSIONS", group.join(", "))).collect()
+}
+
+/// The modules that use each other in circles.
+fn groups(arrows: &Arrows) -> BTreeSet<BTreeSet<&Words>> {
+    let reach: BTreeMap<&Words, BTreeSet<&Words>> = arrows.keys().map(|from| (from, reached(arrows, from))).collect();
+    let circle = |from| reach[from].iter().copied().filter(|to| reach[to].contains(from)).collect();
+    arrows.keys().map(circle).filter(|circle: &BTreeSet<&Words>| circle.len() > 1).collect()
 }
 
 fn reached<'a>(arrows: &'a Arrows, from: &'a Words) -> BTreeSet<&'a Words> {

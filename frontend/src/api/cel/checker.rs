@@ -172,7 +172,7 @@ impl Checker<'_> {
         let result = match target {
             Type::Map(of) => of.1.clone(),
             Type::Declared(decl) => match decl.field(field) {
-                Some(field) => field.of.to_type(),
+                Some(field) => Type::of(&field.of),
                 None => {
                     self.complain(id, format!("undefined field '{field}'"));
                     Type::Error

@@ -5,10 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use super::{
-    escape::{escape, is_reserved},
-    types::Type,
-};
+use super::escape::{escape, is_reserved};
 
 /// The largest body of a request; what no schema bounds is bounded by it.
 pub const REQUEST_BYTES_MAX: i64 = 3 * 1024 * 1024;
@@ -227,25 +224,6 @@ impl DeclType {
     pub fn record<'a>(name: &'static str, fields: impl IntoIterator<Item = (&'a str, DeclType)>) -> DeclType {
         let property = |(name, of)| Property { name, of, required: true, has_default: false };
         DeclType::object(name, fields.into_iter().map(property))
-    }
-
-    /// The static type of values of this.
-    pub fn to_type(self: &Arc<DeclType>) -> Type {
-        match &self.kind {
-            DeclKind::Dyn | DeclKind::IntOrString => Type::Dyn,
-            DeclKind::Any => Type::Any,
-            DeclKind::Quantity => Type::Object("kubernetes.Quantity".into()),
-            DeclKind::Bool => Type::Bool,
-            DeclKind::Int => Type::Int,
-            DeclKind::Double => Type::Double,
-            DeclKind::String => Type::String,
-            DeclKind::Bytes => Type::Bytes,
-            DeclKind::Duration => Type::Duration,
-            DeclKind::Date | DeclKind::Timestamp => Type::Timestamp,
-            DeclKind::List(of, _) => Type::list(of.to_type()),
-            DeclKind::Map(of) => Type::map(Type::String, of.to_type()),
-            DeclKind::Object(_) => Type::Declared(self.clone()),
-        }
     }
 
     pub fn type_name(&self) -> &str {

@@ -32,7 +32,7 @@ impl Env {
 
     /// A variable of a declared type.
     pub fn declare(self, name: &str, of: &Arc<DeclType>) -> Env {
-        self.with(name, of.to_type())
+        self.with(name, Type::of(of))
     }
 
     /// A variable whose fields are computed when they are asked for.

@@ -2,10 +2,11 @@
 
 use super::{
     ast::Test,
+    cost_model::{LIST_CREATE, MAP_CREATE},
     equal::equal,
-    library::{self},
-    plan::{Append, Attr, Base, CallNode, Conditional, Equal, Fold, Item, KeyOf, Logic, Node, OrKind, Qualifier},
-    runtime_cost::{self, LIST_CREATE, MAP_CREATE},
+    library,
+    node::{Append, Attr, Base, CallNode, Conditional, Equal, Fold, Item, KeyOf, Logic, Node, OrKind, Qualifier},
+    runtime_cost,
     value::{Entries, EvalError, Evaluated, Key, List, Map, Val, fail, no_such_overload},
 };
 
@@ -346,7 +347,7 @@ impl<'a> Machine<'a, '_> {
                 for at in 0..list.len() {
                     let item = list.get(at).unwrap_or_else(no_such_overload);
                     let (first, second) = if fold.two { (Ok(Val::Int(at as i64)), Some(item)) } else { (item, None) };
-                    if !self.turn(fold, first, second)? {
+                    if !self.iterate(fold, first, second)? {
                         break;
                     }
                 }
@@ -354,7 +355,7 @@ impl<'a> Machine<'a, '_> {
             Val::Map(map) => {
                 for key in map.keys() {
                     let second = if fold.two { map.find(&key) } else { None };
-                    if !self.turn(fold, Ok(key), second)? {
+                    if !self.iterate(fold, Ok(key), second)? {
                         break;
                     }
                 }
@@ -373,7 +374,12 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// One element. False ends the loop.
-    fn turn(&mut self, fold: &'a Fold, first: Evaluated<'a>, second: Option<Evaluated<'a>>) -> Result<bool, EvalError> {
+    fn iterate(
+        &mut self,
+        fold: &'a Fold,
+        first: Evaluated<'a>,
+        second: Option<Evaluated<'a>>,
+    ) -> Result<bool, EvalError> {
         self.locals[fold.slot + 1] = Slot::Set(first);
         if let Some(second) = second {
             self.locals[fold.slot + 2] = Slot::Set(second);

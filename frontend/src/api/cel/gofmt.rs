@@ -1,6 +1,6 @@
 //! Texts of numbers, times and quotes as Go prints them.
 
-use super::value::Timestamp;
+use super::timestamp::Timestamp;
 
 /// `%g`: the shortest digits that are the number; with an exponent where it is below -4 or above 5.
 pub(super) fn general(number: f64) -> String {

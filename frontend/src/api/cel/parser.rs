@@ -2,11 +2,12 @@
 //! with their places. Where the tokens fit no rule, `syntax` finds the words for it and the way back.
 
 use super::{
-    ast::{Ast, Call, Expr, Id, Kind, Literal, Places, Select, Test},
+    ast::{Ast, Call, Expr, Id, Kind, Literal, Select, Test},
     lexer::{self, Lexeme, Token},
     macros,
     source::{Issues, Location},
     syntax::Rule,
+    tokens::{Stop, Tokens},
 };
 
 /// Longer expressions are refused, in code points.
@@ -24,24 +25,13 @@ pub(super) fn parse(source: &str) -> Result<Ast, Issues> {
         return Err(issues);
     }
     let lexemes = lexer::lex(source, &mut issues);
-    let mut parser = Parser {
-        source,
-        lexemes: &lexemes,
-        at: 0,
-        places: Places::of(source),
-        issues,
-        open: 0,
-        heights: Vec::new(),
-        closers: vec![&[Token::End]],
-        recovering: false,
-        failed_at: None,
-    };
+    let mut parser = Parser { tokens: Tokens::new(source, &lexemes, issues), open: 0, heights: Vec::new() };
     let parsed = parser.expression().and_then(|root| {
-        let ended = parser.expect(Token::End).map(|_| ());
-        parser.recover(Rule::Expression, ended, ())?;
+        let ended = parser.tokens.expect(Token::End).map(|_| ());
+        parser.tokens.recover(Rule::Expression, ended, ())?;
         if parser.height(&root) > DEPTH_MAX { Err(Stop::Nested) } else { Ok(root) }
     });
-    let Parser { places, mut issues, .. } = parser;
+    let Tokens { places, mut issues, .. } = parser.tokens;
     match parsed {
         Ok(root) if issues.is_empty() => Ok(Ast { root, places }),
         Ok(_) | Err(Stop::Syntax) => Err(issues),
@@ -56,33 +46,14 @@ pub(super) fn parse(source: &str) -> Result<Ast, Issues> {
     }
 }
 
-pub(super) enum Stop {
-    /// Something was said of it, and the rule ends.
-    Syntax,
-    /// Too many expressions within expressions.
-    Open,
-    /// Too many operators, selections and calls on each other.
-    Nested,
-}
-
 pub(super) type Parsed = Result<Expr, Stop>;
 
 pub(super) struct Parser<'l> {
-    pub(super) source: &'l str,
-    lexemes: &'l [Lexeme],
-    pub(super) at: usize,
-    pub(super) places: Places,
-    pub(super) issues: Issues,
+    pub(super) tokens: Tokens<'l>,
     /// Expressions within expressions that are not ended yet.
     open: usize,
     /// How deep operators, selections and calls of a node are nested, by its number.
     heights: Vec<usize>,
-    /// What ends the expressions that are not ended yet, the innermost one last.
-    pub(super) closers: Vec<&'static [Token]>,
-    /// No token fitted since the last error.
-    pub(super) recovering: bool,
-    /// Where a rule ended with an error last.
-    pub(super) failed_at: Option<usize>,
 }
 
 fn relation(token: Token) -> Option<&'static str> {
@@ -116,45 +87,6 @@ fn sum(token: Token) -> Option<&'static str> {
 }
 
 impl<'l> Parser<'l> {
-    pub(super) fn peek(&self) -> Token {
-        self.lexemes[self.at].token
-    }
-
-    pub(super) fn peek_at(&self, ahead: usize) -> Token {
-        self.lexeme_at(ahead).token
-    }
-
-    /// Beyond the last one that is the end.
-    pub(super) fn lexeme_at(&self, ahead: usize) -> &'l Lexeme {
-        &self.lexemes[(self.at + ahead).min(self.lexemes.len() - 1)]
-    }
-
-    pub(super) fn skip(&mut self) {
-        self.at = (self.at + 1).min(self.lexemes.len() - 1);
-    }
-
-    /// Takes a token that fits.
-    pub(super) fn next(&mut self) -> &'l Lexeme {
-        let lexeme = self.lexeme_at(0);
-        self.skip();
-        self.recovering = false;
-        lexeme
-    }
-
-    pub(super) fn take(&mut self, token: Token) -> Option<&'l Lexeme> {
-        (self.peek() == token).then(|| self.next())
-    }
-
-    pub(super) fn id(&mut self, lexeme: &Lexeme) -> Id {
-        self.places.add(Some(lexeme.start))
-    }
-
-    pub(super) fn error(&mut self, offset: usize, message: impl Into<String>) -> Expr {
-        let id = self.places.add(Some(offset));
-        self.issues.push(self.places.location(id), message);
-        Expr { id, kind: Kind::Unspecified }
-    }
-
     pub(super) fn height(&self, expr: &Expr) -> usize {
         self.heights.get(expr.id).copied().unwrap_or(0)
     }
@@ -180,16 +112,16 @@ impl<'l> Parser<'l> {
     }
 
     fn expand(&mut self, id: Id, function: &str, target: Option<Expr>, args: Vec<Expr>) -> Expr {
-        match macros::expand(&mut self.places, id, function, target, args) {
+        match macros::expand(&mut self.tokens.places, id, function, target, args) {
             Ok(Ok(expr)) => {
-                self.places.forget(id);
+                self.tokens.places.forget(id);
                 expr
             }
             Ok(Err(error)) => {
-                let offset = self.places.offset(error.id);
-                self.places.forget(id);
-                let id = self.places.add(offset);
-                self.issues.push(self.places.location(id), error.message);
+                let offset = self.tokens.places.offset(error.id);
+                self.tokens.places.forget(id);
+                let id = self.tokens.places.add(offset);
+                self.tokens.issues.push(self.tokens.places.location(id), error.message);
                 Expr { id, kind: Kind::Unspecified }
             }
             Err((target, args)) => {
@@ -205,12 +137,12 @@ impl<'l> Parser<'l> {
             return Err(Stop::Open);
         }
         let condition = self.logic(Token::Or)?;
-        let result = match self.take(Token::Question) {
+        let result = match self.tokens.take(Token::Question) {
             None => condition,
             Some(question) => {
                 let chosen = self.choice(question, condition);
-                let nothing = self.nothing();
-                self.recover(Rule::Expression, chosen, nothing)?
+                let nothing = self.tokens.nothing();
+                self.tokens.recover(Rule::Expression, chosen, nothing)?
             }
         };
         self.open -= 1;
@@ -219,19 +151,19 @@ impl<'l> Parser<'l> {
 
     /// An expression that ends before one of `closers`.
     pub(super) fn enclosed(&mut self, closers: &'static [Token]) -> Parsed {
-        self.closers.push(closers);
+        self.tokens.closers.push(closers);
         let expr = self.expression();
-        self.closers.pop();
+        self.tokens.closers.pop();
         expr
     }
 
     fn choice(&mut self, question: &Lexeme, condition: Expr) -> Parsed {
-        let id = self.id(question);
-        self.closers.push(&[Token::Colon]);
+        let id = self.tokens.id(question);
+        self.tokens.closers.push(&[Token::Colon]);
         let yes = self.logic(Token::Or);
-        self.closers.pop();
+        self.tokens.closers.pop();
         let yes = yes?;
-        self.expect(Token::Colon)?;
+        self.tokens.expect(Token::Colon)?;
         let no = self.expression()?;
         Ok(self.call(id, "_?_:_", None, vec![condition, yes, no]))
     }
@@ -244,9 +176,9 @@ impl<'l> Parser<'l> {
         };
         let mut terms = vec![Some(operand(self)?)];
         let mut ids = Vec::new();
-        while let Some(lexeme) = self.take(operator) {
+        while let Some(lexeme) = self.tokens.take(operator) {
             terms.push(Some(operand(self)?));
-            ids.push(self.id(lexeme));
+            ids.push(self.tokens.id(lexeme));
         }
         let function = if operator == Token::Or { "_||_" } else { "_&&_" };
         let height = self.highest(terms.iter().flatten());
@@ -257,9 +189,9 @@ impl<'l> Parser<'l> {
 
     fn relation(&mut self) -> Parsed {
         let mut left = self.sum()?;
-        while let Some(function) = relation(self.peek()) {
-            let lexeme = self.next();
-            let id = self.id(lexeme);
+        while let Some(function) = relation(self.tokens.peek()) {
+            let lexeme = self.tokens.next();
+            let id = self.tokens.id(lexeme);
             let right = self.sum()?;
             left = self.call(id, function, None, vec![left, right]);
         }
@@ -268,9 +200,9 @@ impl<'l> Parser<'l> {
 
     fn sum(&mut self) -> Parsed {
         let mut left = self.product()?;
-        while let Some(function) = sum(self.peek()) {
-            let lexeme = self.next();
-            let id = self.id(lexeme);
+        while let Some(function) = sum(self.tokens.peek()) {
+            let lexeme = self.tokens.next();
+            let id = self.tokens.id(lexeme);
             let right = self.product()?;
             left = self.call(id, function, None, vec![left, right]);
         }
@@ -279,9 +211,9 @@ impl<'l> Parser<'l> {
 
     fn product(&mut self) -> Parsed {
         let mut left = self.unary()?;
-        while let Some(function) = product(self.peek()) {
-            let lexeme = self.next();
-            let id = self.id(lexeme);
+        while let Some(function) = product(self.tokens.peek()) {
+            let lexeme = self.tokens.next();
+            let id = self.tokens.id(lexeme);
             let right = self.unary()?;
             left = self.call(id, function, None, vec![left, right]);
         }
@@ -289,49 +221,49 @@ impl<'l> Parser<'l> {
     }
 
     fn unary(&mut self) -> Parsed {
-        let unary = self.sync_operand(&[]).and_then(|()| self.signed());
-        let nothing = self.nothing();
-        self.recover(Rule::Unary, unary, nothing)
+        let unary = self.tokens.sync_operand(&[]).and_then(|()| self.signed());
+        let nothing = self.tokens.nothing();
+        self.tokens.recover(Rule::Unary, unary, nothing)
     }
 
     fn signed(&mut self) -> Parsed {
-        let operator = self.peek();
+        let operator = self.tokens.peek();
         let function = match operator {
             Token::Not => "!_",
             // A minus in front of a number belongs to it.
-            Token::Minus if !matches!(self.peek_at(1), Token::Int | Token::Float) => "-_",
+            Token::Minus if !matches!(self.tokens.peek_at(1), Token::Int | Token::Float) => "-_",
             _ => return self.member(),
         };
-        let first = self.lexeme_at(0);
+        let first = self.tokens.lexeme_at(0);
         let mut operators = 0;
-        while self.peek() == operator {
-            if operator == Token::Minus && !self.starts_operand(1) {
-                return Err(self.no_alternative(1));
+        while self.tokens.peek() == operator {
+            if operator == Token::Minus && !self.tokens.starts_operand(1) {
+                return Err(self.tokens.no_alternative(1));
             }
-            self.next();
+            self.tokens.next();
             operators += 1;
         }
         if operator == Token::Not {
-            self.sync_after_not();
+            self.tokens.sync_after_not();
         }
         if operators % 2 == 0 {
             return self.member();
         }
-        let id = self.id(first);
+        let id = self.tokens.id(first);
         let operand = self.member()?;
         Ok(self.call(id, function, None, vec![operand]))
     }
 
     fn member(&mut self) -> Parsed {
         let primary = self.primary();
-        let nothing = self.nothing();
-        let mut operand = self.recover(Rule::Primary, primary, nothing)?;
-        while matches!(self.peek(), Token::Dot | Token::OpenBracket) {
-            let at = self.peek();
+        let nothing = self.tokens.nothing();
+        let mut operand = self.tokens.recover(Rule::Primary, primary, nothing)?;
+        while matches!(self.tokens.peek(), Token::Dot | Token::OpenBracket) {
+            let at = self.tokens.peek();
             let id = operand.id;
             let done = if at == Token::Dot { self.select(operand) } else { self.index(operand) };
             let failed = matches!(done, Err(Stop::Syntax));
-            operand = self.recover(Rule::Member, done, Expr { id, kind: Kind::Unspecified })?;
+            operand = self.tokens.recover(Rule::Member, done, Expr { id, kind: Kind::Unspecified })?;
             if failed {
                 break;
             }
@@ -341,48 +273,48 @@ impl<'l> Parser<'l> {
 
     /// The name after a dot, and whether a question mark is between them.
     fn selected(&mut self) -> Result<(&'l Lexeme, bool), Stop> {
-        match self.peek_at(1) {
+        match self.tokens.peek_at(1) {
             Token::Question => {
-                self.next();
-                self.next();
-                let start = self.lexeme_at(0).start;
-                if let Err(stop) = self.sync(&[Token::Ident, Token::Escaped]) {
-                    self.error(start, "unsupported ident kind");
+                self.tokens.next();
+                self.tokens.next();
+                let start = self.tokens.lexeme_at(0).start;
+                if let Err(stop) = self.tokens.sync(&[Token::Ident, Token::Escaped]) {
+                    self.tokens.error(start, "unsupported ident kind");
                     return Err(stop);
                 }
-                Ok((self.next(), true))
+                Ok((self.tokens.next(), true))
             }
             Token::Ident | Token::Escaped => {
-                self.next();
-                Ok((self.next(), false))
+                self.tokens.next();
+                Ok((self.tokens.next(), false))
             }
             Token::True | Token::False | Token::Null => {
-                self.next();
-                Err(self.mismatch(&[Token::Ident]))
+                self.tokens.next();
+                Err(self.tokens.mismatch(&[Token::Ident]))
             }
-            _ => Err(self.no_alternative(1)),
+            _ => Err(self.tokens.no_alternative(1)),
         }
     }
 
     fn select(&mut self, operand: Expr) -> Parsed {
-        let dot = self.lexeme_at(0);
+        let dot = self.tokens.lexeme_at(0);
         let (name, optional) = self.selected()?;
         match name.token {
-            Token::Ident if !optional && self.peek() == Token::OpenParen => {
-                let open = self.next();
-                let id = self.id(open);
+            Token::Ident if !optional && self.tokens.peek() == Token::OpenParen => {
+                let open = self.tokens.next();
+                let id = self.tokens.id(open);
                 let args = self.arguments()?;
                 Ok(self.call(id, &name.text, Some(operand), args))
             }
-            Token::Escaped => Ok(self.error(name.start, "unsupported syntax: '`'")),
+            Token::Escaped => Ok(self.tokens.error(name.start, "unsupported syntax: '`'")),
             _ if optional => {
-                let id = self.id(dot);
-                let field = self.id(name);
+                let id = self.tokens.id(dot);
+                let field = self.tokens.id(name);
                 let field = Expr { id: field, kind: Kind::Literal(Literal::String(name.text.clone())) };
                 Ok(self.call(id, "_?._", None, vec![operand, field]))
             }
             _ => {
-                let id = self.id(dot);
+                let id = self.tokens.id(dot);
                 let height = self.height(&operand) + 1;
                 let select = Select { operand, field: name.text.clone(), test: Test::Value };
                 let expr = Expr { id, kind: Kind::Select(Box::new(select)) };
@@ -393,26 +325,26 @@ impl<'l> Parser<'l> {
     }
 
     fn index(&mut self, operand: Expr) -> Parsed {
-        let bracket = self.next();
-        self.sync_operand(&[Token::Question])?;
-        let function = if self.take(Token::Question).is_some() { "_[?_]" } else { "_[_]" };
-        let id = self.id(bracket);
+        let bracket = self.tokens.next();
+        self.tokens.sync_operand(&[Token::Question])?;
+        let function = if self.tokens.take(Token::Question).is_some() { "_[?_]" } else { "_[_]" };
+        let id = self.tokens.id(bracket);
         let index = self.enclosed(&[Token::CloseBracket])?;
-        self.expect(Token::CloseBracket)?;
+        self.tokens.expect(Token::CloseBracket)?;
         Ok(self.call(id, function, None, vec![operand, index]))
     }
 
     /// After the opening parenthesis, up to and with the closing one.
     pub(super) fn arguments(&mut self) -> Result<Vec<Expr>, Stop> {
         let mut args = Vec::new();
-        self.sync_operand(&[Token::CloseParen])?;
-        if self.take(Token::CloseParen).is_some() {
+        self.tokens.sync_operand(&[Token::CloseParen])?;
+        if self.tokens.take(Token::CloseParen).is_some() {
             return Ok(args);
         }
         loop {
             args.push(self.enclosed(&[Token::Comma, Token::CloseParen])?);
-            if self.take(Token::Comma).is_none() {
-                self.expect(Token::CloseParen)?;
+            if self.tokens.take(Token::Comma).is_none() {
+                self.tokens.expect(Token::CloseParen)?;
                 return Ok(args);
             }
         }

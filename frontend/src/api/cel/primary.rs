@@ -3,8 +3,9 @@
 use super::{
     ast::{Element, Entry, Expr, Field, Kind, Literal},
     lexer::{self, Lexeme, Token},
-    parser::{Parsed, Parser, Stop},
+    parser::{Parsed, Parser},
     syntax::Rule,
+    tokens::Stop,
 };
 
 const RESERVED: [&str; 21] = [
@@ -33,15 +34,15 @@ const RESERVED: [&str; 21] = [
 
 impl<'l> Parser<'l> {
     pub(super) fn primary(&mut self) -> Parsed {
-        let dotless = self.peek() == Token::Dot && self.peek_at(1) != Token::Ident;
-        if dotless || !self.starts_operand(0) {
-            return Err(self.no_alternative(1));
+        let dotless = self.tokens.peek() == Token::Dot && self.tokens.peek_at(1) != Token::Ident;
+        if dotless || !self.tokens.starts_operand(0) {
+            return Err(self.tokens.no_alternative(1));
         }
-        let first = self.next();
+        let first = self.tokens.next();
         match first.token {
             Token::OpenParen => {
                 let inner = self.enclosed(&[Token::CloseParen])?;
-                self.expect(Token::CloseParen)?;
+                self.tokens.expect(Token::CloseParen)?;
                 Ok(inner)
             }
             Token::OpenBracket => self.list(first),
@@ -53,31 +54,33 @@ impl<'l> Parser<'l> {
 
     /// Whether a comma comes with one more item behind it, and not before the end. Takes it.
     fn another(&mut self, item: impl Fn(&Self) -> bool) -> bool {
-        let another = self.peek() == Token::Comma && item(self);
+        let another = self.tokens.peek() == Token::Comma && item(self);
         if another {
-            self.next();
+            self.tokens.next();
         }
         another
     }
 
     /// The end of a list, map or message, with or without a comma in front.
     fn end(&mut self, close: Token) -> Result<(), Stop> {
-        self.sync(&[close, Token::Comma])?;
-        self.take(Token::Comma);
-        self.expect(close)?;
+        self.tokens.sync(&[close, Token::Comma])?;
+        self.tokens.take(Token::Comma);
+        self.tokens.expect(close)?;
         Ok(())
     }
 
     fn list(&mut self, bracket: &Lexeme) -> Parsed {
         const CLOSERS: &[Token] = &[Token::Comma, Token::CloseBracket];
-        let id = self.id(bracket);
+        let id = self.tokens.id(bracket);
         let mut elements = Vec::new();
-        self.sync_operand(&[Token::CloseBracket, Token::Comma, Token::Question])?;
-        if !CLOSERS.contains(&self.peek()) {
+        self.tokens.sync_operand(&[Token::CloseBracket, Token::Comma, Token::Question])?;
+        if !CLOSERS.contains(&self.tokens.peek()) {
             loop {
-                let optional = self.take(Token::Question).is_some();
+                let optional = self.tokens.take(Token::Question).is_some();
                 elements.push(Element { value: self.enclosed(CLOSERS)?, optional });
-                if !self.another(|parser| parser.starts_operand(1) || parser.peek_at(1) == Token::Question) {
+                if !self
+                    .another(|parser| parser.tokens.starts_operand(1) || parser.tokens.peek_at(1) == Token::Question)
+                {
                     break;
                 }
             }
@@ -90,14 +93,14 @@ impl<'l> Parser<'l> {
     }
 
     fn map(&mut self, brace: &Lexeme) -> Parsed {
-        let id = self.id(brace);
+        let id = self.tokens.id(brace);
         let mut entries = Vec::new();
-        self.sync_operand(&[Token::CloseBrace, Token::Comma, Token::Question])?;
-        if !matches!(self.peek(), Token::CloseBrace | Token::Comma) {
-            self.closers.push(&[Token::Comma, Token::CloseBrace]);
+        self.tokens.sync_operand(&[Token::CloseBrace, Token::Comma, Token::Question])?;
+        if !matches!(self.tokens.peek(), Token::CloseBrace | Token::Comma) {
+            self.tokens.closers.push(&[Token::Comma, Token::CloseBrace]);
             let done = self.entries(&mut entries);
-            let done = self.recover(Rule::Entries, done, ());
-            self.closers.pop();
+            let done = self.tokens.recover(Rule::Entries, done, ());
+            self.tokens.closers.pop();
             done?;
         }
         self.end(Token::CloseBrace)?;
@@ -109,14 +112,14 @@ impl<'l> Parser<'l> {
 
     fn entries(&mut self, entries: &mut Vec<Entry>) -> Result<(), Stop> {
         loop {
-            let colon_id = self.places.add(None);
-            let optional = self.take(Token::Question).is_some();
+            let colon_id = self.tokens.places.add(None);
+            let optional = self.tokens.take(Token::Question).is_some();
             let key = self.enclosed(&[Token::Colon])?;
-            if let Some(colon) = self.expect(Token::Colon)? {
-                self.places.set(colon_id, colon.start);
+            if let Some(colon) = self.tokens.expect(Token::Colon)? {
+                self.tokens.places.set(colon_id, colon.start);
             }
             entries.push(Entry { key, value: self.expression()?, optional });
-            if !self.another(|parser| parser.starts_operand(1) || parser.peek_at(1) == Token::Question) {
+            if !self.another(|parser| parser.tokens.starts_operand(1) || parser.tokens.peek_at(1) == Token::Question) {
                 return Ok(());
             }
         }
@@ -125,50 +128,50 @@ impl<'l> Parser<'l> {
     /// An identifier, a call or a message: what begins with a name, or with a dot and a name.
     fn named(&mut self, first: &'l Lexeme) -> Parsed {
         let dotted = first.token == Token::Dot;
-        let name = if dotted { self.next() } else { first };
+        let name = if dotted { self.tokens.next() } else { first };
         if let Some(length) = self.message_name() {
             return self.message(dotted, name, length);
         }
         if RESERVED.contains(&name.text.as_str()) {
-            if self.take(Token::OpenParen).is_some() {
+            if self.tokens.take(Token::OpenParen).is_some() {
                 self.arguments()?;
             }
-            return Ok(self.error(first.start, format!("reserved identifier: {}", name.text)));
+            return Ok(self.tokens.error(first.start, format!("reserved identifier: {}", name.text)));
         }
         let full = if dotted { format!(".{}", name.text) } else { name.text.clone() };
-        if let Some(open) = self.take(Token::OpenParen) {
-            let id = self.id(open);
+        if let Some(open) = self.tokens.take(Token::OpenParen) {
+            let id = self.tokens.id(open);
             let args = self.arguments()?;
             return Ok(self.call(id, &full, None, args));
         }
-        let id = self.id(name);
+        let id = self.tokens.id(name);
         Ok(Expr { id, kind: Kind::Ident(full) })
     }
 
     /// How many tokens the rest of a message's name has, where an opening brace follows it.
     fn message_name(&self) -> Option<usize> {
         let mut ahead = 0;
-        while self.peek_at(ahead) == Token::Dot && self.peek_at(ahead + 1) == Token::Ident {
+        while self.tokens.peek_at(ahead) == Token::Dot && self.tokens.peek_at(ahead + 1) == Token::Ident {
             ahead += 2;
         }
-        (self.peek_at(ahead) == Token::OpenBrace).then_some(ahead)
+        (self.tokens.peek_at(ahead) == Token::OpenBrace).then_some(ahead)
     }
 
     fn message(&mut self, dotted: bool, name: &Lexeme, length: usize) -> Parsed {
         let mut full = if dotted { ".".to_owned() } else { String::new() };
         full.push_str(&name.text);
         for _ in 0..length {
-            full.push_str(&self.next().text);
+            full.push_str(&self.tokens.next().text);
         }
-        let brace = self.next();
-        let id = self.id(brace);
+        let brace = self.tokens.next();
+        let id = self.tokens.id(brace);
         let mut fields = Vec::new();
-        self.sync(&[Token::CloseBrace, Token::Comma, Token::Question, Token::Ident, Token::Escaped])?;
-        if !matches!(self.peek(), Token::CloseBrace | Token::Comma) {
-            self.closers.push(&[Token::Comma, Token::CloseBrace]);
+        self.tokens.sync(&[Token::CloseBrace, Token::Comma, Token::Question, Token::Ident, Token::Escaped])?;
+        if !matches!(self.tokens.peek(), Token::CloseBrace | Token::Comma) {
+            self.tokens.closers.push(&[Token::Comma, Token::CloseBrace]);
             let done = self.fields(&mut fields);
-            let done = self.recover(Rule::Entries, done, ());
-            self.closers.pop();
+            let done = self.tokens.recover(Rule::Entries, done, ());
+            self.tokens.closers.pop();
             done?;
         }
         self.end(Token::CloseBrace)?;
@@ -178,15 +181,17 @@ impl<'l> Parser<'l> {
     fn fields(&mut self, fields: &mut Vec<Field>) -> Result<(), Stop> {
         const NAMES: &[Token] = &[Token::Ident, Token::Escaped];
         loop {
-            self.take(Token::Question);
-            self.sync(NAMES)?;
-            let name = self.next().text.clone();
-            let id = match self.expect(Token::Colon)? {
-                Some(colon) => self.id(colon),
-                None => self.places.add(None),
+            self.tokens.take(Token::Question);
+            self.tokens.sync(NAMES)?;
+            let name = self.tokens.next().text.clone();
+            let id = match self.tokens.expect(Token::Colon)? {
+                Some(colon) => self.tokens.id(colon),
+                None => self.tokens.places.add(None),
             };
             fields.push(Field { id, name, value: self.expression()? });
-            if !self.another(|parser| NAMES.contains(&parser.peek_at(1)) || parser.peek_at(1) == Token::Question) {
+            if !self.another(|parser| {
+                NAMES.contains(&parser.tokens.peek_at(1)) || parser.tokens.peek_at(1) == Token::Question
+            }) {
                 return Ok(());
             }
         }
@@ -194,7 +199,7 @@ impl<'l> Parser<'l> {
 
     fn literal(&mut self, first: &Lexeme) -> Parsed {
         let (sign, lexeme) = match first.token {
-            Token::Minus => ("-", self.next()),
+            Token::Minus => ("-", self.tokens.next()),
             _ => ("", first),
         };
         let parsed = match lexeme.token {
@@ -216,10 +221,10 @@ impl<'l> Parser<'l> {
         };
         match parsed {
             Ok(literal) => {
-                let id = self.id(first);
+                let id = self.tokens.id(first);
                 Ok(Expr { id, kind: Kind::Literal(literal) })
             }
-            Err(message) => Ok(self.error(first.start, message)),
+            Err(message) => Ok(self.tokens.error(first.start, message)),
         }
     }
 }

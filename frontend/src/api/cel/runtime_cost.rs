@@ -1,19 +1,10 @@
-//! What calls cost while an expression runs, by the sizes of their arguments. The numbers are an interface: limits are
-//! set in them.
+//! What calls cost while an expression runs, by the sizes of their arguments.
 
 use super::{
-    plan::CallNode,
+    cost_model::{self, AUTHORIZATION, LIST_CREATE, PATTERN, TRAVERSAL},
+    node::CallNode,
     value::{List, Map, Val},
 };
-
-pub(super) const LIST_CREATE: u64 = 10;
-pub(super) const MAP_CREATE: u64 = 30;
-/// Walking over one code point of a text, or byte.
-const TRAVERSAL: f64 = 0.1;
-/// One letter of a pattern, for each step in the text.
-const PATTERN: f64 = 0.25;
-/// Allows for two checks in one expression.
-const AUTHORIZATION: u64 = 350_000;
 
 /// Rounded up.
 fn share(size: u64, factor: f64) -> u64 {
@@ -78,8 +69,7 @@ fn of_function(name: &str, id: &str, args: &[Val<'_>], result: Option<&Val<'_>>)
     let first = || size(args.first());
     Some(match name {
         "check" => AUTHORIZATION,
-        "serviceAccount" | "path" | "group" | "resource" | "subresource" | "namespace" | "name" | "allowed"
-        | "reason" | "error" | "errored" => 1,
+        name if cost_model::is_constant(name) => 1,
         "fieldSelector" | "labelSelector" => {
             let length = size(args.get(1));
             LIST_CREATE + share(length, TRAVERSAL) + share(share(length, 0.5), 50.0)
@@ -92,14 +82,6 @@ fn of_function(name: &str, id: &str, args: &[Val<'_>], result: Option<&Val<'_>>)
         "replace" | "split" | "ip.isCanonical" => share(first(), 2.0 * TRAVERSAL),
         "join" => share(size(result), 2.0 * TRAVERSAL),
         "find" | "findAll" => share(first() + 1, TRAVERSAL) * share(size(args.get(1)), PATTERN),
-        "masked"
-        | "prefixLength"
-        | "family"
-        | "isUnspecified"
-        | "isLoopback"
-        | "isLinkLocalMulticast"
-        | "isLinkLocalUnicast"
-        | "isGlobalUnicast" => 1,
         "containsIP" => contains(args, id == "cidr_contains_ip_string"),
         "containsCIDR" => contains(args, id == "cidr_contains_cidr_string") + share(first(), TRAVERSAL) + 1,
         "validate" => match args {
@@ -108,9 +90,6 @@ fn of_function(name: &str, id: &str, args: &[Val<'_>], result: Option<&Val<'_>>)
             }
             _ => return None,
         },
-        "format.named" | "sign" | "asInteger" | "isInteger" | "asApproximateFloat" | "isGreaterThan" | "isLessThan"
-        | "compareTo" | "add" | "sub" | "major" | "minor" | "patch" | "getScheme" | "getHostname" | "getHost"
-        | "getPort" | "getEscapedPath" | "getQuery" => 1,
         _ => return None,
     })
 }

@@ -8,8 +8,8 @@
 use super::{
     ast::{Expr, Kind},
     lexer::{Lexeme, Token},
-    parser::{Parser, Stop},
     source::Location,
+    tokens::{Stop, Tokens},
 };
 
 /// What an operand may begin with.
@@ -76,7 +76,7 @@ fn named(expected: &[Token]) -> String {
     }
 }
 
-impl<'l> Parser<'l> {
+impl<'l> Tokens<'l> {
     pub(super) fn starts_operand(&self, ahead: usize) -> bool {
         OPERAND.contains(&self.peek_at(ahead))
     }

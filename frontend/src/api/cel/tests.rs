@@ -160,7 +160,7 @@ fn shown(val: &Val<'_>) -> String {
         }
         Val::Duration(nanos) => format!("duration({nanos})"),
         Val::Timestamp(at) => {
-            format!("timestamp({})", gofmt::time(value::Timestamp::utc(at.seconds, at.nanos)))
+            format!("timestamp({})", gofmt::time(timestamp::Timestamp::utc(at.seconds, at.nanos)))
         }
         Val::Type(name) => format!("type({})", &**name),
         Val::List(list) => shown_list(list),

@@ -11,7 +11,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     decl::{DeclKind, DeclType, ListKind, Object},
     escape::{escape, unescape},
-    value::{Entries, EvalError, Evaluated, List, Map, Names, Timestamp, Val, fail},
+    timestamp::Timestamp,
+    value::{Entries, EvalError, Evaluated, List, Map, Names, Val, fail},
 };
 use crate::api::schema::{
     Field, Kind, MapValue, Presence, Shape, Struct, StructDef, Value,
@@ -149,7 +150,7 @@ fn read_declared<'a>(value: &'a Value, of: &'a DeclType) -> Evaluated<'a> {
             Ok(at) => Ok(Val::Timestamp(Timestamp::utc(at.seconds, at.nanos))),
             Err(error) => fail(format!("Invalid date formatted string {}: {error}", text.as_str())),
         },
-        (DeclKind::Timestamp, Value::Str(text)) => match super::library::time::parse(text) {
+        (DeclKind::Timestamp, Value::Str(text)) => match Timestamp::parse(text) {
             Some(at) => Ok(Val::Timestamp(at)),
             None => fail(format!("Invalid date-time formatted string {}", text.as_str())),
         },

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::decl::DeclType;
+use super::decl::{DeclKind, DeclType};
 
 /// A type as the checker knows it.
 #[derive(Clone, Debug)]
@@ -40,6 +40,25 @@ pub enum Type {
 pub(super) const OPTIONAL: &str = "optional_type";
 
 impl Type {
+    /// The type of the values of a declared type.
+    pub fn of(declared: &Arc<DeclType>) -> Type {
+        match &declared.kind {
+            DeclKind::Dyn | DeclKind::IntOrString => Type::Dyn,
+            DeclKind::Any => Type::Any,
+            DeclKind::Quantity => Type::Object("kubernetes.Quantity".into()),
+            DeclKind::Bool => Type::Bool,
+            DeclKind::Int => Type::Int,
+            DeclKind::Double => Type::Double,
+            DeclKind::String => Type::String,
+            DeclKind::Bytes => Type::Bytes,
+            DeclKind::Duration => Type::Duration,
+            DeclKind::Date | DeclKind::Timestamp => Type::Timestamp,
+            DeclKind::List(of, _) => Type::list(Type::of(of)),
+            DeclKind::Map(of) => Type::map(Type::String, Type::of(of)),
+            DeclKind::Object(_) => Type::Declared(declared.clone()),
+        }
+    }
+
     pub fn list(element: Type) -> Type {
         Type::List(Arc::new(element))
     }

@@ -8,7 +8,8 @@ use super::{
     authorizer::{Authz, Decision},
     decl::ListKind,
     escape::unescape,
-    library::{format::NamedFormat, quantity::Quantity, semver::Semver, url::Url},
+    opaque::{named_format::NamedFormat, quantity::Quantity, semver::Semver, url::Url},
+    timestamp::Timestamp,
     tree::Tree,
 };
 
@@ -107,27 +108,6 @@ impl<'a> From<&'a str> for Str<'a> {
 impl From<String> for Str<'_> {
     fn from(text: String) -> Self {
         Str::Shared(text.into())
-    }
-}
-
-/// An instant, and the offset in seconds with which it is printed.
-#[derive(Clone, Copy, Debug)]
-pub struct Timestamp {
-    pub seconds: i64,
-    pub nanos: u32,
-    pub offset: i32,
-}
-
-impl Timestamp {
-    pub(super) const MIN: i64 = -62_135_596_800;
-    pub(super) const MAX: i64 = 253_402_300_799;
-
-    pub(super) fn utc(seconds: i64, nanos: u32) -> Timestamp {
-        Timestamp { seconds, nanos, offset: 0 }
-    }
-
-    pub(super) fn instant(self) -> (i64, u32) {
-        (self.seconds, self.nanos)
     }
 }
 

@@ -185,7 +185,7 @@ fn has_rules(node: &Node) -> bool {
 impl CompiledRule {
     /// Compiles a rule against the values that it is of.
     pub fn compile(rule: &Rule, of: &Arc<DeclType>) -> CompiledRule {
-        let self_type = of.to_type();
+        let self_type = cel::Type::of(of);
         let old_type = match rule.optional_old_self {
             Some(true) => Type::optional(self_type.clone()),
             _ => self_type.clone(),

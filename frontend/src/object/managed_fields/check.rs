@@ -9,7 +9,7 @@ use super::{
     place::{Form, Items, Place, ScalarType},
 };
 use crate::{
-    api::schema::{MapValue, Value},
+    api::schema::{MapValue, Value, codec},
     request::status::go_quote,
 };
 
@@ -144,7 +144,7 @@ fn print(value: &Value, text: &dyn Fn(&str) -> String, marks: [&str; 6]) -> Stri
         Value::Int(number) => number.to_string(),
         Value::Float(number) => {
             let mut out = Vec::new();
-            super::json::write_float(&mut out, *number);
+            codec::write_float(&mut out, *number);
             String::from_utf8_lossy(&out).into_owned()
         }
         Value::Str(found) => text(found),

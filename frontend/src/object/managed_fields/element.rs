@@ -4,8 +4,11 @@
 
 use std::{borrow::Cow, cmp::Ordering, fmt};
 
-use super::json;
-use crate::request::status::go_quote;
+use super::json_text;
+use crate::{
+    api::schema::{Value, codec},
+    request::status::go_quote,
+};
 
 /// A step below an object. The order of the variants is the order in which managedFields list them.
 #[derive(Clone, Debug)]
@@ -68,7 +71,7 @@ impl<'a> Element<'a> {
                     if at > 0 {
                         out.push(b',');
                     }
-                    json::write_text(out, name);
+                    json_text::write_text(out, name);
                     out.push(b':');
                     value.write(out);
                 }
@@ -100,14 +103,38 @@ impl<'a> Element<'a> {
         }
         let rest = &text[2..];
         Ok(Some(match kind {
-            b'v' => Element::Value(json::scalar(rest)?),
-            b'k' => Element::Key(json::key_fields(rest)?),
+            b'v' => Element::Value(scalar(rest)?),
+            b'k' => Element::Key(key_fields(rest)?),
             b'i' => {
                 let index = rest.parse();
                 Element::Index(index.map_err(|_| format!("strconv.Atoi: parsing {}: invalid syntax", go_quote(rest)))?)
             }
             _ => return Ok(None),
         }))
+    }
+}
+
+/// The value behind `v:`, or of a key.
+pub(super) fn scalar(text: &str) -> Result<Scalar<'static>, String> {
+    let value = codec::decode_free(text.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(scalar_of(&value, text))
+}
+
+/// The fields behind `k:`, sorted by name.
+fn key_fields(text: &str) -> Result<Vec<(Cow<'static, str>, Scalar<'static>)>, String> {
+    let value = codec::decode_free(text.as_bytes()).map_err(|error| error.to_string())?;
+    let Some(map) = value.as_map() else { return Err(format!("expected an object, got {text}")) };
+    Ok(map.iter().map(|(name, value)| (Cow::Owned(name.to_owned()), scalar_of(value, ""))).collect())
+}
+
+fn scalar_of(value: &Value, text: &str) -> Scalar<'static> {
+    match value {
+        Value::Null => Scalar::Null,
+        Value::Bool(truth) => Scalar::Bool(*truth),
+        Value::Int(number) => Scalar::Int(*number),
+        Value::Float(number) => Scalar::Float(*number),
+        Value::Str(text) => Scalar::Str(Cow::Owned(text.to_string())),
+        _ => Scalar::Other(Cow::Owned(text.to_owned())),
     }
 }
 
@@ -137,8 +164,8 @@ impl Scalar<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Scalar::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Scalar::Float(number) => json::write_float(out, *number),
-            Scalar::Str(text) => json::write_value_text(out, text),
+            Scalar::Float(number) => codec::write_float(out, *number),
+            Scalar::Str(text) => json_text::write_value_text(out, text),
             Scalar::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
             Scalar::Other(json) => out.extend_from_slice(json.as_bytes()),
             Scalar::Null => out.extend_from_slice(b"null"),
@@ -199,7 +226,7 @@ impl fmt::Display for Scalar<'_> {
             Scalar::Int(number) => write!(f, "{number}"),
             Scalar::Float(number) => {
                 let mut text = Vec::new();
-                json::write_float(&mut text, *number);
+                codec::write_float(&mut text, *number);
                 f.write_str(&String::from_utf8_lossy(&text))
             }
             Scalar::Str(text) => f.write_str(&go_quote(text)),

@@ -1,19 +1,32 @@
-//! The JSON of managedFields: sets of paths as objects within objects, and the texts that name a step.
+//! The JSON of managedFields: sets of paths as objects within objects.
 
 use std::borrow::Cow;
 
 use super::{
-    element::{Element, Scalar},
+    element::Element,
+    json_text::{Escapes, escape},
     set::{Node, Set},
 };
-use crate::api::schema::codec;
 
 /// Sets nested deeper are not read: no object is.
 const DEPTH_MAX: usize = 500;
 /// A set's mark for "the place itself, not only what is below it".
 const SELF: &str = ".";
 
-pub(super) fn write_set(set: &Set<'_>, out: &mut Vec<u8>) {
+impl<'a> Set<'a> {
+    /// Reads the JSON of managedFields.
+    pub fn from_json(json: &'a [u8]) -> Result<Set<'a>, String> {
+        read_set(json)
+    }
+
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_set(self, &mut out);
+        out
+    }
+}
+
+fn write_set(set: &Set<'_>, out: &mut Vec<u8>) {
     let mut step = Vec::new();
     out.push(b'{');
     write_nodes(set, false, &mut step, out);
@@ -40,8 +53,7 @@ fn write_nodes(set: &Set<'_>, with_self: bool, step: &mut Vec<u8>, out: &mut Vec
     }
 }
 
-/// Reads a set.
-pub(super) fn read_set(json: &[u8]) -> Result<Set<'_>, String> {
+fn read_set(json: &[u8]) -> Result<Set<'_>, String> {
     let text = std::str::from_utf8(json).map_err(|error| error.to_string())?;
     let mut cursor = Cursor { text, at: 0 };
     let (set, _) = cursor.set(0)?;
@@ -50,95 +62,6 @@ pub(super) fn read_set(json: &[u8]) -> Result<Set<'_>, String> {
         return Err(format!("invalid character after the set at {}", cursor.at));
     }
     Ok(set)
-}
-
-/// The value behind `v:`, or of a key.
-pub(super) fn scalar(text: &str) -> Result<Scalar<'static>, String> {
-    let value = codec::decode_free(text.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(scalar_of(&value, text))
-}
-
-/// The fields behind `k:`, sorted by name.
-pub(super) fn key_fields(text: &str) -> Result<Vec<(Cow<'static, str>, Scalar<'static>)>, String> {
-    let value = codec::decode_free(text.as_bytes()).map_err(|error| error.to_string())?;
-    let Some(map) = value.as_map() else { return Err(format!("expected an object, got {text}")) };
-    Ok(map.iter().map(|(name, value)| (Cow::Owned(name.to_owned()), scalar_of(value, ""))).collect())
-}
-
-fn scalar_of(value: &crate::api::schema::Value, text: &str) -> Scalar<'static> {
-    use crate::api::schema::Value;
-    match value {
-        Value::Null => Scalar::Null,
-        Value::Bool(truth) => Scalar::Bool(*truth),
-        Value::Int(number) => Scalar::Int(*number),
-        Value::Float(number) => Scalar::Float(*number),
-        Value::Str(text) => Scalar::Str(Cow::Owned(text.to_string())),
-        _ => Scalar::Other(Cow::Owned(text.to_owned())),
-    }
-}
-
-/// A name, as the library that writes managedFields prints it: without HTML escapes.
-pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    escape(out, text.as_bytes(), Escapes::Plain);
-    out.push(b'"');
-}
-
-/// A value that is a text: with HTML escapes.
-pub(super) fn write_value_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    escape(out, text.as_bytes(), Escapes::Html);
-    out.push(b'"');
-}
-
-pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
-    let size = number.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{number:e}");
-        let text = match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
-            _ => text,
-        };
-        out.extend_from_slice(text.as_bytes());
-    } else {
-        out.extend_from_slice(number.to_string().as_bytes());
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Escapes {
-    Plain,
-    Html,
-}
-
-fn escape(out: &mut Vec<u8>, text: &[u8], escapes: Escapes) {
-    let mut done = 0;
-    let html = escapes == Escapes::Html;
-    for (at, byte) in text.iter().enumerate() {
-        let (escape, length): (&[u8], usize) = match byte {
-            b'"' => (b"\\\"", 1),
-            b'\\' => (b"\\\\", 1),
-            b'\n' => (b"\\n", 1),
-            b'\r' => (b"\\r", 1),
-            b'\t' => (b"\\t", 1),
-            b'<' if html => (b"\\u003c", 1),
-            b'>' if html => (b"\\u003e", 1),
-            b'&' if html => (b"\\u0026", 1),
-            0xe2 if html && text[at..].starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
-            0xe2 if html && text[at..].starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
-            0..=0x1f => {
-                out.extend_from_slice(&text[done..at]);
-                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-                done = at + 1;
-                continue;
-            }
-            _ => continue,
-        };
-        out.extend_from_slice(&text[done..at]);
-        out.extend_from_slice(escape);
-        done = at + length;
-    }
-    out.extend_from_slice(&text[done..]);
 }
 
 struct Cursor<'a> {

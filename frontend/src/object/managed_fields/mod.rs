@@ -14,6 +14,7 @@ mod compare;
 mod element;
 mod extract;
 mod json;
+mod json_text;
 mod last_applied;
 mod managers;
 mod merge;

@@ -239,7 +239,7 @@ fn scalar(node: Node<'_>) -> Scalar<'_> {
 /// What a key is when an item leaves it out: its declared default, or the zero that Go always writes.
 fn default_of(field: &Field) -> Option<Scalar<'_>> {
     if !field.default.is_empty() {
-        return super::json::scalar(&field.default).ok();
+        return super::element::scalar(&field.default).ok();
     }
     if field.presence != Presence::Always || field.shape != Shape::One {
         return None;

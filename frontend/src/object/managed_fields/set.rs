@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{element::Element, json};
+use super::element::Element;
 
 /// Steps in order, each once.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -218,17 +218,6 @@ impl<'a> Set<'a> {
             node.children.each_below(path, visit);
             path.pop();
         }
-    }
-
-    /// Reads the JSON of managedFields.
-    pub fn from_json(json: &'a [u8]) -> Result<Set<'a>, String> {
-        json::read_set(json)
-    }
-
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        json::write_set(self, &mut out);
-        out
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
         authorizer::{Authz, Check, Decision, Step},
         value::{Evaluated, Str, Val, fail, no_such_overload},
     },
-    Row, row,
+    row::{Row, row},
 };
 use crate::api::schema::scalar::names;
 

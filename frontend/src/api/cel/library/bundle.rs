@@ -7,9 +7,8 @@ use super::{
         tree::owned_entries,
         value::{Evaluated, List, Map, Val, fail, no_such_overload},
     },
-    Imp, Row,
-    operators::{list_contains, list_of},
-    row,
+    operators::list_contains,
+    row::{Imp, Row, row},
 };
 use crate::api::schema::scalar::pattern::Regex;
 
@@ -32,13 +31,6 @@ pub(super) const ROWS: &[Row] = &[
     row("@mapInsert_map_map", "cel.@mapInsert(map(K, V), map(K, V)) map(K, V)", insert_call),
 ];
 
-pub(super) fn matches<'a>(regex: &Regex, args: &[Val<'a>]) -> Evaluated<'a> {
-    match args {
-        [Val::Str(text), Val::Str(_)] => Ok(Val::Bool(regex.is_match(text))),
-        _ => no_such_overload(),
-    }
-}
-
 fn find<'a>(regex: &Regex, args: &[Val<'a>]) -> Evaluated<'a> {
     let [Val::Str(text), Val::Str(_)] = args else { return no_such_overload() };
     Ok(Val::from(regex.find_all(text, 1).into_iter().next().unwrap_or_default()))
@@ -51,7 +43,7 @@ fn find_all<'a>(regex: &Regex, args: &[Val<'a>]) -> Evaluated<'a> {
         _ => return no_such_overload(),
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok(list_of(regex.find_all(text, limit).into_iter().map(Val::from).collect()))
+    Ok(Val::from(regex.find_all(text, limit).into_iter().map(Val::from).collect::<Vec<_>>()))
 }
 
 fn sets<'a>(args: &[Val<'a>], relation: fn(&List<'a>, &List<'a>) -> Evaluated<'a>) -> Evaluated<'a> {

@@ -3,9 +3,10 @@
 use super::{
     super::{
         gofmt,
-        value::{Evaluated, Timestamp, Val, fail, no_such_overload},
+        timestamp::Timestamp,
+        value::{Evaluated, Val, fail, no_such_overload},
     },
-    Imp, Row, Shared, row, time,
+    row::{Imp, Row, Shared, row},
 };
 use crate::api::schema::scalar::duration;
 
@@ -161,7 +162,7 @@ fn to_timestamp<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
             Ok(Val::Timestamp(Timestamp::utc(*seconds, 0)))
         }
         [Val::Int(_)] => fail("timestamp overflow"),
-        [Val::Str(text)] => match time::parse(text) {
+        [Val::Str(text)] => match Timestamp::parse(text) {
             Some(at) if (Timestamp::MIN..=Timestamp::MAX).contains(&at.seconds) => Ok(Val::Timestamp(at)),
             Some(_) => fail("timestamp overflow"),
             None => cannot(args, "google.protobuf.Timestamp"),

@@ -1,16 +1,14 @@
 //! Functions of lists.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use super::{
     super::{
-        decl::ListKind,
-        equal::{compare, is_equal, same_keys},
+        equal::{compare, is_equal},
         value::{EvalError, Evaluated, List, Val, fail, no_such_overload},
     },
-    Imp, Operand, Row, Shared,
-    operators::{add, list_of},
-    row,
+    operators::{add, position},
+    row::{Imp, Operand, Row, Shared, row},
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -80,50 +78,6 @@ pub(super) const SHARED: &[Shared] = &[
     Shared { function: "sort", operand: Some(Operand::Listed), imp: Imp::Plain(sort) },
     Shared { function: "@sortByAssociatedKeys", operand: Some(Operand::Listed), imp: Imp::Plain(sort_by) },
 ];
-
-/// `a + b`; of sets and of lists of keyed items a merge.
-pub(super) fn concatenate<'a>(a: &List<'a>, b: &List<'a>) -> Evaluated<'a> {
-    match a.kind() {
-        ListKind::Atomic if a.is_empty() => Ok(Val::List(b.clone())),
-        ListKind::Atomic if b.is_empty() => Ok(Val::List(a.clone())),
-        ListKind::Atomic => {
-            let mut items = a.to_vec()?;
-            items.extend(b.to_vec()?);
-            Ok(list_of(items))
-        }
-        kind @ ListKind::Set => {
-            let mut items = a.to_vec()?;
-            for item in b.to_vec()? {
-                if position(&items, |known| is_equal(known, &item))?.is_none() {
-                    items.push(item);
-                }
-            }
-            Ok(Val::List(List::Merged(Arc::new(items), kind)))
-        }
-        kind @ ListKind::Map(keys) => {
-            let mut items = a.to_vec()?;
-            for item in b.to_vec()? {
-                match position(&items, |known| same_keys(known, &item, keys))? {
-                    Some(at) => items[at] = item,
-                    None => items.push(item),
-                }
-            }
-            Ok(Val::List(List::Merged(Arc::new(items), kind)))
-        }
-    }
-}
-
-fn position<'a>(
-    items: &[Val<'a>],
-    fits: impl Fn(&Val<'a>) -> Result<bool, EvalError>,
-) -> Result<Option<usize>, EvalError> {
-    for (at, item) in items.iter().enumerate() {
-        if fits(item)? {
-            return Ok(Some(at));
-        }
-    }
-    Ok(None)
-}
 
 fn list<'v, 'a>(args: &'v [Val<'a>]) -> Result<&'v List<'a>, EvalError> {
     match args.first() {
@@ -200,7 +154,7 @@ fn slice<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
         return refuse(format!("list is length {}", list.len()));
     }
     let items: Result<Vec<Val<'a>>, EvalError> = list.iter().skip(from).take(to - from).collect();
-    Ok(list_of(items?))
+    Ok(Val::from(items?))
 }
 
 fn flatten<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
@@ -218,7 +172,7 @@ fn flatten<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
     }
     let mut out = Vec::new();
     flatten_into(list(args)?, depth, &mut out)?;
-    Ok(list_of(out))
+    Ok(Val::from(out))
 }
 
 fn flatten_into<'a>(list: &List<'a>, depth: i64, out: &mut Vec<Val<'a>>) -> Result<(), EvalError> {
@@ -250,7 +204,7 @@ fn sorted<'a>(items: Vec<Val<'a>>, keys: Vec<Val<'a>>) -> Evaluated<'a> {
             "@sortByAssociatedKeys() expected a list of the same size as the associated keys list, but got {items} and {keys} elements respectively"
         ));
     }
-    let Some(first) = keys.first() else { return Ok(list_of(items)) };
+    let Some(first) = keys.first() else { return Ok(Val::from(items)) };
     if !Operand::Compared.fits(first) {
         return fail("list elements must be comparable");
     }
@@ -259,7 +213,7 @@ fn sorted<'a>(items: Vec<Val<'a>>, keys: Vec<Val<'a>>) -> Evaluated<'a> {
     }
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by(|a, b| compare(&keys[*a], &keys[*b]).unwrap_or(Ordering::Equal));
-    Ok(list_of(order.into_iter().map(|at| items[at].clone()).collect()))
+    Ok(Val::from(order.into_iter().map(|at| items[at].clone()).collect::<Vec<_>>()))
 }
 
 /// A longer list would cost more than any expression may.
@@ -268,7 +222,7 @@ const RANGE_MAX: i64 = 1_000_000;
 fn range<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
     match args {
         [Val::Int(end)] if *end > RANGE_MAX => Err(EvalError::CostLimit),
-        [Val::Int(end)] => Ok(list_of((0..*end).map(Val::Int).collect())),
+        [Val::Int(end)] => Ok(Val::from((0..*end).map(Val::Int).collect::<Vec<_>>())),
         _ => no_such_overload(),
     }
 }
@@ -276,7 +230,7 @@ fn range<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
 fn reverse<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
     let mut items = list(args)?.to_vec()?;
     items.reverse();
-    Ok(list_of(items))
+    Ok(Val::from(items))
 }
 
 fn distinct<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
@@ -287,5 +241,5 @@ fn distinct<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
             unique.push(item);
         }
     }
-    Ok(list_of(unique))
+    Ok(Val::from(unique))
 }

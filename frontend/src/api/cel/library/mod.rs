@@ -15,18 +15,20 @@ use crate::api::schema::scalar::pattern::Regex;
 mod authz;
 mod bundle;
 mod conversions;
-pub(super) mod format;
+mod format;
 mod ip;
 mod lists;
 mod operators;
 mod optional;
-
-pub(super) mod quantity;
-pub(super) mod semver;
+mod quantity;
+mod row;
+mod semver;
 mod strings;
 mod text_format;
-pub(super) mod time;
-pub(super) mod url;
+mod time;
+mod url;
+
+use row::{Imp, Row, Shared};
 
 pub(super) use text_format::{Clause, FormatArgs, check_format};
 
@@ -38,64 +40,6 @@ pub(super) fn add<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
 /// A map with more entries.
 pub(super) fn insert<'a>(map: Val<'a>, added: Vec<Val<'a>>) -> Evaluated<'a> {
     bundle::insert(map, added)
-}
-
-/// What computes a call.
-#[derive(Clone, Copy)]
-pub(super) enum Imp {
-    /// Done by the evaluation itself.
-    Special,
-    Plain(for<'a> fn(&[Val<'a>]) -> Evaluated<'a>),
-    /// The second argument is a pattern, compiled ahead where it is a literal.
-    Pattern(for<'a> fn(&Regex, &[Val<'a>]) -> Evaluated<'a>),
-}
-
-/// One row: the overload's name, its signature, what computes it.
-pub(super) struct Row(&'static str, &'static str, Imp);
-
-const fn row(id: &'static str, signature: &'static str, imp: for<'a> fn(&[Val<'a>]) -> Evaluated<'a>) -> Row {
-    Row(id, signature, Imp::Plain(imp))
-}
-
-/// Functions that look at their operand's kind themselves, for all their overloads; an operand of another kind has
-/// none.
-pub(super) struct Shared {
-    function: &'static str,
-    operand: Option<Operand>,
-    imp: Imp,
-}
-
-/// What the first operand of an operator must be able to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operand {
-    Added,
-    Compared,
-    Divided,
-    Modulo,
-    Multiplied,
-    Negated,
-    Subtracted,
-    Matched,
-    Sized,
-    Listed,
-}
-
-impl Operand {
-    pub(super) fn fits(self, val: &Val<'_>) -> bool {
-        let number = matches!(val, Val::Int(_) | Val::Uint(_) | Val::Double(_));
-        let time = matches!(val, Val::Duration(_) | Val::Timestamp(_));
-        match self {
-            Operand::Added => number || time || matches!(val, Val::Bytes(_) | Val::Str(_) | Val::List(_)),
-            Operand::Compared => number || time || matches!(val, Val::Bytes(_) | Val::Str(_) | Val::Bool(_)),
-            Operand::Divided | Operand::Multiplied => number,
-            Operand::Modulo => matches!(val, Val::Int(_) | Val::Uint(_)),
-            Operand::Negated => matches!(val, Val::Int(_) | Val::Double(_) | Val::Duration(_) | Val::Bool(_)),
-            Operand::Subtracted => number || time,
-            Operand::Matched => matches!(val, Val::Str(_)),
-            Operand::Sized => matches!(val, Val::Bytes(_) | Val::Str(_) | Val::List(_) | Val::Map(_)),
-            Operand::Listed => matches!(val, Val::List(_)),
-        }
-    }
 }
 
 pub(super) struct Function {

@@ -4,11 +4,14 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::{
     super::{
-        equal::{compare, is_equal},
-        value::{Evaluated, List, Map, Timestamp, Val, fail, no_such_overload},
+        decl::ListKind,
+        equal::{compare, is_equal, same_keys},
+        timestamp::Timestamp,
+        value::{EvalError, Evaluated, List, Map, Val, fail, no_such_overload},
     },
-    Imp, Operand, Row, Shared,
+    row::{Imp, Operand, Row, Shared},
 };
+use crate::api::schema::scalar::pattern::Regex;
 
 const fn special(id: &'static str, signature: &'static str) -> Row {
     Row(id, signature, Imp::Special)
@@ -135,7 +138,7 @@ pub(super) const SHARED: &[Shared] = &[
     shared("size", Operand::Sized, size),
     Shared { function: "!_", operand: None, imp: Imp::Plain(not) },
     Shared { function: "@in", operand: None, imp: Imp::Plain(contains) },
-    Shared { function: "matches", operand: Some(Operand::Matched), imp: Imp::Pattern(super::bundle::matches) },
+    Shared { function: "matches", operand: Some(Operand::Matched), imp: Imp::Pattern(matches) },
 ];
 
 const INT_OVERFLOW: &str = "integer overflow";
@@ -160,13 +163,57 @@ pub(in super::super) fn add<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
         [Val::Double(a), Val::Double(b)] => Ok(Val::Double(a + b)),
         [Val::Str(a), Val::Str(b)] => Ok(Val::from(format!("{}{}", &**a, &**b))),
         [Val::Bytes(a), Val::Bytes(b)] => Ok(Val::Bytes([&a[..], &b[..]].concat().into())),
-        [Val::List(a), Val::List(b)] => super::lists::concatenate(a, b),
+        [Val::List(a), Val::List(b)] => concatenate(a, b),
         [Val::Duration(a), Val::Duration(b)] => checked(a.checked_add(*b), Val::Duration, INT_OVERFLOW),
         [Val::Timestamp(at), Val::Duration(by)] | [Val::Duration(by), Val::Timestamp(at)] => {
             checked(shift(*at, i128::from(*by)), Val::Timestamp, TIMESTAMP_OVERFLOW)
         }
         _ => no_such_overload(),
     }
+}
+
+/// `a + b`; of sets and of lists of keyed items a merge.
+fn concatenate<'a>(a: &List<'a>, b: &List<'a>) -> Evaluated<'a> {
+    match a.kind() {
+        ListKind::Atomic if a.is_empty() => Ok(Val::List(b.clone())),
+        ListKind::Atomic if b.is_empty() => Ok(Val::List(a.clone())),
+        ListKind::Atomic => {
+            let mut items = a.to_vec()?;
+            items.extend(b.to_vec()?);
+            Ok(Val::from(items))
+        }
+        kind @ ListKind::Set => {
+            let mut items = a.to_vec()?;
+            for item in b.to_vec()? {
+                if position(&items, |known| is_equal(known, &item))?.is_none() {
+                    items.push(item);
+                }
+            }
+            Ok(Val::List(List::Merged(Arc::new(items), kind)))
+        }
+        kind @ ListKind::Map(keys) => {
+            let mut items = a.to_vec()?;
+            for item in b.to_vec()? {
+                match position(&items, |known| same_keys(known, &item, keys))? {
+                    Some(at) => items[at] = item,
+                    None => items.push(item),
+                }
+            }
+            Ok(Val::List(List::Merged(Arc::new(items), kind)))
+        }
+    }
+}
+
+pub(super) fn position<'a>(
+    items: &[Val<'a>],
+    fits: impl Fn(&Val<'a>) -> Result<bool, EvalError>,
+) -> Result<Option<usize>, EvalError> {
+    for (at, item) in items.iter().enumerate() {
+        if fits(item)? {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
 }
 
 const NANOS: i128 = 1_000_000_000;
@@ -271,7 +318,9 @@ fn map_contains<'a>(map: &Map<'_>, key: &Val<'_>) -> Evaluated<'a> {
     }
 }
 
-/// A list that was computed.
-pub(super) fn list_of<'a>(items: Vec<Val<'a>>) -> Val<'a> {
-    Val::List(List::Owned(Arc::new(items)))
+fn matches<'a>(regex: &Regex, args: &[Val<'a>]) -> Evaluated<'a> {
+    match args {
+        [Val::Str(text), Val::Str(_)] => Ok(Val::Bool(regex.is_match(text))),
+        _ => no_such_overload(),
+    }
 }

@@ -2,9 +2,7 @@
 
 use super::{
     super::value::{Evaluated, Val, fail, no_such_overload},
-    Imp, Row,
-    operators::list_of,
-    row,
+    row::{Imp, Row, row},
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -72,5 +70,5 @@ fn unwrap<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
             other => return fail(format!("value {} is not optional", other.shown())),
         }
     }
-    Ok(list_of(values))
+    Ok(Val::from(values))
 }

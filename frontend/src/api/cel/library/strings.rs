@@ -2,9 +2,8 @@
 
 use super::{
     super::value::{Evaluated, Val, fail, no_such_overload},
-    Imp, Row,
-    operators::list_of,
-    row, text_format,
+    row::{Imp, Row, row},
+    text_format,
 };
 
 /// Of the language itself.
@@ -132,7 +131,7 @@ fn split<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
     } else {
         text.splitn(limit, &**separator).map(str::to_owned).collect()
     };
-    Ok(list_of(parts.into_iter().map(Val::from).collect()))
+    Ok(Val::from(parts.into_iter().map(Val::from).collect::<Vec<_>>()))
 }
 
 /// At most so many parts of one code point each; the last has the rest.

@@ -5,11 +5,10 @@ use jiff::{civil, tz};
 use super::{
     super::{
         gofmt,
-        value::{EvalError, Evaluated, Timestamp, Val, fail, no_such_overload},
+        value::{EvalError, Evaluated, Val, fail, no_such_overload},
     },
-    Row, row,
+    row::{Row, row},
 };
-use crate::api::schema::scalar;
 
 pub(super) const ROWS: &[Row] = &[
     row("timestamp_to_year", "timestamp::getFullYear() int", year),
@@ -37,20 +36,6 @@ pub(super) const ROWS: &[Row] = &[
     row("timestamp_to_milliseconds_with_tz", "timestamp::getMilliseconds(string) int", milliseconds),
     row("duration_to_milliseconds", "duration::getMilliseconds() int", milliseconds),
 ];
-
-/// RFC 3339, with the offset that it was written with.
-pub(in super::super) fn parse(text: &str) -> Option<Timestamp> {
-    let at = scalar::time::parse_time(text).ok()?;
-    let offset = match text.get(text.len().checked_sub(6)?..) {
-        Some(offset) if offset.starts_with(['+', '-']) => {
-            let number = |range: std::ops::Range<usize>| offset.get(range)?.parse::<i32>().ok();
-            let size = number(1..3)? * 3600 + number(4..6)? * 60;
-            if offset.starts_with('-') { -size } else { size }
-        }
-        _ => 0,
-    };
-    Some(Timestamp { seconds: at.seconds, nanos: at.nanos, offset })
-}
 
 /// The clock on a wall.
 struct Local {

@@ -379,7 +379,7 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8], plain: bool) {
 }
 
 /// As Go prints a float64: shortest digits, an exponent below 1e-6 and from 1e21.
-pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
+pub fn write_float(out: &mut Vec<u8>, number: f64) {
     let size = number.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{number:e}");

@@ -25,7 +25,7 @@ pub use json_decode::{decode_json, decode_json_as};
 pub use json_decoder::{decode_free, decode_free_strict, decode_struct_json};
 pub use json_encode::{encode_free, encode_json, encode_struct_json, indent};
 pub use json_kind::{Until, find_kind};
-pub use json_text::object_fault;
+pub use json_text::{object_fault, write_float};
 use outcome::effective_gvk;
 pub use outcome::{DecodeError, Decoded, StrictError, strict_message};
 pub use proto_decode::{decode_message, decode_protobuf};

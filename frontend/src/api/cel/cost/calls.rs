@@ -1,9 +1,13 @@
 //! What single calls may cost before an expression runs, and how large their results may be.
 
 use super::{
-    ast::{Expr, Kind, Literal},
-    cost::{CostRange, Coster, Known, scale},
-    types::Type,
+    super::{
+        ast::{Expr, Kind, Literal},
+        cost_model::{self, AUTHORIZATION, LIST_CREATE, PATTERN, TRAVERSAL},
+        types::Type,
+    },
+    range::{CostRange, scale},
+    sizes::{Known, Sizes},
 };
 
 /// A call whose cost is asked for.
@@ -30,12 +34,6 @@ impl Answer {
     }
 }
 
-/// Walking over one code point of a text, or byte.
-const TRAVERSAL: f64 = 0.1;
-/// One letter of a pattern, for each step in the text.
-const PATTERN: f64 = 0.25;
-const AUTHORIZATION: u64 = 350_000;
-const LIST_CREATE: u64 = 10;
 /// The longest pattern among the named formats, as it is assumed.
 const FORMAT_PATTERN: f64 = 128.0;
 const FORMAT_SIZE: u64 = 64;
@@ -43,13 +41,13 @@ const ONE: CostRange = CostRange::fixed(1);
 /// Bytes of an address.
 const ADDRESS: CostRange = CostRange { min: 4, max: 16 };
 
-pub(super) fn estimate<'c>(coster: &mut Coster<'c>, expr: &Expr, question: &Question<'_, 'c>) -> Answer {
+pub(super) fn estimate<'c>(sizes: &mut Sizes<'c>, expr: &Expr, question: &Question<'_, 'c>) -> Answer {
     let sum = question.arg_costs.iter().fold(CostRange::ZERO, |sum, cost| sum.plus(*cost));
-    let own = of_overload(question).or_else(|| of_function(coster, question));
+    let own = of_overload(question).or_else(|| of_function(sizes, question));
     if let Some(answer) = own {
         return Answer { cost: answer.cost.plus(sum), size: answer.size };
     }
-    standard(coster, expr, question, sum)
+    standard(sizes, expr, question, sum)
 }
 
 impl Known<'_> {
@@ -112,56 +110,19 @@ fn sorted(id: &str, keys: &Known<'_>) -> Option<Answer> {
 }
 
 /// Kubernetes' libraries, which charge by the name of the function.
-fn of_function<'c>(coster: &Coster<'c>, question: &Question<'_, 'c>) -> Option<Answer> {
+fn of_function<'c>(sizes: &Sizes<'c>, question: &Question<'_, 'c>) -> Option<Answer> {
     let (target, args) = (question.target, question.args);
     let first = args.first();
     let text = || first.map(|arg| Answer::cost(arg.size_or_unknown().scaled(TRAVERSAL)));
     match question.function {
         "check" => Some(Answer::cost(CostRange::fixed(AUTHORIZATION))),
-        "serviceAccount"
-        | "path"
-        | "group"
-        | "resource"
-        | "subresource"
-        | "namespace"
-        | "name"
-        | "allowed"
-        | "reason"
-        | "error"
-        | "errored"
-        | "masked"
-        | "prefixLength"
-        | "family"
-        | "isUnspecified"
-        | "isLoopback"
-        | "isLinkLocalMulticast"
-        | "isLinkLocalUnicast"
-        | "isGlobalUnicast"
-        | "format.named"
-        | "sign"
-        | "asInteger"
-        | "isInteger"
-        | "asApproximateFloat"
-        | "isGreaterThan"
-        | "isLessThan"
-        | "compareTo"
-        | "add"
-        | "sub"
-        | "major"
-        | "minor"
-        | "patch"
-        | "getScheme"
-        | "getHostname"
-        | "getHost"
-        | "getPort"
-        | "getEscapedPath"
-        | "getQuery" => Some(Answer::cost(ONE)),
+        name if cost_model::is_constant(name) => Some(Answer::cost(ONE)),
         "fieldSelector" | "labelSelector" => {
             let length = first?.size_or_unknown();
             let parts = length.scaled(0.5).scaled(50.0);
             Some(Answer::cost(CostRange::fixed(LIST_CREATE).plus(length.scaled(TRAVERSAL)).plus(parts)))
         }
-        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => Some(compared(coster, target?)),
+        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => Some(compared(sizes, target?)),
         "url" => first.map(|arg| {
             let size = arg.size_or_unknown();
             Answer::sized(size.scaled(TRAVERSAL), size)
@@ -179,7 +140,7 @@ fn of_function<'c>(coster: &Coster<'c>, question: &Question<'_, 'c>) -> Option<A
             });
             Some(Answer::sized(size.scaled(2.0 * TRAVERSAL), CostRange { min: 0, max }))
         }
-        "join" => Some(joined(coster, target?, first)),
+        "join" => Some(joined(sizes, target?, first)),
         "find" | "findAll" => {
             let (size, pattern) = (target?.size_or_unknown(), first?.size_or_unknown());
             let cost = size.plus(ONE).scaled(TRAVERSAL).times(pattern.scaled(PATTERN));
@@ -224,19 +185,19 @@ fn equality(of: &Type, right: &Known<'_>) -> Option<Answer> {
 }
 
 /// The elements of a list, where the declared types have them.
-fn element<'c>(coster: &Coster<'_>, list: &Known<'c>) -> Option<Known<'c>> {
+fn element<'c>(sizes: &Sizes<'_>, list: &Known<'c>) -> Option<Known<'c>> {
     let of = list.of.params().first().map(|of| (*of).clone())?;
     let mut path = list.path.clone();
     if !path.is_empty() {
         path.push("@items".to_owned());
     }
-    let size = coster.declared_size(&path);
+    let size = sizes.declared_size(&path);
     Some(Known { expr: None, path, of, size })
 }
 
-fn compared(coster: &Coster<'_>, target: &Known<'_>) -> Answer {
+fn compared(sizes: &Sizes<'_>, target: &Known<'_>) -> Answer {
     let size = target.size_or_unknown();
-    let Some(element) = element(coster, target) else {
+    let Some(element) = element(sizes, target) else {
         // A text.
         return Answer::cost(size.scaled(TRAVERSAL));
     };
@@ -271,10 +232,10 @@ fn replaced(target: &Known<'_>, args: &[Known<'_>]) -> Option<Answer> {
     Some(Answer::sized(size.scaled(2.0 * TRAVERSAL), count.times(new).plus(kept)))
 }
 
-fn joined(coster: &Coster<'_>, list: &Known<'_>, separator: Option<&Known<'_>>) -> Answer {
+fn joined(sizes: &Sizes<'_>, list: &Known<'_>, separator: Option<&Known<'_>>) -> Answer {
     let count = list.size_or_unknown();
     let mut size = CostRange::ZERO;
-    if let Some(element) = element(coster, list) {
+    if let Some(element) = element(sizes, list) {
         size = count.times(element.size_or_unknown());
     }
     if let Some(separator) = separator {
@@ -285,7 +246,7 @@ fn joined(coster: &Coster<'_>, list: &Known<'_>, separator: Option<&Known<'_>>) 
 }
 
 /// Functions of the language itself.
-fn standard<'c>(coster: &mut Coster<'c>, expr: &Expr, question: &Question<'_, 'c>, sum: CostRange) -> Answer {
+fn standard<'c>(sizes: &mut Sizes<'c>, expr: &Expr, question: &Question<'_, 'c>, sum: CostRange) -> Answer {
     let (target, args) = (question.target, question.args);
     match (question.overload, args) {
         ("string_format", _) if target.is_some() => {
@@ -321,12 +282,12 @@ fn standard<'c>(coster: &mut Coster<'c>, expr: &Expr, question: &Question<'_, 'c
             let [left, right] = question.arg_costs else { return Answer::cost(sum) };
             Answer::cost(CostRange { min: left.min, max: left.plus(*right).max })
         }
-        ("conditional", [_, yes, no]) => conditional(coster, expr, question.arg_costs, yes, no),
+        ("conditional", [_, yes, no]) => conditional(sizes, expr, question.arg_costs, yes, no),
         ("add_string" | "add_bytes" | "add_list", [a, b]) => {
             let size = a.size_or_unknown().plus(b.size_or_unknown());
             if let (Some(a), Some(b)) = (a.expr, b.expr) {
-                let entries = coster.union_of_entries(a, b);
-                coster.set_entry_size(expr, entries);
+                let entries = sizes.union_of_entries(a, b);
+                sizes.set_entry_size(expr, entries);
             }
             let cost = if question.overload == "add_list" { ONE } else { size.scaled(TRAVERSAL) };
             Answer::sized(cost.plus(sum), size)
@@ -345,17 +306,11 @@ fn is_comparison(id: &str) -> bool {
     matches!(id, "equals" | "not_equals") || ordered && (id.ends_with("_string") || id.ends_with("_bytes"))
 }
 
-fn conditional<'c>(
-    coster: &mut Coster<'c>,
-    expr: &Expr,
-    costs: &[CostRange],
-    yes: &Known<'c>,
-    no: &Known<'c>,
-) -> Answer {
+fn conditional<'c>(sizes: &mut Sizes<'c>, expr: &Expr, costs: &[CostRange], yes: &Known<'c>, no: &Known<'c>) -> Answer {
     let size = yes.size_or_unknown().union(no.size_or_unknown());
     if let (Some(yes), Some(no)) = (yes.expr, no.expr) {
-        let entries = coster.union_of_entries(yes, no);
-        coster.set_entry_size(expr, entries);
+        let entries = sizes.union_of_entries(yes, no);
+        sizes.set_entry_size(expr, entries);
     }
     let cost = match costs {
         [condition, yes, no] => condition.plus(yes.union(*no)),
