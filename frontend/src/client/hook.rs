@@ -9,12 +9,10 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{CallError, Client, Kubeconfig, Reply};
+use super::{Backoff, CallError, Client, Kubeconfig, Reply};
 
 /// So often a call is made at most.
 const CALLS_MAX: u32 = 5;
-const PAUSE_FACTOR: f64 = 1.5;
-const JITTER: f64 = 0.2;
 /// A service that asks for a longer pause than this gets this one.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -56,13 +54,11 @@ impl Hook {
 
     /// Asks until there is an answer, or a failure that will stay. Who drops the future asks no more.
     pub async fn ask(&self, document: Bytes) -> Result<Bytes, CallError> {
-        let mut pause = self.first_pause;
+        let mut backoff = Backoff::of_hooks(self.first_pause);
         for _ in 1..CALLS_MAX {
             let outcome = self.call(document.clone()).await;
             let Some(wanted) = again(&outcome, self.retries) else { return answer(outcome) };
-            let jittered = pause.mul_f64(1.0 + JITTER * rand::random::<f64>());
-            tokio::time::sleep(jittered.max(wanted.min(PAUSE_MAX))).await;
-            pause = pause.mul_f64(PAUSE_FACTOR);
+            tokio::time::sleep(backoff.pause().max(wanted.min(PAUSE_MAX))).await;
         }
         answer(self.call(document).await)
     }

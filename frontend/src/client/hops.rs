@@ -1,6 +1,8 @@
-//! Headers that concern one connection, and so are not handed on.
+//! Headers of requests that are handed on: what concerns one connection stays behind, and who asked is told.
 
-use http::{HeaderMap, HeaderName, header};
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Headers that concern one connection: of RFC 2616, and some that were never standard.
 const HOP_HEADERS: [&str; 9] = [
@@ -32,11 +34,39 @@ pub fn remove_hop_headers(headers: &mut HeaderMap) {
     }
 }
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Adds a client to those for whom a request was handed on.
+pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
+    let before: Vec<&str> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut all = before.join(", ");
+    if !all.is_empty() {
+        all.push_str(", ");
+    }
+    all.push_str(&client.to_canonical().to_string());
+    if let Ok(value) = HeaderValue::from_str(&all) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+
+    #[test]
+    fn a_client_is_added_behind_all_those_before_it() {
+        for (before, client, after) in [
+            (&[][..], "10.0.0.1", "10.0.0.1"),
+            (&["192.0.2.1", "192.0.2.2, 192.0.2.3"], "::ffff:10.0.0.1", "192.0.2.1, 192.0.2.2, 192.0.2.3, 10.0.0.1"),
+            (&["unknown"], "2001:db8::1", "unknown, 2001:db8::1"),
+        ] {
+            let before = before.iter().map(|value| (X_FORWARDED_FOR, HeaderValue::from_static(value)));
+            let mut headers: HeaderMap = before.collect();
+            append_forwarded_for(&mut headers, client.parse().unwrap());
+            let all: Vec<&HeaderValue> = headers.get_all(X_FORWARDED_FOR).iter().collect();
+            assert_eq!(all, [after]);
+        }
+    }
 
     #[test]
     fn what_concerns_the_connection_stays_behind() {

@@ -9,6 +9,7 @@
 //! stream: `client.send(request)`, which follows no redirects and has no time limit. To upgrade a connection:
 //! `client.dial(uri)` makes one of its own, for one request.
 
+mod backoff;
 mod dial;
 mod error;
 mod hook;
@@ -18,6 +19,7 @@ mod peer;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod tls;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -28,13 +30,15 @@ use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 
 use crate::request::body::{self, Body};
+pub use backoff::Backoff;
 use dial::Connector;
 pub use error::CallError;
 pub use hook::{Hook, Retries};
-pub use hops::remove_hop_headers;
+pub use hops::{append_forwarded_for, remove_hop_headers};
 pub use kubeconfig::{Credentials, Kubeconfig, Shown};
 pub use peer::{Address, Identity, Peer};
 pub use tls::{ca_complaint, check_authorities};
+pub use upgrade::{join, switching};
 
 /// A whole answer.
 #[derive(Clone, Debug)]

@@ -11,11 +11,11 @@ mod config;
 pub mod continue_token;
 mod endpoint;
 mod error;
-mod fence;
 mod lease;
 mod listing;
 mod model;
 mod read;
+mod read_index;
 mod resolve;
 mod write;
 
@@ -33,9 +33,9 @@ pub use listing::{ListAt, ListRequest, Listing, Select};
 pub use model::{CreateOutcome, DeleteOutcome, Key, Page, PageRequest, Stored, UpdateOutcome};
 
 use compact::Compactor;
-use fence::Fence;
 use lease::LeasePool;
 use read::Reader;
+use read_index::ReadIndex;
 use write::Writer;
 
 /// What is rare and small goes through etcd-client, over the same channel: leases and the status. Keys and watches use
@@ -53,7 +53,7 @@ struct Inner {
     prefix: String,
     reader: Reader,
     writer: Writer,
-    fence: Fence,
+    read_index: ReadIndex,
     cache: Cache,
     maintenance: MaintenanceClient,
     tasks: TaskTracker,
@@ -79,7 +79,7 @@ impl Store {
         let feed = EndpointChannel::new(&config, first)?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let reader = Reader::new(requests.clone());
-        let fence = Fence::start(reader.clone(), format!("{prefix}/"), &tasks, stop.clone());
+        let read_index = ReadIndex::start(reader.clone(), format!("{prefix}/"), &tasks, stop.clone());
         let cache = Cache::start(&prefix, config.cache, Reader::new(feed.clone()), feed, &tasks, stop.clone());
         let client = etcd_client(requests.clone()).await?;
         let leases = LeasePool::new(client.lease_client());
@@ -91,7 +91,7 @@ impl Store {
         }
         let writer = Writer::new(requests, leases, reader.clone(), cache.clone());
         tasks.close();
-        Ok(Store(Arc::new(Inner { prefix, reader, writer, fence, cache, maintenance, tasks, stop })))
+        Ok(Store(Arc::new(Inner { prefix, reader, writer, read_index, cache, maintenance, tasks, stop })))
     }
 
     /// The prefix of all keys, without a slash at its end.
@@ -153,7 +153,7 @@ impl Store {
 
     /// A revision no older than this call: one tiny linearizable read for all who wait, never one sent before the call.
     pub async fn current_revision(&self) -> Result<i64, StoreError> {
-        self.0.fence.current_revision().await
+        self.0.read_index.current_revision().await
     }
 
     /// Whether the store answers: the read that kube-apiserver's health check makes.

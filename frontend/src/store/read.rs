@@ -6,6 +6,7 @@ use proto::etcdserverpb::{RangeRequest, RangeResponse, kv_client::KvClient};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{EndpointChannel, Page, PageRequest, StoreError, Stored, error::Attempt, model::prefix_end};
+use crate::client::Backoff;
 
 /// How long a read may take with all its retries, and one attempt of it: beyond, another endpoint is tried.
 const READ_LIMIT: Limit = Limit { whole: Duration::from_secs(10), attempt: Duration::from_secs(3) };
@@ -25,20 +26,9 @@ struct Limit {
     attempt: Duration,
 }
 
-/// A waiting time that grows with every failure.
-pub(super) struct Backoff(Duration);
-
-impl Backoff {
-    pub(super) fn new() -> Backoff {
-        Backoff(RETRY_MIN)
-    }
-
-    /// Between half and all of the step, so that those who failed together do not return together.
-    pub(super) fn next(&mut self) -> Duration {
-        let step = self.0;
-        self.0 = (step * 2).min(RETRY_MAX);
-        step.mul_f64(rand::random_range(0.5..=1.0))
-    }
+/// Between attempts of reads and writes.
+pub(super) fn retries() -> Backoff {
+    Backoff::doubling(RETRY_MIN, RETRY_MAX)
 }
 
 #[derive(Clone)]
@@ -116,7 +106,7 @@ impl Reader {
     async fn range(&self, request: RangeRequest, limit: Limit) -> Result<RangeResponse, StoreError> {
         let deadline = Instant::now() + limit.whole;
         let revision = request.revision;
-        let mut backoff = Backoff::new();
+        let mut backoff = retries();
         loop {
             let attempt_by = deadline.min(Instant::now() + limit.attempt);
             let fault = match timeout_at(attempt_by, self.kv.clone().range(request.clone())).await {
@@ -133,7 +123,7 @@ impl Reader {
                     StoreError::Timeout
                 }
             };
-            let pause = backoff.next();
+            let pause = backoff.pause();
             if Instant::now() + pause >= deadline {
                 return Err(fault);
             }

@@ -17,7 +17,7 @@ use super::{
     Cache, CreateOutcome, DeleteOutcome, EndpointChannel, StoreError, Stored, UpdateOutcome,
     error::Attempt,
     lease::LeasePool,
-    read::{Backoff, Reader, bytes_of},
+    read::{Reader, bytes_of, retries},
     resolve::{Found, Resolver, Write},
 };
 
@@ -98,7 +98,7 @@ impl Writer {
         let request = txn(write, lease);
         let deadline = Instant::now() + WRITE_LIMIT;
         let since = self.resolver.before(write);
-        let mut backoff = Backoff::new();
+        let mut backoff = retries();
         let mut lost = None;
         loop {
             let attempt = match self.attempt(&request, lost.is_some(), deadline).await? {
@@ -108,7 +108,7 @@ impl Writer {
             match attempt {
                 Attempt::Answered(error) if lost.is_none() => return Err(error),
                 Attempt::NotSent(cause) if lost.is_none() => {
-                    let pause = backoff.next();
+                    let pause = backoff.pause();
                     if Instant::now() + pause >= deadline {
                         return Err(StoreError::Unavailable(cause));
                     }
@@ -124,7 +124,7 @@ impl Writer {
             match self.resolver.look(write, since).await {
                 Ok(Found::Done(revision)) => return Ok(Outcome::Done(revision)),
                 Ok(Found::Refused(current)) => return Ok(Outcome::Refused(current)),
-                Ok(Found::Untouched) if Instant::now() < deadline => sleep(backoff.next()).await,
+                Ok(Found::Untouched) if Instant::now() < deadline => sleep(backoff.pause()).await,
                 Ok(Found::Untouched | Found::CannotTell) | Err(_) => return Err(unknown()),
             }
         }

@@ -18,7 +18,7 @@ mod tests;
 mod v2;
 mod v3;
 
-pub(crate) use facts::STOP_SIGNALS;
+pub(crate) use facts::{KEY_USAGES, STOP_SIGNALS};
 pub use serve::{Asked, Page, answer};
 
 /// The version of Kubernetes whose API this is.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::definitions::Definitions;
 use crate::api::{registry::Group, schema::Gvk};
 
@@ -114,4 +116,27 @@ pub(super) fn discovery_operation(tag: &str, description: &str, id: String, cont
         forms: Forms::Builtin,
         action: None,
     }
+}
+
+/// The operations of a path, and beside them the parameters that all of them share.
+pub(super) fn path_item(
+    operations: &[Operation],
+    write: impl Fn(&Operation, &[Parameter]) -> Value,
+    write_parameter: fn(&Parameter) -> Value,
+) -> Value {
+    let shared = shared_parameters(operations);
+    let mut item = Map::new();
+    for operation in operations {
+        item.insert(operation.method.to_owned(), write(operation, &shared));
+    }
+    if !shared.is_empty() {
+        item.insert("parameters".to_owned(), shared.iter().map(write_parameter).collect());
+    }
+    item.into()
+}
+
+fn shared_parameters(operations: &[Operation]) -> Vec<Parameter> {
+    let Some((first, rest)) = operations.split_first() else { return Vec::new() };
+    let shared = |p: &&Parameter| rest.iter().all(|o| o.parameters.contains(p));
+    first.parameters.iter().filter(shared).cloned().collect()
 }

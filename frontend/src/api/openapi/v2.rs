@@ -8,7 +8,6 @@ use super::{
     dialect::Dialect,
     operations::{self, Body, Content, Forms, In, Operation, Parameter},
     routes, special,
-    v3::shared_parameters,
 };
 use crate::api::{registry::Registry, schema::Schema};
 
@@ -61,15 +60,8 @@ fn version_page(definitions: &mut Definitions<'_>) -> operations::Paths {
 }
 
 fn path_item(operations: &[Operation], definitions: &Definitions<'_>) -> Value {
-    let shared = shared_parameters(operations);
-    let mut item = Map::new();
-    for operation in operations {
-        item.insert(operation.method.to_owned(), write_operation(operation, &shared, definitions));
-    }
-    if !shared.is_empty() {
-        item.insert("parameters".to_owned(), shared.iter().map(write_parameter).collect());
-    }
-    item.into()
+    let write = |operation: &Operation, shared: &[Parameter]| write_operation(operation, shared, definitions);
+    operations::path_item(operations, write, write_parameter)
 }
 
 fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &Definitions<'_>) -> Value {

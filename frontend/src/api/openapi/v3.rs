@@ -109,23 +109,9 @@ fn wrap(definitions: Definitions<'_>, paths: Value) -> Value {
     })
 }
 
-/// Parameters that all operations of a path share stand beside the operations.
-pub(super) fn shared_parameters(operations: &[Operation]) -> Vec<Parameter> {
-    let Some((first, rest)) = operations.split_first() else { return Vec::new() };
-    let shared = |p: &&Parameter| rest.iter().all(|o| o.parameters.contains(p));
-    first.parameters.iter().filter(shared).cloned().collect()
-}
-
 fn path_item(operations: &[Operation], definitions: &Definitions<'_>) -> Value {
-    let shared = shared_parameters(operations);
-    let mut item = Map::new();
-    for operation in operations {
-        item.insert(operation.method.to_owned(), write_operation(operation, &shared, definitions));
-    }
-    if !shared.is_empty() {
-        item.insert("parameters".to_owned(), shared.iter().map(write_parameter).collect());
-    }
-    item.into()
+    let write = |operation: &Operation, shared: &[Parameter]| write_operation(operation, shared, definitions);
+    operations::path_item(operations, write, write_parameter)
 }
 
 fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &Definitions<'_>) -> Value {

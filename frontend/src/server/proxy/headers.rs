@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
-    client::remove_hop_headers,
+    client::{append_forwarded_for, remove_hop_headers},
     request::{Request, User},
 };
 
@@ -45,10 +45,8 @@ pub(super) fn forwarded(asked: &Request, authority: &str, user: &User) -> Header
         let name = format!("x-remote-extra-{}", escape(key)).to_lowercase();
         values.iter().for_each(|value| append(&mut headers, &name, value));
     }
-    let before = headers.remove("x-forwarded-for").and_then(|value| value.to_str().map(str::to_owned).ok());
     if let Some(address) = asked.peer.address {
-        let chain = before.map_or_else(String::new, |before| format!("{before}, "));
-        append(&mut headers, "x-forwarded-for", &format!("{chain}{}", address.ip()));
+        append_forwarded_for(&mut headers, address.ip());
     }
     set(&mut headers, "x-forwarded-uri", asked.uri.path());
     set(&mut headers, "x-forwarded-host", authority);

@@ -6,19 +6,18 @@
 //! answers them. Not here: which server it is (`cluster`), and whether it is available.
 
 mod headers;
-mod upgrade;
 
 use std::time::Duration;
 
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    client::remove_hop_headers,
+    client::{join, remove_hop_headers, switching},
     cluster::{Cluster, Remote},
     request::{
-        Request as Asked, User,
+        Request as Asked, Session, User,
         body::{self, Body},
     },
     server::respond,
@@ -57,7 +56,7 @@ pub(super) async fn forward(cluster: &Cluster, remote: &Remote, asked: Asked, us
     *request.method_mut() = asked.info.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers::forwarded(&asked, &authority, user);
-    let (client_side, content) = (asked.upgrade, asked.body.into_stream());
+    let (client_side, session, content) = (asked.upgrade, asked.session, asked.body.into_stream());
     let request = request.map(|()| content.boxed_unsync());
     let sent = client.send(request);
     let answer = match is_discovery {
@@ -70,7 +69,7 @@ pub(super) async fn forward(cluster: &Cluster, remote: &Remote, asked: Asked, us
     match answer {
         Err(why) => respond::text_error(503, &format!("error trying to reach service: {why}")),
         Ok(answer) if answer.status() == http::StatusCode::SWITCHING_PROTOCOLS && upgrades => {
-            upgrade::pass_through(answer, client_side, cluster.shutdown.clone())
+            pass_through(answer, client_side, &session)
         }
         Ok(answer) if answer.status().is_redirection() && answer.headers().contains_key(header::LOCATION) => {
             let mut refusal = Response::new(body::full(REDIRECTED));
@@ -79,6 +78,21 @@ pub(super) async fn forward(cluster: &Cluster, remote: &Remote, asked: Asked, us
         }
         Ok(answer) => hand_back(answer),
     }
+}
+
+/// The answer to an upgrade that the other server agreed to. The two connections are joined when the client has it.
+fn pass_through(mut answer: Response<Incoming>, client: Option<OnUpgrade>, session: &Session) -> Response<Body> {
+    let Some(client) = client else {
+        return respond::text_error(400, "the connection cannot be upgraded");
+    };
+    session.begin(join(client, hyper::upgrade::on(&mut answer)));
+    let (mut parts, _) = answer.into_parts();
+    let protocol = parts.headers.remove(header::UPGRADE);
+    remove_hop_headers(&mut parts.headers);
+    let mut response = switching();
+    response.headers_mut().extend(parts.headers);
+    response.headers_mut().extend(protocol.map(|protocol| (header::UPGRADE, protocol)));
+    response
 }
 
 fn hand_back(answer: Response<Incoming>) -> Response<Body> {

@@ -32,7 +32,7 @@ use super::{
 use crate::store::{
     EndpointChannel, PageRequest, StoreError,
     model::prefix_end,
-    read::{Backoff, Reader, advance},
+    read::{Reader, advance, retries},
 };
 
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl Feed {
 
     /// Reads everything, however long it takes to succeed.
     async fn load(&self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = retries();
         loop {
             let started = Instant::now();
             match self.read_all().await {
@@ -82,7 +82,7 @@ impl Feed {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "reading the whole store failed");
-                    sleep(backoff.next()).await;
+                    sleep(backoff.pause()).await;
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Feed {
 
     /// Follows the watch over broken streams, until the cache cannot be continued; returns why.
     async fn follow(&self) -> String {
-        let mut backoff = Backoff::new();
+        let mut backoff = retries();
         loop {
             let before = self.cache.revision();
             let cause = match self.stream().await {
@@ -150,9 +150,9 @@ impl Feed {
             let revision = self.cache.revision();
             tracing::warn!(cause, revision, endpoint = self.channel.endpoint_in_use(), "the watch broke; resuming");
             if revision > before {
-                backoff = Backoff::new();
+                backoff = retries();
             }
-            sleep(backoff.next()).await;
+            sleep(backoff.pause()).await;
             match self.reader.revision(&self.cache.0.root).await {
                 Ok(now) if now < revision => return format!("the store went back from revision {revision} to {now}"),
                 Ok(_) => {}

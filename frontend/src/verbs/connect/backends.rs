@@ -2,15 +2,22 @@
 //!
 //! In: files of certificates, which are read anew when they change. Out: clients. Not here: where a server is.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::{
     client::{CallError, Client, Identity, Peer},
     config::Kubelet,
     request::status::ApiError,
 };
+
+/// How often files are looked at, and only when a client is asked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Clients of all backends. Built once, by the wiring.
 pub struct Backends {
@@ -22,6 +29,7 @@ pub struct Backends {
 
 /// Clients of kubelets, and how the files looked from which they were made.
 struct Kept {
+    looked_at: Instant,
     stamps: Vec<Option<SystemTime>>,
     checked: Client,
     unchecked: Client,
@@ -55,7 +63,11 @@ impl Backends {
 
     fn current(&self, which: impl FnOnce(&Kept) -> Client) -> Client {
         let mut kept = self.kubelets.lock();
-        if kept.stamps != stamps(&self.flags) {
+        let is_due = kept.looked_at.elapsed() >= LOOK_EVERY;
+        if is_due {
+            kept.looked_at = Instant::now();
+        }
+        if is_due && kept.stamps != stamps(&self.flags) {
             match Kept::read(&self.flags) {
                 Ok(new) => *kept = new,
                 Err(error) => tracing::warn!(%error, "files for calling kubelets cannot be used; the old ones stay"),
@@ -88,7 +100,7 @@ impl Kept {
         let peer = Peer { insecure: ca.is_none(), ca: ca.unwrap_or_default(), identity, ..Peer::default() };
         let checked = Client::new(&peer)?;
         let unchecked = Client::new(&Peer { insecure: true, ca: Vec::new(), ..peer })?;
-        Ok(Kept { stamps, checked, unchecked })
+        Ok(Kept { looked_at: Instant::now(), stamps, checked, unchecked })
     }
 }
 

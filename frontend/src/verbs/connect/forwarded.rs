@@ -1,29 +1,19 @@
 //! What of a request and an answer is handed on: headers that concern one connection stay behind, and who asked is
 //! told.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::location::Location;
 use crate::{
-    client::remove_hop_headers,
+    client::{append_forwarded_for, remove_hop_headers},
     request::{Request, body::Body},
 };
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Adds the client to those for whom a request was handed on.
-fn append_forwarded_for(headers: &mut HeaderMap, request: &Request) {
-    let Some(address) = request.peer.address else { return };
-    let before: Vec<&str> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
-    let mut all = before.join(", ");
-    if !all.is_empty() {
-        all.push_str(", ");
-    }
-    all.push_str(&address.ip().to_canonical().to_string());
-    if let Ok(value) = HeaderValue::from_str(&all) {
-        headers.insert(X_FORWARDED_FOR, value);
+fn tell_who_asked(headers: &mut HeaderMap, request: &Request) {
+    if let Some(address) = request.peer.address {
+        append_forwarded_for(headers, address.ip());
     }
 }
 
@@ -41,7 +31,7 @@ fn keep_host(headers: &mut HeaderMap, request: &Request, location: &Location) {
 /// Headers of a request that upgrades.
 pub(super) fn upgrade_headers(request: &Request, location: &Location) -> HeaderMap {
     let mut headers = request.headers.clone();
-    append_forwarded_for(&mut headers, request);
+    tell_who_asked(&mut headers, request);
     keep_host(&mut headers, request, location);
     // What a client sends behind such a request is for the connection to come.
     headers.remove(header::CONTENT_LENGTH);
@@ -57,7 +47,7 @@ pub(super) fn headers(request: &Request, location: &Location) -> HeaderMap {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    append_forwarded_for(&mut headers, request);
+    tell_who_asked(&mut headers, request);
     keep_host(&mut headers, request, location);
     headers
 }

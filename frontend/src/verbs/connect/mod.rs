@@ -5,6 +5,8 @@
 //! protocol with a session that the server runs. Not here: aggregated servers, and webhooks.
 
 mod backends;
+#[cfg(test)]
+mod decoding;
 mod forwarded;
 mod links;
 mod location;

@@ -202,23 +202,12 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::decoding::received, *};
 
     fn encoded(frames: &mut Frames, sent: Sent<'_>) -> Vec<u8> {
         let mut out = BytesMut::new();
         frames.encode(sent, &mut out).unwrap();
         out.to_vec()
-    }
-
-    fn received(bytes: &[u8], at_once: usize) -> Result<Vec<Received>, String> {
-        let (mut frames, mut source, mut all) = (Frames::default(), BytesMut::new(), Vec::new());
-        for chunk in bytes.chunks(at_once) {
-            source.extend_from_slice(chunk);
-            while let Some(one) = frames.decode(&mut source).map_err(|error| error.to_string())? {
-                all.push(one);
-            }
-        }
-        Ok(all)
     }
 
     #[test]
@@ -247,7 +236,7 @@ mod tests {
         bytes.extend(encoded(&mut frames, Sent::Fin(3)));
         bytes.extend([0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 1]);
         for size in [1, 3, usize::MAX] {
-            let all = received(&bytes, size).unwrap();
+            let all = received::<Frames>(&bytes, size).unwrap();
             let data: Vec<u8> = all
                 .iter()
                 .flat_map(|one| match one {
@@ -269,7 +258,7 @@ mod tests {
             ([0x80, 2, 0, 2, 0, 0, 0, 4, 0, 0, 0, 1], "a SPDY frame is of another version"),
             ([0x80, 3, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1], "a SPDY control frame is too short"),
         ] {
-            assert_eq!(received(&bytes, usize::MAX).unwrap_err(), why);
+            assert_eq!(received::<Frames>(&bytes, usize::MAX).unwrap_err(), why);
         }
     }
 }

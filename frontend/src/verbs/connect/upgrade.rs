@@ -4,26 +4,23 @@
 //! directions until one side ends. The streams themselves (SPDY, WebSocket) are not looked at. Not here: protocols that
 //! are translated (`translate`, `tunnel`).
 
-use http::{HeaderMap, HeaderValue, Method, Request as HttpRequest, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request as HttpRequest, Response, StatusCode, header};
 use hyper::{
     body::Incoming,
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io;
 
 use super::{backends::not_dialled, forwarded, location::Location};
 use crate::{
-    client::remove_hop_headers,
+    client::{join, remove_hop_headers, switching},
     request::{
         Request,
         body::{self, Body},
         status::ApiError,
     },
 };
-
-/// What is read at once of each direction.
-const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Whether a client wants to switch protocols.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -75,23 +72,12 @@ pub(super) async fn forward(request: Request, location: Location) -> Result<Resp
     match ask(location, request.info.method, headers).await? {
         Answered::Refuses(response) => Ok(response),
         Answered::Switches(headers, backend) => {
-            request.session.begin(async move {
-                let (Ok(client), Ok(backend)) = (client.await, backend.await) else { return };
-                join(TokioIo::new(client), TokioIo::new(backend)).await;
-            });
+            request.session.begin(join(client, backend));
             let mut response = switching();
             *response.headers_mut() = headers;
             Ok(response)
         }
     }
-}
-
-/// An answer that switches protocols; its headers are the caller's.
-pub(super) fn switching() -> Response<Body> {
-    let mut response = Response::new(body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    response
 }
 
 /// The client's connection. Over HTTP/2 there is none to switch.
@@ -106,65 +92,11 @@ pub(super) fn halves(upgraded: Upgraded) -> Half<TokioIo<Upgraded>> {
     io::split(TokioIo::new(upgraded))
 }
 
-/// Copies both ways until either side ends; then both are closed, in order.
-async fn join<A, B>(a: A, b: B)
-where
-    A: AsyncRead + AsyncWrite,
-    B: AsyncRead + AsyncWrite,
-{
-    let ((mut a_in, mut a_out), (mut b_in, mut b_out)) = (io::split(a), io::split(b));
-    tokio::select! {
-        _ = copy(&mut a_in, &mut b_out) => {}
-        _ = copy(&mut b_in, &mut a_out) => {}
-    }
-    // Who is gone already need not be told.
-    let _ = b_out.shutdown().await;
-    let _ = a_out.shutdown().await;
-}
-
-/// Copies until the end, sending on at once what has come: an echo must not wait for more.
-pub(super) async fn copy<R, W>(from: &mut R, to: &mut W) -> io::Result<()>
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let read = from.read(&mut chunk).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        to.write_all(&chunk[..read]).await?;
-        to.flush().await?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use http::HeaderValue;
 
-    #[tokio::test]
-    async fn bytes_pass_both_ways_until_one_side_ends() {
-        let (client, mut client_end) = io::duplex(16);
-        let (backend, mut backend_end) = io::duplex(16);
-        let joined = tokio::spawn(join(client, backend));
-        for (from, to) in [(b"one" as &[u8], true), (b"two", false)] {
-            let mut got = [0; 3];
-            let (writer, reader) = match to {
-                true => (&mut client_end, &mut backend_end),
-                false => (&mut backend_end, &mut client_end),
-            };
-            writer.write_all(from).await.unwrap();
-            reader.read_exact(&mut got).await.unwrap();
-            assert_eq!(got, from);
-        }
-        backend_end.write_all(b"last words").await.unwrap();
-        drop(backend_end);
-        let mut rest = Vec::new();
-        client_end.read_to_end(&mut rest).await.unwrap();
-        assert_eq!(rest, b"last words");
-        joined.await.unwrap();
-    }
+    use super::*;
 
     #[test]
     fn one_of_several_connection_headers_is_enough() {

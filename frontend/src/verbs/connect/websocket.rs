@@ -10,10 +10,13 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::upgrade::{is_upgrade, switching};
-use crate::request::{
-    Request,
-    body::{self, Body},
+use super::upgrade::is_upgrade;
+use crate::{
+    client::switching,
+    request::{
+        Request,
+        body::{self, Body},
+    },
 };
 
 /// As much as the original takes.
@@ -279,7 +282,7 @@ fn head(out: &mut BytesMut, code: u8, length: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::decoding::received, *};
 
     /// A frame as clients send it.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -293,17 +296,6 @@ mod tests {
         unmask(&mut payload, mask, 0);
         out.put(&payload[..]);
         out.to_vec()
-    }
-
-    fn received(bytes: &[u8], at_once: usize) -> Result<Vec<Received>, String> {
-        let (mut frames, mut source, mut all) = (Frames::default(), BytesMut::new(), Vec::new());
-        for chunk in bytes.chunks(at_once) {
-            source.extend_from_slice(chunk);
-            while let Some(one) = frames.decode(&mut source).map_err(|error| error.to_string())? {
-                all.push(one);
-            }
-        }
-        Ok(all)
     }
 
     fn text_of(pieces: &[Received]) -> Vec<u8> {
@@ -326,7 +318,7 @@ mod tests {
         let long = vec![b'x'; 70_000];
         let all = [frame(0x02, b"\0he"), frame(0x89, b"?"), frame(0x80, b"llo"), frame(0x82, &long), frame(0x88, b"")];
         for size in [1, 3, 4096, usize::MAX] {
-            let pieces = received(&all.concat(), size).unwrap();
+            let pieces = received::<Frames>(&all.concat(), size).unwrap();
             assert_eq!(text_of(&pieces), [b"\0hello".as_slice(), &long].concat(), "in pieces of {size}");
             let firsts = pieces.iter().filter(|piece| matches!(piece, Received::Piece { first: true, .. })).count();
             let lasts = pieces.iter().filter(|piece| matches!(piece, Received::Piece { last: true, .. })).count();
@@ -348,7 +340,7 @@ mod tests {
             ([frame(0x02, b"x"), frame(0x82, b"y")].concat(), "WebSocket frames are out of order"),
             (frame(0x09, b"x"), "a WebSocket frame is too large"),
         ] {
-            assert_eq!(received(&bytes, usize::MAX).unwrap_err(), why);
+            assert_eq!(received::<Frames>(&bytes, usize::MAX).unwrap_err(), why);
         }
     }
 

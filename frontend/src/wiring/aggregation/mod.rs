@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bootstrap::SelfClient;
 use crate::{
-    client::Identity,
+    client::{Backoff, Identity},
     cluster::{Cluster, Remote, RemoteSpec, ResourceName},
     config::ProxyIdentity,
     request::status::{ApiError, Reason},
@@ -37,7 +37,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 /// One that fails is asked again after this, then after twice as long, up to the longest.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Events of one server's Service make it be asked at most this often.
-const EVENTS_SETTLE: Duration = Duration::from_millis(100);
+const EVENTS_PAUSE: Duration = Duration::from_millis(100);
 /// Events taken at once.
 const BATCH: usize = 1024;
 
@@ -52,7 +52,8 @@ pub(crate) struct AggregationKeeper {
 
 struct Due {
     at: Instant,
-    failures: u32,
+    /// Since the last answer that was good.
+    failures: Option<Backoff>,
 }
 
 type Asked = BoxFuture<'static, (Arc<Remote>, Condition)>;
@@ -95,29 +96,30 @@ impl AggregationKeeper {
         let (_, mut slices) = watch("/endpointslices")?;
         let (_, mut api_services) = watch("/apiregistration.k8s.io/apiservices")?;
         let mut asked: FuturesUnordered<Asked> = FuturesUnordered::new();
+        self.publish_or_warn();
         loop {
-            if let Err(error) = self.publish() {
-                tracing::warn!(cause = error.internal, "cannot read the APIServices");
-            }
-            let next = self.begin(&asked_now(), &mut asked);
+            let next = self.begin(Instant::now(), &mut asked);
             tokio::select! {
-                events = api_services.next(BATCH) => drop(taken(events)?),
+                events = api_services.next(BATCH) => {
+                    taken(events)?;
+                    self.publish_or_warn();
+                }
                 events = services.next(BATCH) => self.notice(&taken(events)?),
                 events = slices.next(BATCH) => self.notice(&taken(events)?),
-                Some((remote, condition)) = asked.next() => self.settle(&remote, &condition).await,
+                Some((remote, condition)) = asked.next() => self.checked(&remote, &condition).await,
                 () = sleep_until(next) => {}
             }
         }
     }
 
     /// Starts the checks that are due; the next is due at the answer.
-    fn begin(&mut self, now: &Instant, asked: &mut FuturesUnordered<Asked>) -> Instant {
-        let (mut next, mut all_due) = (*now + CHECK_EVERY, Vec::new());
+    fn begin(&mut self, now: Instant, asked: &mut FuturesUnordered<Asked>) -> Instant {
+        let (mut next, mut all_due) = (now + CHECK_EVERY, Vec::new());
         for remote in self.cluster().aggregation.remotes() {
             if self.asked.contains(&remote.name) {
                 continue;
             }
-            match self.due.get(&remote.name).map(|due| due.at).filter(|at| at > now) {
+            match self.due.get(&remote.name).map(|due| due.at).filter(|at| *at > now) {
                 Some(later) => next = next.min(later),
                 None => all_due.push(remote),
             }
@@ -142,26 +144,25 @@ impl AggregationKeeper {
 
     /// A change around the Service of a server makes it be asked soon.
     fn notice(&mut self, namespaces: &HashSet<String>) {
-        let soon = asked_now() + EVENTS_SETTLE;
+        let soon = Instant::now() + EVENTS_PAUSE;
         for remote in self.cluster().aggregation.remotes() {
             if namespaces.contains(&remote.namespace) {
-                let due = self.due.entry(remote.name.clone()).or_insert(Due { at: soon, failures: 0 });
+                let due = self.due.entry(remote.name.clone()).or_insert(Due { at: soon, failures: None });
                 due.at = due.at.min(soon);
             }
         }
     }
 
-    async fn settle(&mut self, remote: &Remote, condition: &Condition) {
+    /// A check came to an end: the next one is due later, and the status says what was found.
+    async fn checked(&mut self, remote: &Remote, condition: &Condition) {
         self.asked.remove(&remote.name);
         let failures = match condition.is_true() {
-            true => 0,
-            false => self.due.get(&remote.name).map_or(0, |due| due.failures) + 1,
+            true => None,
+            false => self.due.remove(&remote.name).and_then(|due| due.failures).or_else(|| Some(again())),
         };
-        let pause = match failures {
-            0 => CHECK_EVERY,
-            failures => (AGAIN_AFTER * 2_u32.saturating_pow(failures.min(6) - 1)).min(CHECK_EVERY),
-        };
-        self.due.insert(remote.name.clone(), Due { at: asked_now() + pause, failures });
+        let mut due = Due { at: Instant::now(), failures };
+        due.at += due.failures.as_mut().map_or(CHECK_EVERY, Backoff::pause);
+        self.due.insert(remote.name.clone(), due);
         if let Err(error) = self.write(remote, condition).await
             && !matches!(error.reason, Reason::Conflict | Reason::NotFound)
         {
@@ -176,6 +177,12 @@ impl AggregationKeeper {
         match marked(&found, condition, &now).filter(|_| !found["spec"]["service"].is_null()) {
             Some(changed) => self.client.replace(&format!("{path}/status"), &changed).await,
             None => Ok(()),
+        }
+    }
+
+    fn publish_or_warn(&mut self) {
+        if let Err(error) = self.publish() {
+            tracing::warn!(cause = error.internal, "cannot read the APIServices");
         }
     }
 
@@ -200,8 +207,9 @@ impl AggregationKeeper {
     }
 }
 
-fn asked_now() -> Instant {
-    Instant::now()
+/// When one that fails is asked again.
+fn again() -> Backoff {
+    Backoff::doubling(AGAIN_AFTER, CHECK_EVERY)
 }
 
 /// The namespaces that events are of.

@@ -1,10 +1,13 @@
 //! Whether a token is of an issuer, for this server, of this time, and signed.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{keys::KeySet, quoted};
-use crate::access::authn::jose::Jws;
+use crate::access::authn::jose::{
+    Jws,
+    claims::{audiences, seconds},
+};
 
 /// A token that begins to count later than now may do so if clocks differ by no more.
 const LEEWAY_SECONDS: i64 = 60;
@@ -19,7 +22,7 @@ pub(super) type Claims = Map<String, Value>;
 struct Standard {
     #[serde(default)]
     iss: String,
-    #[serde(default, deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "audiences")]
     aud: Vec<String>,
     #[serde(default, deserialize_with = "seconds")]
     exp: Option<i64>,
@@ -116,23 +119,4 @@ fn shown(seconds: Option<i64>) -> String {
         || "0001-01-01 00:00:00 +0000 UTC".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
     )
-}
-
-fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Audience {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Option::<Audience>::deserialize(from)? {
-        None => Vec::new(),
-        Some(Audience::One(one)) => vec![one],
-        Some(Audience::Many(many)) => many,
-    })
-}
-
-/// Moments are numbers, perhaps with a fraction.
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    Ok(Option::<f64>::deserialize(from)?.map(|seconds| seconds as i64))
 }

@@ -1,13 +1,16 @@
 //! What a token says.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::api::schema::Object;
+use crate::{
+    access::authn::jose::claims::{audiences, seconds},
+    api::schema::Object,
+};
 
 /// The claims of a token, in the order in which they are printed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Claims {
-    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "audiences", skip_serializing_if = "Vec::is_empty")]
     pub(super) aud: Vec<String>,
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub(super) exp: Option<i64>,
@@ -69,22 +72,4 @@ impl Reference {
     pub(super) fn to(object: &Object) -> Reference {
         Reference { name: object.name().to_owned(), uid: object.uid().to_owned() }
     }
-}
-
-fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Audience {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Audience::deserialize(from)? {
-        Audience::One(one) => vec![one],
-        Audience::Many(many) => many,
-    })
-}
-
-/// Moments are numbers, perhaps with a fraction.
-fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    Ok(Option::<f64>::deserialize(from)?.map(|seconds| seconds as i64))
 }

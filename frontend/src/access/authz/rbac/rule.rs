@@ -34,25 +34,21 @@ impl Rule {
     }
 
     fn read(value: &Value) -> Rule {
-        let texts = |field: &str| -> Vec<String> {
+        Rule::of(|field| {
             let items = value.child(field).and_then(Value::as_list).unwrap_or_default();
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        Rule {
-            groups: texts("apiGroups"),
-            resources: texts("resources"),
-            urls: texts("nonResourceURLs"),
-            names: texts("resourceNames"),
-            verbs: texts("verbs"),
-        }
+        })
     }
 
     /// A rule as JSON has it; what is no list of texts counts as absent.
     pub fn of_json(value: &serde_json::Value) -> Rule {
-        let texts = |field: &str| -> Vec<String> {
+        Rule::of(|field| {
             let items = value[field].as_array().map(Vec::as_slice).unwrap_or_default();
             items.iter().filter_map(|item| item.as_str()).map(str::to_owned).collect()
-        };
+        })
+    }
+
+    fn of(texts: impl Fn(&str) -> Vec<String>) -> Rule {
         Rule {
             groups: texts("apiGroups"),
             resources: texts("resources"),

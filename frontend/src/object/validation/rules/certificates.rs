@@ -13,35 +13,13 @@ use super::{
     },
     resources::text,
 };
-use crate::api::schema::{Object, Struct, Value};
+use crate::api::{
+    openapi::KEY_USAGES,
+    schema::{Object, Struct, Value},
+};
 
 pub(super) static RULES: &[Rule] = &[with("certificates.v1.CertificateSigningRequest", request, &[])];
 
-const USAGES: [&str; 23] = [
-    "any",
-    "cert sign",
-    "client auth",
-    "code signing",
-    "content commitment",
-    "crl sign",
-    "data encipherment",
-    "decipher only",
-    "digital signature",
-    "email protection",
-    "encipher only",
-    "ipsec end system",
-    "ipsec tunnel",
-    "ipsec user",
-    "key agreement",
-    "key encipherment",
-    "microsoft sgc",
-    "netscape sgc",
-    "ocsp signing",
-    "s/mime",
-    "server auth",
-    "signing",
-    "timestamping",
-];
 const EXPIRATION_SECONDS_MIN: i64 = 600;
 /// Conditions that are true or not there.
 const ALWAYS_TRUE: [&str; 3] = ["Approved", "Denied", "Failed"];
@@ -62,9 +40,9 @@ fn request<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     if usages.is_empty() {
         judge.required(place, "spec.usages", "");
     }
-    let odd = |usage: &&str| !USAGES.contains(usage);
+    let odd = |usage: &&str| !KEY_USAGES.contains(usage);
     for (at, usage) in usages.iter().enumerate().filter(|(_, usage)| odd(usage) && !before.iter().any(odd)) {
-        judge.unsupported(place, &format!("spec.usages[{at}]"), usage, &USAGES);
+        judge.unsupported(place, &format!("spec.usages[{at}]"), usage, KEY_USAGES);
     }
     if !repeats(&before) {
         for (at, usage) in usages.iter().enumerate().filter(|(at, usage)| usages[..*at].contains(usage)) {

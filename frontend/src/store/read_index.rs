@@ -1,14 +1,15 @@
-//! The current revision for many at once.
+//! The current revision for many callers at once, as etcd's ReadIndex gives it to its own readers.
 //!
-//! In: callers who need a revision no older than their call. Out: the header revision of one tiny linearizable read per
-//! batch. A caller joins only a read that has not been sent yet: one already under way may have been answered before.
+//! In: callers who need a revision no older than their call. Out: the header revision of one tiny linearizable read for
+//! each batch of callers. A caller joins only a read that is not sent yet: the answer to one that is already sent may be
+//! older than the call.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{StoreError, read::Reader};
 
-/// Callers that may wait to be heard; those beyond wait their turn to wait.
+/// Callers that may wait; a caller beyond them waits until one of them is taken.
 const WAITING_MAX: usize = 4096;
 /// Reads under way at once: with two, a batch need not wait for the whole of its predecessor's round trip.
 const UNDER_WAY_MAX: usize = 2;
@@ -16,10 +17,10 @@ const UNDER_WAY_MAX: usize = 2;
 type Reply = oneshot::Sender<Result<i64, StoreError>>;
 
 #[derive(Clone)]
-pub(super) struct Fence(mpsc::Sender<Reply>);
+pub(super) struct ReadIndex(mpsc::Sender<Reply>);
 
-impl Fence {
-    pub(super) fn start(reader: Reader, key: String, tasks: &TaskTracker, stop: CancellationToken) -> Fence {
+impl ReadIndex {
+    pub(super) fn start(reader: Reader, key: String, tasks: &TaskTracker, stop: CancellationToken) -> ReadIndex {
         let (sender, mailbox) = mpsc::channel(WAITING_MAX);
         tasks.spawn(async move {
             tokio::select! {
@@ -27,7 +28,7 @@ impl Fence {
                 () = serve(reader, key, mailbox) => {}
             }
         });
-        Fence(sender)
+        ReadIndex(sender)
     }
 
     pub(super) async fn current_revision(&self) -> Result<i64, StoreError> {
@@ -47,7 +48,7 @@ async fn serve(reader: Reader, key: String, mut mailbox: mpsc::Receiver<Reply>) 
         while under_way.len() >= UNDER_WAY_MAX {
             under_way.join_next().await;
         }
-        // Those who came while the batch waited for its turn: nothing has been sent yet, so they may join.
+        // Callers that came while the batch waited may join it: its read is not sent yet.
         while let Ok(late) = mailbox.try_recv() {
             batch.push(late);
             if batch.len() >= 2 * WAITING_MAX {
