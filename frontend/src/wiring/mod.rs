@@ -7,21 +7,22 @@ mod bootstrap;
 mod definitions;
 mod error;
 mod process;
+mod readiness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
+    client::Backoff,
     cluster::{Aggregation, Cluster, Conversions, Settings, SystemClock},
     config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
+    request::status::ApiError,
     server::{
         audit::{self, Audit, Backend, Batching, LogFile, Mode, Policy, Rotation, Sink, Truncation},
-        health::{Asked, Check, HealthChecks, Latch, Ping},
         metrics::Metrics,
         net::Listener,
         pipeline::{Limits, Resources, Server},
@@ -36,18 +37,10 @@ pub use process::threads;
 use aggregation::AggregationKeeper;
 use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
 use definitions::DefinitionsKeeper;
+use readiness::{Readiness, Step};
 
 /// Audit events that are gathered are sent within this when the server stops.
 const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(10);
-
-/// What must have happened before `/readyz` says ok.
-struct Readiness {
-    cache: Arc<Latch>,
-    namespaces: Arc<Latch>,
-    roles: Arc<Latch>,
-    service: Arc<Latch>,
-    running: Arc<Latch>,
-}
 
 /// Runs a server until a signal ends it.
 pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), StartError> {
@@ -56,20 +49,14 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
     let (context, keepers) = context(&config, &authorities).await?;
-    let readiness = Readiness {
-        cache: Latch::new(false),
-        namespaces: Latch::new(false),
-        roles: Latch::new(false),
-        service: Latch::new(config.endpoint_reconciler == ReconcilerType::None),
-        running: Latch::new(true),
-    };
+    let readiness = Readiness::new();
     let audit_tasks = TaskTracker::new();
     let audit = audit(&config.audit, &context.cluster, &audit_tasks)?;
     let server = Arc::new(Server {
         context: Arc::clone(&context),
         resources: Arc::clone(&resources),
         audit,
-        health: health(&context, &readiness),
+        health: readiness.checks(&context.cluster.store),
         metrics: Metrics::default().with(|registry| context.admission.register(registry)),
         request_timeout: config.request_timeout,
         limits: Limits::new(config.reads_max, config.mutations_max),
@@ -84,13 +71,13 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         keepers_stop.run_until_cancelled(keepers.run()).await;
     });
     tracing::info!(%address, "serving HTTPS; not ready yet");
-    let running = Arc::clone(&readiness.running);
+    let start = readiness.clone();
     let startup = Startup {
         client: SelfClient::new(Arc::clone(&context), resources),
         context: Arc::clone(&context),
         config: config.clone(),
         address,
-        readiness,
+        readiness: start,
         services: services.clone(),
         authorities,
     };
@@ -103,7 +90,7 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
         () = process::orphaned() => {}
     }
     tracing::info!("stopping");
-    running.set(false);
+    readiness.stopping();
     tokio::time::sleep(config.shutdown_delay).await;
     context.cluster.shutdown.cancel();
     stop.cancel();
@@ -154,29 +141,18 @@ impl Startup {
         wait_for_store(&self.context.cluster).await;
         self.keep_definitions();
         self.keep_aggregation();
-        self.readiness.cache.set(true);
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::namespaces(&self.client).await {
-            pause.after("the system namespaces", &error).await;
-        }
-        self.readiness.namespaces.set(true);
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::priority_classes(&self.client).await {
-            pause.after("the system priority classes", &error).await;
-        }
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::roles::reconcile(&self.client).await {
-            pause.after("the bootstrap roles", &error).await;
-        }
-        self.readiness.roles.set(true);
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::fairness::reconcile(&self.client).await {
-            pause.after("the priority levels and flow schemas", &error).await;
-        }
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::authentication::track_legacy_tokens(&self.client).await {
-            pause.after("the record of legacy tokens", &error).await;
-        }
+        self.readiness.reached(Step::Cache);
+        let client = &self.client;
+        until_made("the system namespaces", || bootstrap::namespaces(client)).await;
+        self.readiness.reached(Step::Namespaces);
+        until_made("the system priority classes", || bootstrap::priority_classes(client)).await;
+        self.readiness.reached(Step::PriorityClasses);
+        until_made("the bootstrap roles", || bootstrap::roles::reconcile(client)).await;
+        self.readiness.reached(Step::Roles);
+        until_made("the priority levels and flow schemas", || bootstrap::fairness::reconcile(client)).await;
+        self.readiness.reached(Step::Fairness);
+        until_made("the record of legacy tokens", || bootstrap::authentication::track_legacy_tokens(client)).await;
+        self.readiness.reached(Step::LegacyTokens);
         let stop = self.context.cluster.shutdown.clone();
         let identity = bootstrap::Identity::new(self.client.clone(), &self.address.to_string());
         self.services.spawn(identity.run(stop.clone()));
@@ -184,9 +160,11 @@ impl Startup {
         self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop));
         let services = LocalServices::new(self.client.clone());
         self.services.spawn(services.run(self.context.cluster.shutdown.clone()));
+        self.readiness.reached(Step::Services);
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;
         }
+        self.readiness.reached(Step::Address);
         tracing::info!(address = %self.address, "ready");
     }
 
@@ -210,10 +188,7 @@ impl Startup {
 
     async fn publish_address(&self) {
         let port = self.address.port();
-        let mut pause = Pause::default();
-        while let Err(error) = bootstrap::kubernetes_service(&self.client, port).await {
-            pause.after("the kubernetes Service", &error).await;
-        }
+        until_made("the kubernetes Service", || bootstrap::kubernetes_service(&self.client, port)).await;
         let leases = ServerLeases::new(&self.context.cluster, self.config.advertise_address);
         let mut keeper = EndpointsKeeper::new(Arc::clone(&self.context), self.client.clone(), leases, port);
         let mut pause = Pause::default();
@@ -226,7 +201,6 @@ impl Startup {
             }
         }
         self.services.spawn(keeper.run(self.context.cluster.shutdown.clone()));
-        self.readiness.service.set(true);
     }
 }
 
@@ -261,20 +235,30 @@ async fn keep_authorities(
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Doubles between attempts.
-struct Pause(Duration);
+/// Between attempts at what a server makes when it starts.
+struct Pause(Backoff);
 
 impl Default for Pause {
     fn default() -> Self {
-        Pause(FIRST_PAUSE)
+        Pause(Backoff::doubling(FIRST_PAUSE, LONGEST_PAUSE))
     }
 }
 
 impl Pause {
     async fn after(&mut self, what: &str, error: &(dyn std::error::Error + Send + Sync)) {
         tracing::warn!(%error, "cannot make {what} yet");
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(self.0.pause()).await;
+    }
+}
+
+/// Attempts until it is made.
+async fn until_made<F>(what: &str, attempt: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), ApiError>>,
+{
+    let mut pause = Pause::default();
+    while let Err(error) = attempt().await {
+        pause.after(what, &error).await;
     }
 }
 
@@ -381,33 +365,6 @@ fn audit_mode(mode: AuditMode, batching: Batching) -> Mode {
 
 fn truncation(settings: Option<config::AuditTruncate>) -> Option<Truncation> {
     settings.map(|settings| Truncation { event_bytes_max: settings.event_bytes_max })
-}
-
-struct EtcdCheck {
-    store: Store,
-    time_max: Duration,
-}
-
-impl Check for EtcdCheck {
-    fn check<'a>(&'a self) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async move {
-            let answered = tokio::time::timeout(self.time_max, self.store.health()).await;
-            answered.map_err(|_| "etcd did not answer in time".to_owned())?.map_err(|error| error.to_string())
-        })
-    }
-}
-
-fn health(context: &Context, readiness: &Readiness) -> HealthChecks {
-    let etcd = || Arc::new(EtcdCheck { store: context.cluster.store.clone(), time_max: Duration::from_secs(2) });
-    HealthChecks::default()
-        .with("ping", Asked::Everywhere, Arc::new(Ping))
-        .with("etcd", Asked::Everywhere, etcd())
-        .with("etcd-readiness", Asked::ForReadiness, etcd())
-        .with("informer-sync", Asked::ForReadiness, readiness.cache.clone())
-        .with("poststarthook/start-system-namespaces-controller", Asked::Everywhere, readiness.namespaces.clone())
-        .with("poststarthook/rbac/bootstrap-roles", Asked::Everywhere, readiness.roles.clone())
-        .with("poststarthook/bootstrap-controller", Asked::Everywhere, readiness.service.clone())
-        .with("shutdown", Asked::ForReadiness, readiness.running.clone())
 }
 
 /// What a self-signed certificate is made out to.

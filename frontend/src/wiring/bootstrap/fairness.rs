@@ -113,22 +113,23 @@ pub(crate) async fn reconcile(client: &SelfClient) -> Result<(), ApiError> {
 /// Says of a flow schema that its level exists, unless somebody said something.
 async fn report(client: &SelfClient, name: &str) -> Result<(), ApiError> {
     let path = format!("{FOLDER}/flowschemas/{name}");
-    let Some(mut found) = client.get(&path).await? else { return Ok(()) };
+    let Some(found) = client.get(&path).await? else { return Ok(()) };
     if found["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
         return Ok(());
     }
     let level = found["spec"]["priorityLevelConfiguration"]["name"].as_str().unwrap_or_default();
     let message =
         format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} and it exists");
-    found["status"] = json!({"conditions": [{
-        "type": "Dangling", "status": "False", "reason": "Found", "message": message,
-        "lastTransitionTime": client.context.cluster.now_text(),
-    }]});
-    match client.replace(&format!("{path}/status"), &found).await {
-        // Another server said it first.
-        Err(error) if error.code == 409 => Ok(()),
-        outcome => outcome,
-    }
+    let status = json!({
+        "apiVersion": VERSION,
+        "kind": "FlowSchema",
+        "metadata": {"name": name},
+        "status": {"conditions": [{
+            "type": "Dangling", "status": "False", "reason": "Found", "message": message,
+            "lastTransitionTime": client.context.cluster.now_text(),
+        }]},
+    });
+    client.apply(&format!("{path}/status"), &status).await
 }
 
 fn named(kind: &str, name: &str, spec: Value) -> Value {

@@ -75,7 +75,8 @@ impl SelfClient {
         let mut headers = HeaderMap::new();
         headers
             .insert(header::USER_AGENT, HeaderValue::from_str(&agent).unwrap_or(HeaderValue::from_static("frontend")));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let content = if method == Method::PATCH { "application/apply-patch+yaml" } else { "application/json" };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
         let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
         let request = Request::local(&method, uri, headers, RequestBody::from_bytes(bytes))
             .map_err(|e| ApiError::internal(e.to_string()))?;
@@ -118,6 +119,12 @@ impl SelfClient {
         self.call(Method::DELETE, path, None).await.map(|_| ())
     }
 
+    /// Applies a configuration by the name of this client, to whomever its fields belong.
+    async fn apply(&self, path: &str, configuration: &Value) -> Result<(), ApiError> {
+        let path = format!("{path}?fieldManager={}&force=true", self.agent);
+        self.call(Method::PATCH, &path, Some(configuration)).await.map(|_| ())
+    }
+
     pub(super) async fn replace(&self, path: &str, object: &Value) -> Result<(), ApiError> {
         self.call(Method::PUT, path, Some(object)).await.map(|_| ())
     }
@@ -158,8 +165,32 @@ pub(crate) async fn kubernetes_service(client: &SelfClient, port: u16) -> Result
         "spec": {"cidrs": cidrs},
     });
     client.ensure("/apis/networking.k8s.io/v1/servicecidrs", &range).await?;
+    report_range(client, &cidrs).await?;
     let Some(address) = ranges.first().map(first_address) else { return Ok(()) };
     client.ensure("/api/v1/namespaces/default/services", &service(address, port)).await
+}
+
+/// Says of the record of the range that it is ready: if it is the range of this server, and nobody said otherwise.
+async fn report_range(client: &SelfClient, cidrs: &[String]) -> Result<(), ApiError> {
+    let path = "/apis/networking.k8s.io/v1/servicecidrs/kubernetes";
+    let Some(found) = client.get(path).await? else { return Ok(()) };
+    let conditions = found["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_said = conditions.iter().any(|each| each["type"] == "Ready" && each["status"] != "Unknown");
+    if is_said || !found["metadata"]["deletionTimestamp"].is_null() || found["spec"]["cidrs"] != json!(cidrs) {
+        return Ok(());
+    }
+    let ready = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "status": {"conditions": [{
+            "type": "Ready",
+            "status": "True",
+            "message": "Kubernetes default Service CIDR is ready",
+            "lastTransitionTime": client.context.cluster.now_text(),
+        }]},
+    });
+    client.named("kubernetes-service-cidr-controller").apply(&format!("{path}/status"), &ready).await
 }
 
 fn service(address: IpAddr, port: u16) -> Value {
