@@ -165,7 +165,7 @@ async fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller
     }
     defaults::settle_namespace(target, object)?;
     strategy::begin(&ctx.cluster, target, object, None)?;
-    let writer = Writer { user: caller.user, now: defaults::now(ctx) };
+    let writer = Writer { user: caller.user, now: defaults::now(ctx), warnings: caller.warnings };
     strategy::prepare_create(target, object, &writer);
     let mut errors = strategy::unauthorized(&ctx.cluster, target, object, None).await;
     errors.extend(match custom_rules(target) {
@@ -203,7 +203,7 @@ async fn prepare_update(
         object.set_generation(old.generation());
     }
     object.set_self_link("");
-    let writer = Writer { user: caller.user, now: defaults::now(ctx) };
+    let writer = Writer { user: caller.user, now: defaults::now(ctx), warnings: caller.warnings };
     strategy::prepare_update(target, object, old, &writer);
     if object.uid().is_empty() {
         object.set_uid(old.uid());

@@ -19,6 +19,73 @@ pub(super) fn created(object: &mut Object, writer: &Writer) {
     }
     let labels = object.get_map(&["metadata", "labels"]).cloned().unwrap_or_default();
     merge_label_keys(object, &labels);
+    arm_containers(object, writer);
+}
+
+/// Where the profile of a container stood before it had a field.
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// A profile that only the old annotation names is put into the container's field, unless it is the pod's own.
+fn arm_containers(pod: &mut Object, writer: &Writer) {
+    let annotations = pod.get_map(&["metadata", "annotations"]).filter(|all| all.iter().any(is_of_app_armor)).cloned();
+    let Some(annotations) = annotations.filter(|_| pod.get_str(&["spec", "os", "name"]) != Some("windows")) else {
+        return;
+    };
+    let of_pod = pod.get(&["spec", "securityContext", "appArmorProfile"]).cloned();
+    for list in ["initContainers", "containers"] {
+        each_struct(pod.get_mut(&["spec", list]), |container| {
+            let key = format!("{APP_ARMOR}{}", container.get("name").and_then(Value::as_str).unwrap_or_default());
+            let Some(annotation) = annotations.get(&key).and_then(Value::as_str) else { return };
+            if container.get("securityContext").is_some_and(|context| context.child("appArmorProfile").is_some()) {
+                return;
+            }
+            let is_of_pod = match inner(container, "securityContext").and_then(|context| armed(context, annotation)) {
+                Some((_, profile)) if of_pod.as_ref() == Some(&profile) => true,
+                Some((context, profile)) => {
+                    let mut context = context;
+                    context.set("appArmorProfile", profile);
+                    container.set("securityContext", Value::Struct(context));
+                    false
+                }
+                None => false,
+            };
+            if !is_of_pod {
+                let text = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
+                writer.warnings.add(format!("metadata.annotations[{key}]: {text}"));
+            }
+        });
+    }
+}
+
+fn is_of_app_armor((key, _): (&str, &Value)) -> bool {
+    key.starts_with(APP_ARMOR)
+}
+
+/// A copy of a struct below another one, empty where there is none.
+fn inner(outer: &Struct, field: &str) -> Option<Struct> {
+    if let Some(Value::Struct(found)) = outer.get(field) {
+        return Some(found.clone());
+    }
+    outer.def().field(field).and_then(|field| field.struct_ref()).map(Struct::new)
+}
+
+/// The profile that an annotation names, beside the context that it is for. None for one that no field could hold.
+fn armed(context: Struct, annotation: &str) -> Option<(Struct, Value)> {
+    const BYTES_MAX: usize = 4095;
+    let mut profile = inner(&context, "appArmorProfile")?;
+    match annotation {
+        "unconfined" => profile.set("type", "Unconfined"),
+        "runtime/default" => profile.set("type", "RuntimeDefault"),
+        _ => {
+            let name = annotation.strip_prefix("localhost/")?;
+            if name.is_empty() || name.trim() != name || name.len() > BYTES_MAX {
+                return None;
+            }
+            profile.set("type", "Localhost");
+            profile.set("localhostProfile", name)
+        }
+    };
+    Some((context, Value::Struct(profile)))
 }
 
 /// Selectors that name keys of labels alone get the pod's values for them.
@@ -147,4 +214,51 @@ pub(super) fn only_resources(object: &mut Object, old: &Object, _: &Writer) {
     object.copy_from(&merged, &["spec"]);
     object.copy_from(old, &["status"]);
     METADATA.iter().for_each(|field| object.copy_from(old, &["metadata", field]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::schema::{Schema, codec},
+        request::{User, Warnings},
+    };
+
+    #[test]
+    fn a_profile_that_an_annotation_names_becomes_a_field() {
+        // The annotation, the pod's own profile, that of the container; what the container has in the end, and whether
+        // the client is warned.
+        let localhost = r#"{"localhostProfile":"x","type":"Localhost"}"#;
+        let default = r#"{"type":"RuntimeDefault"}"#;
+        for (annotation, of_pod, own, after, is_warned) in [
+            ("runtime/default", None, None, Some(default), true),
+            ("localhost/x", None, None, Some(localhost), true),
+            ("unconfined", Some(default), None, Some(r#"{"type":"Unconfined"}"#), true),
+            ("runtime/default", Some(default), None, None, false),
+            ("localhost/", None, None, None, true),
+            ("localhost/ x", None, None, None, true),
+            ("unconfined", None, Some(localhost), Some(localhost), false),
+        ] {
+            let context = |profile: Option<&str>| match profile {
+                Some(profile) => format!(r#"{{"appArmorProfile":{profile}}}"#),
+                None => "{}".to_owned(),
+            };
+            let json = format!(
+                r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"annotations":{{"{APP_ARMOR}c":"{annotation}"}}}},
+                    "spec":{{"securityContext":{},"containers":[{{"name":"c","securityContext":{}}}]}}}}"#,
+                context(of_pod),
+                context(own),
+            );
+            let mut pod = codec::decode_json(&Schema::builtin(), json.as_bytes(), None).unwrap().object;
+            let (user, warnings) = (User::default(), Warnings::default());
+            arm_containers(&mut pod, &Writer { user: &user, now: String::new(), warnings: &warnings });
+            let mut written = Vec::new();
+            codec::encode_json(&pod, &mut written);
+            let written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+            let profile = &written["spec"]["containers"][0]["securityContext"]["appArmorProfile"];
+            let after = after.map_or(serde_json::Value::Null, |after| serde_json::from_str(after).unwrap());
+            assert_eq!(*profile, after, "{annotation}");
+            assert_eq!(!warnings.take().is_empty(), is_warned, "{annotation}");
+        }
+    }
 }

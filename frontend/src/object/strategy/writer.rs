@@ -1,12 +1,17 @@
 //! What the functions of strategies are given, and their shape.
 
-use crate::{api::schema::Object, request::User};
+use crate::{
+    api::schema::Object,
+    request::{User, Warnings},
+};
 
 /// Who writes, and when.
 pub struct Writer<'a> {
     pub user: &'a User,
     /// As objects show times.
     pub now: String,
+    /// What the client is told of besides.
+    pub warnings: &'a Warnings,
 }
 
 /// Completes a new object.

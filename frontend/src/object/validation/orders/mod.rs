@@ -24,7 +24,7 @@ pub(super) fn arrange(order: &Order, path: &str, own: usize, errors: &mut [Field
         .enumerate()
         .map(|(at, error)| {
             let field = error.field.strip_prefix(path).unwrap_or(&error.field).trim_start_matches('.');
-            (order.rank(field), at < own && order.late.iter().any(|late| is_at_or_below(field, late)))
+            (order.rank(field, error.kind), at < own && order.late.iter().any(|late| is_at_or_below(field, late)))
         })
         .collect();
     let mut by_key: Vec<usize> = (0..errors.len()).collect();

@@ -24,6 +24,7 @@ const CONTAINER: &[&str] = &[
     "resizePolicy",
     "securityContext",
     "targetContainerName",
+    "name!",
     "lifecycle",
     "livenessProbe",
     "readinessProbe",

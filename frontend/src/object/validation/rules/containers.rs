@@ -346,6 +346,7 @@ fn init_container<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         }
         Some(_) => restart_policy(place, judge),
     }
+    unique_among_others(place, judge);
     if restart == Some("Always") {
         probes(place, judge);
         return;
@@ -355,6 +356,16 @@ fn init_container<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             judge.forbidden(place, field, "may not be set for init containers without restartPolicy=Always");
         }
         judge.settle(field);
+    }
+}
+
+/// The name of an init container is that of no container, and of no init container before it.
+fn unique_among_others<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+    let (Some(pod), Nth::At(at), name) = (place.up, place.nth, place.text("name")) else { return };
+    let before = pod.structs("initContainers").take(at).filter(|_| !name.is_empty());
+    let mut others = pod.structs("containers").chain(before);
+    if others.any(|other| other.get("name").and_then(Value::as_str).unwrap_or_default() == name) {
+        judge.duplicate(place, "name", name);
     }
 }
 

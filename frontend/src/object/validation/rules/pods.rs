@@ -265,14 +265,16 @@ fn claims<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
 }
 
-/// Names are unique over all containers of a pod.
+/// Names are unique over all containers of a pod. Those of init containers are compared by their own rule.
 fn container_names<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let mut seen: Vec<&str> = Vec::new();
     for list in ["containers", "initContainers", "ephemeralContainers"] {
         for (at, item) in place.structs(list).enumerate() {
             let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
             if seen.contains(&name) {
-                judge.duplicate(place, &format!("{list}[{at}].name"), name);
+                if list != "initContainers" {
+                    judge.duplicate(place, &format!("{list}[{at}].name"), name);
+                }
             } else if !name.is_empty() || list != "initContainers" {
                 seen.push(name);
             }

@@ -252,7 +252,8 @@ fn claim<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         }
     }
     let (Some(source), Some(reference)) = (place.child("dataSource"), place.child("dataSourceRef")) else { return };
-    let differs = ["apiGroup", "kind", "name"].iter().any(|field| source.get(field) != reference.get(field));
+    let differs = source.get("apiGroup") != reference.get("apiGroup")
+        || ["kind", "name"].iter().any(|field| resources::text(source, field) != resources::text(reference, field));
     let detail = if !resources::text(reference, "namespace").is_empty() {
         "may not be specified when dataSourceRef.namespace is specified"
     } else if differs {
