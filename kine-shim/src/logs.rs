@@ -42,11 +42,6 @@ struct Inner {
 }
 
 impl LogLevel {
-    /// One that changes nothing but itself, for tests.
-    pub fn detached() -> Self {
-        Self(Arc::new(Inner { name: RwLock::new("info"), change: Box::new(|_| true) }))
-    }
-
     pub fn get(&self) -> &'static str {
         *self.0.name.read()
     }

@@ -1,6 +1,6 @@
 //! A request as handlers see it, who is at the other end of it, and the warnings that go back with its answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -66,11 +66,6 @@ impl Request {
 
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
-    }
-
-    /// What is left of the deadline.
-    pub fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -93,17 +93,6 @@ pub struct KindDef {
     pub custom: Option<Arc<Node>>,
 }
 
-impl KindDef {
-    /// The struct of `items` when this is a list kind.
-    pub fn list_item(&self) -> Option<&StructRef> {
-        let items = self.root.field("items")?;
-        match (&items.kind, items.shape) {
-            (Kind::Struct(item), Shape::List) => Some(item),
-            _ => None,
-        }
-    }
-}
-
 /// A reference to a struct's definition. Cheap to clone.
 #[derive(Clone)]
 pub enum StructRef {

@@ -89,10 +89,6 @@ impl FieldError {
         Self::new(FieldErrorKind::Invalid, field, Some(printed.to_string()), detail)
     }
 
-    pub fn type_invalid(field: impl Into<String>, printed: impl fmt::Display, detail: impl Into<String>) -> Self {
-        Self::new(FieldErrorKind::TypeInvalid, field, Some(printed.to_string()), detail)
-    }
-
     pub fn not_found(field: impl Into<String>, value: &str) -> Self {
         Self::new(FieldErrorKind::NotFound, field, Some(go_quote(value)), "")
     }

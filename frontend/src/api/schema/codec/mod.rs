@@ -29,7 +29,7 @@ pub use json_text::{object_fault, write_float};
 use outcome::effective_gvk;
 pub use outcome::{DecodeError, Decoded, StrictError, strict_message};
 pub use proto_decode::{decode_message, decode_protobuf};
-pub use proto_encode::{encode_protobuf, encode_protobuf_message, encode_struct_protobuf};
+pub use proto_encode::{encode_protobuf, encode_protobuf_message};
 pub use yaml::{YamlAsJson, decode_yaml, encode_yaml, json_to_yaml, yaml_to_json};
 
 use super::{kinds::Schema, object::Object, tables::Type};

@@ -40,13 +40,6 @@ pub fn encode_protobuf_message(object: &Object) -> Bytes {
     out.finish()
 }
 
-/// One value's message, for instance an item of a list that is streamed.
-pub fn encode_struct_protobuf(value: &Struct) -> Bytes {
-    let mut out = Writer::new();
-    write_struct(&mut out, value.def(), Some(value));
-    out.finish()
-}
-
 fn write_struct(out: &mut Writer, def: &StructDef, value: Option<&Struct>) {
     write_wires(out, def, &def.wire, value);
 }
