@@ -92,6 +92,49 @@ fn pods_are_judged_by_the_structs_they_are_made_of() {
 }
 
 #[test]
+fn the_name_of_an_init_container_is_compared_where_the_container_is_looked_at() {
+    let probe = r#""readinessProbe":{"tcpSocket":{"port":1}}"#;
+    let json = pod(&format!(
+        r#""containers":[{{"name":"c","image":"i"}}],"initContainers":[
+            {{"name":"c","image":"","imagePullPolicy":"X",{probe}}},{{"name":"d","image":"i",{probe}}},
+            {{"name":"d","image":"i"}}]"#
+    ));
+    let errors = validate_create(("", "pods"), true, &decode(&json), Options::default());
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.initContainers[0].image",
+            "spec.initContainers[0].imagePullPolicy",
+            "spec.initContainers[0].name",
+            "spec.initContainers[0].readinessProbe",
+            "spec.initContainers[1].readinessProbe",
+            "spec.initContainers[2].name",
+        ]
+    );
+}
+
+#[test]
+fn two_sources_of_a_claim_may_leave_out_what_is_empty() {
+    let claim = |source: &str, reference: &str| {
+        format!(
+            r#"{{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{{"name":"c","namespace":"b"}},"spec":{{
+                "accessModes":["ReadWriteOnce"],"resources":{{"requests":{{"storage":"1Gi"}}}},
+                "dataSource":{source},"dataSourceRef":{reference}}}}}"#
+        )
+    };
+    let row = ("", "persistentvolumeclaims");
+    let differs = "spec: Invalid value: {}: must match dataSourceRef";
+    for (source, reference, is_refused) in [
+        (r#"{"kind":"","name":""}"#, "{}", false),
+        (r#"{"kind":"PersistentVolumeClaim","name":"a"}"#, r#"{"kind":"PersistentVolumeClaim","name":"b"}"#, true),
+    ] {
+        let errors = validate_create(row, true, &decode(&claim(source, reference)), Options::default());
+        assert_eq!(told(&errors).iter().any(|text| text == differs), is_refused, "{source}");
+    }
+}
+
+#[test]
 fn a_refused_change_of_a_pod_shows_what_changed() {
     let with = |more: &str| pod(&format!(r#""containers":[{{"name":"c","image":"i"{more}}}]"#));
     let errors = validate_update(
