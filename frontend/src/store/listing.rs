@@ -1,8 +1,8 @@
 //! Lists, from memory where that is right and from the store where it is not.
 //!
 //! In: what to list, how fresh, which page. Out: entries at one revision, and where the next page begins. A list "as of
-//! now" takes one shared ReadIndex and then memory; an exact revision is read from memory if nothing has changed since or
-//! the snapshot of an earlier page is still kept, and from the store otherwise. Not here: selectors (the caller's
+//! now" takes one shared ReadIndex and then memory; an exact revision is read from memory if nothing has changed since
+//! or the snapshot of an earlier page is still kept, and from the store otherwise. Not here: selectors (the caller's
 //! closure) and the objects' form.
 
 use std::{sync::Arc, time::Duration};

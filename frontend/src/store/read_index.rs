@@ -1,8 +1,8 @@
 //! The current revision for many callers at once, as etcd's ReadIndex gives it to its own readers.
 //!
 //! In: callers who need a revision no older than their call. Out: the header revision of one tiny linearizable read for
-//! each batch of callers. A caller joins only a read that is not sent yet: the answer to one that is already sent may be
-//! older than the call.
+//! each batch of callers. A caller joins only a read that is not sent yet: the answer to one that is already sent may
+//! be older than the call.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

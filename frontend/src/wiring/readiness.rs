@@ -1,7 +1,7 @@
 //! What of a start is done, and the checks of `/healthz`, `/livez` and `/readyz` that tell it.
 //!
-//! In: steps of the start, as they are reached. Out: checks by the names of the real server, in its order. Not here: how
-//! checks are asked (`server::health`), the steps themselves.
+//! In: steps of the start, as they are reached. Out: checks by the names of the real server, in its order. Not here:
+//! how checks are asked (`server::health`), the steps themselves.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The queue of keys below a prefix, for locks and elections: everyone puts a key under a lease, and the oldest key
-//! holds the lock. Keys and errors are those of etcd's client library, so that its users and callers of the services meet in the
-//! same queue.
+//! holds the lock. Keys and errors are those of etcd's client library, so that its users and callers of the services
+//! meet in the same queue.
 
 use bytes::Bytes;
 use tonic::Status;

@@ -22,8 +22,8 @@ pub struct Corrupt {
     pub reason: &'static str,
 }
 
-/// What applying entries has done so far, to be an [`Applied`]: events of the revision that is still being filled are kept
-/// apart.
+/// What applying entries has done so far, to be an [`Applied`]: events of the revision that is still being filled are
+/// kept apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Effects {
     applied: Applied,

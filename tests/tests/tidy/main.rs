@@ -168,7 +168,7 @@ fn styles_that_differ_are_found() {
     ];
     let found = style::faults(&Crate::of("x", &tree)).join("\n");
     for fault in [
-        "a.rs: a module with files of its own stands in x/src/a/mod.rs",
+        "a.rs: a module with files of its own stands in a/mod.rs",
         "a/inner.rs: `std` is imported twice: one `use std::{...}`",
         "b.rs: says nothing of itself: begin with //!",
         "c.rs:1: wider than 120: wrap the comment",
@@ -182,7 +182,7 @@ fn a_file_that_is_gone_or_named_twice_is_found() {
     let text = "## Code map\n| `frontend/src/a` | `b.rs` does it, `gone.rs` did |\n\
                 ## Four ways\n**One** (`frontend/src`):\n1. `a/b.rs`: first\n2. `a/b.rs`: again\n\
                 ## Invariants\n`not/a/file.rs`\n";
-    let there = ["frontend/src/a", "frontend/src/a/b.rs"];
+    let there = ["frontend/src", "frontend/src/a", "frontend/src/a/b.rs"];
     let found = map::faults(text, |path| there.iter().any(|each| Path::new(each) == path));
     let expected = [
         "ARCHITECTURE.md: `gone.rs` is not there: name the file that does this now",

@@ -1,5 +1,5 @@
-//! The numbers that estimates (`cost`) and runs (`runtime_cost`) share. They are an interface: rules of custom resources
-//! are refused by them, and limits are set in them.
+//! The numbers that estimates (`cost`) and runs (`runtime_cost`) share. They are an interface: rules of custom
+//! resources are refused by them, and limits are set in them.
 
 pub(super) const LIST_CREATE: u64 = 10;
 pub(super) const MAP_CREATE: u64 = 30;

@@ -1,8 +1,8 @@
 //! Signed tokens: JSON Web Signatures in the compact form, and the keys that make and check them.
 //!
 //! In: the text of a token, keys in PEM or as JSON Web Keys. Out: a payload that a key vouches for. The algorithm is
-//! the key's, never the token's word alone: a token that names another is not looked at. What claims have in common in all tokens is
-//! in `claims`. Not here: what else the payload says.
+//! the key's, never the token's word alone: a token that names another is not looked at. What claims have in common in
+//! all tokens is in `claims`. Not here: what else the payload says.
 
 pub(super) mod claims;
 mod der;

@@ -1,4 +1,5 @@
-//! What is known of the nodes of an expression: where in the declared types they are, and how large their values may be.
+//! What is known of the nodes of an expression: where in the declared types they are, and how large their values may
+//! be.
 
 use std::collections::HashMap;
 
