@@ -36,6 +36,7 @@ use crate::{
 };
 
 const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
+const SERVICE_CIDRS: &str = "/apis/networking.k8s.io/v1/servicecidrs";
 
 const PRIORITY_CLASSES: [(&str, i64, &str); 2] = [
     (
@@ -164,7 +165,7 @@ pub(crate) async fn kubernetes_service(client: &SelfClient, port: u16) -> Result
         "metadata": {"name": "kubernetes"},
         "spec": {"cidrs": cidrs},
     });
-    client.ensure("/apis/networking.k8s.io/v1/servicecidrs", &range).await?;
+    client.ensure(SERVICE_CIDRS, &range).await?;
     report_range(client, &cidrs).await?;
     let Some(address) = ranges.first().map(first_address) else { return Ok(()) };
     client.ensure("/api/v1/namespaces/default/services", &service(address, port)).await
@@ -172,8 +173,8 @@ pub(crate) async fn kubernetes_service(client: &SelfClient, port: u16) -> Result
 
 /// Says of the record of the range that it is ready: if it is the range of this server, and nobody said otherwise.
 async fn report_range(client: &SelfClient, cidrs: &[String]) -> Result<(), ApiError> {
-    let path = "/apis/networking.k8s.io/v1/servicecidrs/kubernetes";
-    let Some(found) = client.get(path).await? else { return Ok(()) };
+    let path = format!("{SERVICE_CIDRS}/kubernetes");
+    let Some(found) = client.get(&path).await? else { return Ok(()) };
     let conditions = found["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_said = conditions.iter().any(|each| each["type"] == "Ready" && each["status"] != "Unknown");
     if is_said || !found["metadata"]["deletionTimestamp"].is_null() || found["spec"]["cidrs"] != json!(cidrs) {

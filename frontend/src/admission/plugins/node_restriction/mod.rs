@@ -137,7 +137,7 @@ fn judge_mirror(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(),
         return refuse("must not set blockOwnerDeletion on an owner reference");
     }
     let Some(own) = cluster.informer().get(NODES, "", node)? else {
-        return Err(ApiError::not_found(&GroupResource::new("", "nodes"), node));
+        return Err(ApiError::not_found(&GroupResource::new("", "node"), node));
     };
     if owner.uid != own.uid() {
         let why = format!("node {node} UID mismatch: expected {} got {}", owner.uid, own.uid());
@@ -290,7 +290,8 @@ fn judge_node(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
         }
         (Operation::Update, Some(old)) => {
             let unchanged = |path: &[&str]| same(object.get(path), old.get(path));
-            if object.get(&source).is_some() && !unchanged(&source) {
+            // One that says nothing is another than none.
+            if object.get(&source).is_some() && (old.get(&source).is_none() || !unchanged(&source)) {
                 return refuse("update configSource to a new non-nil configSource");
             }
             if !unchanged(&["spec", "taints"]) {

@@ -27,9 +27,10 @@ const ALWAYS_TRUE: [&str; 3] = ["Approved", "Denied", "Failed"];
 /// A whole request, whichever of its endpoints changes it. What was wrong before may stay so.
 fn request<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let spec = place.child("spec");
-    let bytes = spec.and_then(|spec| spec.get("request")).and_then(Value::as_bytes).unwrap_or_default();
+    let sent = spec.and_then(|spec| spec.get("request")).and_then(Value::as_bytes);
+    let bytes = sent.unwrap_or_default();
     if let Err(why) = check_request(bytes) {
-        let shown = if bytes.is_empty() { "null".to_owned() } else { format!("\"{}\"", BASE64.encode(bytes)) };
+        let shown = sent.map_or_else(|| "null".to_owned(), |bytes| format!("\"{}\"", BASE64.encode(bytes)));
         judge.invalid_as(place, "spec.request", shown, why);
     }
     let words = |list: Option<&'t Value>| -> Vec<&'t str> {
