@@ -4,6 +4,7 @@
 
 pub mod aggregated;
 pub mod bench;
+pub mod caller;
 pub mod cluster;
 pub mod differ;
 pub mod faults;

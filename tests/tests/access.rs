@@ -1,14 +1,13 @@
 //! Who gets in and what they may do, over the wire: every way to prove an identity with good and bad credentials, at
-//! servers with each authorizer; and ways in which nobody may gain rights.
+//! servers with each authorizer.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{
+    caller::Caller,
     cluster::{Cluster, HttpsClient, Spec},
     https,
     pki::{self, Leaf},
@@ -18,47 +17,13 @@ use tests::{
 const CONFIGMAPS: &str = "/api/v1/namespaces/default/configmaps";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 
-/// What a caller shows.
-#[derive(Clone)]
-struct Shown {
-    client: HttpsClient,
-    headers: Vec<(&'static str, String)>,
-}
-
-impl Shown {
-    fn token(client: &HttpsClient, token: impl std::fmt::Display) -> Shown {
-        Shown { client: client.clone(), headers: vec![("authorization", format!("Bearer {token}"))] }
-    }
-
-    async fn send(&self, server: &str, method: Method, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
-        let text = if body.is_null() { String::new() } else { body.to_string() };
-        let content = match method {
-            Method::PATCH => "application/merge-patch+json",
-            _ => "application/json",
-        };
-        let mut request = Request::builder().method(method).uri(format!("{server}{path}"));
-        request = request.header("content-type", content);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        let response = self.client.request(request.body(Full::new(Bytes::from(text)))?).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
-    }
-
-    async fn get(&self, server: &str, path: &str) -> Result<u16> {
-        Ok(self.send(server, Method::GET, path, &Value::Null).await?.0.as_u16())
-    }
-}
-
 fn client_of(ca: &Path, folder: &Path, leaf: &str) -> Result<HttpsClient> {
     let read = |end: &str| std::fs::read(folder.join(format!("{leaf}.{end}")));
     https::client(&std::fs::read(ca)?, Some((&read("crt")?, &read("key")?)))
 }
 
 /// What the callers need to be there.
-async fn prepare(admin: &Shown, server: &str) -> Result<()> {
+async fn prepare(admin: &Caller, server: &str) -> Result<()> {
     let role = |kind: &str, name: &str, more: Value| {
         let mut object =
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}});
@@ -95,15 +60,15 @@ async fn ways(
     cluster: &Cluster,
     stand_in: &StandIn,
     foreign: &Path,
-    admin: &Shown,
-) -> Result<Vec<(&'static str, Shown, Shown, u16)>> {
+    admin: &Caller,
+) -> Result<Vec<(&'static str, Caller, Caller, u16)>> {
     let (pki, ca) = (cluster.path("pki"), cluster.path("pki/ca.crt"));
     let server = cluster.frontends[0].url.clone();
     let bare = cluster.https_client()?;
-    let token = |token: &str| Shown::token(&bare, token);
+    let token = |token: &str| Caller::token(&bare, token);
     let certificate =
-        |folder: &Path, leaf| anyhow::Ok(Shown { client: client_of(&ca, folder, leaf)?, headers: vec![] });
-    let as_ann = |shown: Shown| Shown { headers: vec![("x-remote-user", "ann".to_owned())], ..shown };
+        |folder: &Path, leaf| anyhow::Ok(Caller { client: client_of(&ca, folder, leaf)?, headers: vec![] });
+    let as_ann = |shown: Caller| Caller { headers: vec![("x-remote-user".to_owned(), "ann".to_owned())], ..shown };
     let request = json!({"spec": {"expirationSeconds": 3600}});
     let path = "/api/v1/namespaces/default/serviceaccounts/ann/token";
     let (_, answer) = admin.send(&server, Method::POST, path, &request).await?;
@@ -119,7 +84,7 @@ async fn ways(
         (
             "request header",
             as_ann(certificate(foreign, "proxy")?),
-            as_ann(Shown { client: bare.clone(), headers: vec![] }),
+            as_ann(Caller { client: bare.clone(), headers: vec![] }),
             403,
         ),
         ("service account", token(&of_account), token(&forged), 401),
@@ -162,7 +127,7 @@ async fn every_way_in_meets_every_authorizer() -> Result<()> {
     let leaf = |name| Leaf { name, common_name: name, organization: None };
     pki::write(&foreign, &[leaf("proxy"), leaf("nobody")])?;
     let stand_in = StandIn::start(&cluster.path("pki"), "frontend").await?;
-    let admin = Shown { client: cluster.admin_client()?, headers: Vec::new() };
+    let admin = Caller { client: cluster.admin_client()?, headers: Vec::new() };
     prepare(&admin, &cluster.frontends[0].url).await?;
     let flags = flags(&cluster, &stand_in, &foreign)?;
     let policy = format!("--authorization-policy-file={}", cluster.path("policy.jsonl").display());
@@ -177,7 +142,7 @@ async fn every_way_in_meets_every_authorizer() -> Result<()> {
     ] {
         let flags: Vec<String> = flags.iter().cloned().chain(more).collect();
         let server = cluster.start_frontend(modes, &flags).await?;
-        let anonymous = Shown { client: cluster.https_client()?, headers: Vec::new() };
+        let anonymous = Caller { client: cluster.https_client()?, headers: Vec::new() };
         // A server that allows everything lets nobody in who does not say who he is.
         let nobody = if modes == "AlwaysAllow" { 401 } else { 403 };
         ensure!(anonymous.get(&server, CONFIGMAPS).await? == nobody, "{modes}: anonymous");
@@ -190,65 +155,6 @@ async fn every_way_in_meets_every_authorizer() -> Result<()> {
                 ensure!(found == refusal, "{modes}, bad {way}: {path} answers {found}, not {refusal}");
             }
         }
-    }
-    Ok(())
-}
-
-/// A user who may write roles and bindings, hand out nothing that he does not have, and act as nobody.
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_gains_rights() -> Result<()> {
-    const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-    let cluster = Cluster::start(Spec { endpoint: None, shims: 1, frontends: 1 }).await?;
-    let server = cluster.frontends[0].url.clone();
-    let admin = Shown { client: cluster.admin_client()?, headers: Vec::new() };
-    let people = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "people"}]);
-    let rule = |resources: Value, verbs: Value| json!({"apiGroups": ["", "rbac.authorization.k8s.io"], "resources": resources, "verbs": verbs});
-    let own = json!([
-        rule(
-            json!(["roles", "rolebindings", "clusterroles", "clusterrolebindings"]),
-            json!(["create", "get", "update", "patch"])
-        ),
-        rule(json!(["configmaps"]), json!(["get"])),
-    ]);
-    let reference = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
-    for (path, object) in [
-        ("clusterroles", json!({"metadata": {"name": "own"}, "rules": own})),
-        ("clusterrolebindings", json!({"metadata": {"name": "own"}, "roleRef": reference("own"), "subjects": people})),
-        ("clusterroles", json!({"metadata": {"name": "small"}, "rules": []})),
-    ] {
-        let (status, answer) = admin.send(&server, Method::POST, &format!("{RBAC}/{path}"), &object).await?;
-        ensure!(status == StatusCode::CREATED, "{answer}");
-    }
-    let nobody =
-        Shown { client: client_of(&cluster.path("pki/ca.crt"), &cluster.path("pki"), "nobody")?, headers: Vec::new() };
-    let acting = |name: &'static str, value: &str| Shown { headers: vec![(name, value.to_owned())], ..nobody.clone() };
-    let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
-    let may = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
-    let role = |rules: &Value| json!({"metadata": {"name": "new"}, "rules": rules});
-    let binding =
-        |to: &str| json!({"metadata": {"name": format!("to-{to}")}, "roleRef": reference(to), "subjects": people});
-    let (roles, bindings) = (format!("{RBAC}/clusterroles"), format!("{RBAC}/clusterrolebindings"));
-    let local = format!("{RBAC}/namespaces/default/rolebindings");
-    let gathered = json!({"metadata": {"name": "gathered"}, "rules": [], "aggregationRule":
-                          {"clusterRoleSelectors": [{"matchLabels": {"any": "one"}}]}});
-    for (who, method, path, object, code) in [
-        (&nobody, Method::POST, roles.clone(), role(&may), 201),
-        (&nobody, Method::PUT, format!("{roles}/new"), role(&all), 403),
-        (&nobody, Method::PATCH, format!("{roles}/new"), json!({"rules": all}), 403),
-        (&nobody, Method::PATCH, format!("{roles}/small"), json!({"rules": may}), 200),
-        (&nobody, Method::POST, roles.clone(), json!({"metadata": {"name": "big"}, "rules": all}), 403),
-        (&nobody, Method::POST, roles.clone(), gathered, 403),
-        (&nobody, Method::POST, bindings.clone(), binding("cluster-admin"), 403),
-        (&nobody, Method::POST, local.clone(), binding("cluster-admin"), 403),
-        (&nobody, Method::POST, local, binding("new"), 201),
-        (&nobody, Method::PATCH, format!("{bindings}/own"), json!({"roleRef": reference("cluster-admin")}), 403),
-        (&acting("impersonate-user", "admin"), Method::GET, CONFIGMAPS.to_owned(), Value::Null, 403),
-        (&acting("impersonate-group", "system:masters"), Method::GET, CONFIGMAPS.to_owned(), Value::Null, 400),
-        (&acting("x-remote-user", "admin"), Method::GET, SECRETS.to_owned(), Value::Null, 403),
-        (&acting("x-remote-group", "system:masters"), Method::GET, SECRETS.to_owned(), Value::Null, 403),
-    ] {
-        let (status, answer) = who.send(&server, method.clone(), &path, &object).await?;
-        ensure!(status == code, "{method} {path} {object}: {status}, not {code}: {answer}");
     }
     Ok(())
 }
