@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tests::load::{etcd, idle, kube, leases, pairs, watchers};
+use tests::load::{access, etcd, idle, kube, leases, pairs, watchers};
 
 #[derive(Parser)]
 #[command(about = "Throughput, latency and server CPU of any etcd-compatible server or Kubernetes API server")]
@@ -101,6 +101,22 @@ enum Target {
         #[arg(long, value_name = "URL")]
         endpoint: Option<String>,
     },
+    /// What authentication, authorization and admission take, by the servers' own figures
+    Access {
+        /// One after the other; --pids are theirs, in this order
+        #[arg(long, value_delimiter = ',', required = true)]
+        servers: Vec<String>,
+        #[arg(long)]
+        ca: PathBuf,
+        /// A bearer token of an administrator
+        #[arg(long)]
+        token: String,
+        #[arg(long, default_value_t = 10_000)]
+        bindings: usize,
+        /// Requests for each figure
+        #[arg(long, default_value_t = 2_000)]
+        requests: usize,
+    },
     /// Creates, gets, merge patches and lists of ConfigMaps
     Kube {
         #[arg(long)]
@@ -158,6 +174,9 @@ async fn main() -> anyhow::Result<()> {
             .await
         }
         Target::Idle { endpoint, connections } => idle::run(idle::Plan { endpoint, pids, connections, seconds }).await,
+        Target::Access { servers, ca, token, bindings, requests } => {
+            access::run(access::Plan { servers, ca, token, pids, bindings, requests }).await
+        }
         Target::Kube { server, ca, cert, key, objects } => {
             kube::run(kube::Plan { server, ca, cert, key, pids, clients, seconds, objects }).await
         }
