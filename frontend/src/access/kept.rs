@@ -64,6 +64,10 @@ impl<V: Clone + Send + Sync> Kept<V> {
         answer
     }
 
+    pub(super) fn knows(&self, key: &Key) -> bool {
+        self.get(key).is_some()
+    }
+
     fn get(&self, key: &Key) -> Option<V> {
         let mut generations = self.generations.lock();
         if let Some((answer, until)) = generations.young.get(key) {

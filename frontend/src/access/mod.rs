@@ -7,14 +7,17 @@
 pub mod authn;
 pub mod authz;
 mod kept;
+mod metrics;
 pub mod reviews;
 mod stages;
 mod structured;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use authn::{Authentication, service_account::ServiceAccounts};
 use authz::{Attributes, Authorization, rbac::Rbac};
+use metrics::Attempt;
+pub use metrics::Metrics;
 pub use stages::{Authenticated, Authorized, Unauthenticated};
 
 use crate::request::{Request, status::ApiError};
@@ -31,6 +34,7 @@ pub struct Access {
     pub rbac: Arc<Rbac>,
     /// Makes tokens of service accounts.
     pub service_accounts: Arc<ServiceAccounts>,
+    pub metrics: Metrics,
 }
 
 /// A request of nobody knows whom, with its refusal.
@@ -42,7 +46,15 @@ pub struct Refused {
 impl Access {
     pub async fn authenticate(&self, request: Unauthenticated) -> Result<Authenticated, Box<Refused>> {
         let mut request = request.into_request();
-        match self.authentication.authenticate(&mut request).await {
+        let began = Instant::now();
+        let found = self.authentication.authenticate(&mut request).await;
+        let attempt = match &found {
+            Ok(user) => Attempt::Known(&user.name),
+            Err(refusal) if refusal.internal.is_some() => Attempt::Bad,
+            Err(_) => Attempt::Unknown,
+        };
+        self.metrics.authenticated(attempt, began.elapsed());
+        match found {
             Ok(user) => Ok(Unauthenticated::new(request).authenticated(user)),
             Err(error) => Err(Box::new(Refused { error, request })),
         }
@@ -58,7 +70,10 @@ impl Access {
     pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
         let attributes = Attributes::of_request(request.user(), request.request());
         let annotations = &request.request().annotations;
-        match self.authorization.check(&attributes).await {
+        let began = Instant::now();
+        let decision = self.authorization.authorize(&attributes).await;
+        self.metrics.authorized(decision.result(), began.elapsed());
+        match decision.judge(&attributes) {
             Ok(reason) => {
                 annotations.add(DECISION, "allow");
                 annotations.add(REASON, reason);

@@ -10,7 +10,7 @@ use crate::{
     },
     cluster::{Cluster, known_kind},
     request::{
-        AuditAnnotations, User, Warnings,
+        AuditAnnotations, Steps, User, Warnings,
         status::{ApiError, GroupResource},
     },
 };
@@ -59,6 +59,7 @@ pub struct Attributes<'a> {
     pub dry_run: bool,
     pub warnings: &'a Warnings,
     pub annotations: &'a AuditAnnotations,
+    pub steps: &'a Steps,
     pub reinvocation: Reinvocation,
 }
 

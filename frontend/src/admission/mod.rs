@@ -14,6 +14,7 @@ mod attributes;
 mod configuration;
 mod expressions;
 mod matching;
+mod metrics;
 mod plugin;
 mod plugins;
 mod policy;
@@ -23,9 +24,13 @@ mod table;
 mod tolerations;
 mod webhook;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use attributes::{Attributes, Operation, Reinvocation};
+use metrics::{ADMIT, VALIDATE};
 pub use plugin::{Admitted, Plugin};
 use plugin::{Made, Parts, aggregate};
 pub use settings::AdmissionError;
@@ -35,6 +40,7 @@ use crate::{access::Access, cluster::Cluster, config::AdmissionFlags, request::s
 /// A plugin that runs, and for what.
 #[derive(Clone)]
 struct Link {
+    name: &'static str,
     operations: &'static [Operation],
     plugin: Arc<dyn Plugin>,
 }
@@ -44,7 +50,11 @@ struct Link {
 pub struct Admission {
     chain: Vec<Link>,
     webhooks: webhook::Metrics,
+    metrics: metrics::Metrics,
 }
+
+/// A plugin that takes longer is a step of its own in what is told of a slow request.
+const STEP: Duration = Duration::from_millis(5);
 
 impl Admission {
     /// The plugins that run by default, but for what an operator says.
@@ -57,18 +67,36 @@ impl Admission {
             let parts =
                 Parts { access: Arc::clone(&access), flags, config: configs.of(row.name)?, webhooks: webhooks.clone() };
             let plugin = (row.make)(&parts).map_err(|why| AdmissionError::Plugin { name: row.name, why })?;
-            chain.push(Link { operations: row.operations, plugin });
+            chain.push(Link { name: row.name, operations: row.operations, plugin });
         }
-        Ok(Admission { chain, webhooks })
+        Ok(Admission { chain, webhooks, metrics: metrics::Metrics::default() })
     }
 
-    fn of(&self, operation: Operation) -> impl Iterator<Item = &dyn Plugin> {
-        let concerned = self.chain.iter().filter(move |link| link.operations.contains(&operation));
-        concerned.map(|link| link.plugin.as_ref())
+    fn of(&self, operation: Operation) -> impl Iterator<Item = &Link> {
+        self.chain.iter().filter(move |link| link.operations.contains(&operation))
     }
 
-    /// Figures about webhooks.
+    /// How one plugin went in one half.
+    fn went(
+        &self,
+        link: &Link,
+        half: &'static str,
+        began: Instant,
+        attributes: &Attributes<'_>,
+        rejected: bool,
+    ) -> Instant {
+        let now = Instant::now();
+        let time = now - began;
+        self.metrics.plugin(link.name, half, attributes.operation, rejected, time);
+        if time >= STEP {
+            attributes.steps.done_at(link.name, now);
+        }
+        now
+    }
+
+    /// Figures about plugins and webhooks.
     pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.metrics.register(registry);
         self.webhooks.register(registry);
     }
 
@@ -83,18 +111,32 @@ impl Admission {
     }
 
     async fn admit_once(&self, cluster: &Cluster, attributes: &mut Attributes<'_>) -> Result<(), ApiError> {
-        for plugin in self.of(attributes.operation) {
-            plugin.admit(cluster, attributes).await?;
+        let began = Instant::now();
+        let (mut at, mut outcome) = (began, Ok(()));
+        for link in self.of(attributes.operation) {
+            outcome = link.plugin.admit(cluster, attributes).await;
+            at = self.went(link, ADMIT, at, attributes, outcome.is_err());
+            if outcome.is_err() {
+                break;
+            }
         }
-        Ok(())
+        self.metrics.half(ADMIT, attributes.operation, outcome.is_err(), at - began);
+        outcome
     }
 
     /// The second half, last before the store.
     pub async fn validate(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
-        for plugin in self.of(attributes.operation) {
-            plugin.validate(cluster, attributes).await?;
+        let began = Instant::now();
+        let (mut at, mut outcome) = (began, Ok(()));
+        for link in self.of(attributes.operation) {
+            outcome = link.plugin.validate(cluster, attributes).await;
+            at = self.went(link, VALIDATE, at, attributes, outcome.is_err());
+            if outcome.is_err() {
+                break;
+            }
         }
-        Ok(())
+        self.metrics.half(VALIDATE, attributes.operation, outcome.is_err(), at - began);
+        outcome
     }
 
     pub fn is_empty(&self) -> bool {

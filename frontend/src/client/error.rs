@@ -7,6 +7,15 @@ use std::io;
 #[error("{0}")]
 pub struct CallError(pub String);
 
+impl CallError {
+    /// Whether it took too long.
+    pub fn is_late(&self) -> bool {
+        self.0.ends_with(LATE)
+    }
+}
+
+pub(super) const LATE: &str = "context deadline exceeded";
+
 /// An error of the operating system as Go words it.
 pub(super) fn io_text(doing: &str, error: &io::Error) -> String {
     let what = match error.kind() {

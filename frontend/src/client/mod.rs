@@ -111,7 +111,7 @@ impl Client {
     ) -> Result<Reply, CallError> {
         let mut at = url.to_owned();
         let outcome = tokio::time::timeout(time, self.follow(&method, &mut at, headers, content)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(CallError("context deadline exceeded".to_owned())));
+        let outcome = outcome.unwrap_or_else(|_| Err(CallError(error::LATE.to_owned())));
         outcome.map_err(|CallError(why)| {
             let lower = method.as_str().to_ascii_lowercase();
             let verb = lower[..1].to_ascii_uppercase() + &lower[1..];

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ApiHandle, schema::Schema},
+    client::Address,
     config::Routing,
     store::Store,
 };
@@ -72,6 +73,8 @@ pub struct Settings {
     pub allow_privileged: bool,
     /// How Services are reached that this server calls.
     pub routing: Routing,
+    /// Where this server itself is reached on its own host, by whom it calls as the kubernetes Service.
+    pub own_address: Option<Address>,
 }
 
 impl Default for Settings {
@@ -83,6 +86,7 @@ impl Default for Settings {
             service_cidrs: Vec::new(),
             allow_privileged: false,
             routing: Routing::default(),
+            own_address: None,
         }
     }
 }

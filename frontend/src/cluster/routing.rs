@@ -51,6 +51,9 @@ impl Cluster {
 
     /// Where a port of a Service is.
     pub fn address_of_service(&self, namespace: &str, name: &str, port: u16) -> Result<Address, CallError> {
+        if let (Some(own), ("default", "kubernetes", 443)) = (&self.settings.own_address, (namespace, name, port)) {
+            return Ok(own.clone());
+        }
         let found = self.informer().get(SERVICES, namespace, name).map_err(|error| CallError(error.message))?;
         let service = found.ok_or_else(|| CallError(format!("service {name:?} not found")))?;
         let text = |field: &str| service.get_str(&["spec", field]).unwrap_or_default().to_owned();
@@ -112,4 +115,34 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 
 fn int(value: &Value, field: &str) -> Option<i64> {
     value.child(field).and_then(Value::as_i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        api::{Api, ApiHandle},
+        cluster::{Aggregation, Conversions, Settings, SystemClock},
+        store::{Store, StoreConfig},
+    };
+
+    #[tokio::test]
+    async fn the_kubernetes_service_is_this_server_itself() {
+        let own = Address { host: "127.0.0.1".to_owned(), port: 6443 };
+        let cluster = Cluster {
+            api: ApiHandle::new(Api::builtin()),
+            store: Store::connect(StoreConfig::new(vec!["http://127.0.0.1:1".to_owned()])).await.unwrap(),
+            clock: Arc::new(SystemClock),
+            settings: Settings { own_address: Some(own.clone()), ..Settings::default() },
+            conversions: Conversions::default(),
+            aggregation: Aggregation::default(),
+            shutdown: tokio_util::sync::CancellationToken::new(),
+        };
+        assert_eq!(cluster.address_of_service("default", "kubernetes", 443), Ok(own));
+        // Others are looked for in the store, which is not there.
+        assert!(cluster.address_of_service("default", "kubernetes", 444).is_err());
+        assert!(cluster.address_of_service("other", "kubernetes", 443).is_err());
+    }
 }

@@ -12,7 +12,7 @@ pub struct Audit {
     pub log_path: Option<PathBuf>,
     pub mode: AuditMode,
     /// Of mode batch.
-    pub buffer_lines_max: usize,
+    pub log_batch: AuditBatch,
     /// Zero: no limit.
     pub log_bytes_max: u64,
     pub backups_max: usize,
@@ -61,6 +61,10 @@ pub enum AuditMode {
 
 /// A buffer that is meant to be larger than this is this large.
 const WAITING_MAX: usize = 1 << 20;
+const IN_LISTS: AuditBatch =
+    AuditBatch { waiting_max: 10_000, batch_max: 400, wait_max: Duration::from_secs(30), throttle: Some((10.0, 15)) };
+const ONE_BY_ONE: AuditBatch =
+    AuditBatch { waiting_max: 10_000, batch_max: 1, wait_max: Duration::ZERO, throttle: None };
 const DAY_SECONDS: u64 = 24 * 3600;
 /// What a size of 0 means, as the real server has it.
 const DEFAULT_MEGABYTES: u64 = 100;
@@ -103,31 +107,45 @@ fn truncate(given: &Given, sink: &str) -> Result<Option<AuditTruncate>, FlagErro
     Ok(given.is_true(&flag("enabled")).then_some(AuditTruncate { event_bytes_max, batch_bytes_max }))
 }
 
+/// How a sink gathers events in mode batch, where `default` is what nothing was said about.
+fn batch(given: &Given, sink: &str, default: AuditBatch) -> Result<AuditBatch, FlagError> {
+    let flag = |rest: &str| format!("audit-{sink}-batch-{rest}");
+    let number =
+        |rest: &str, default, what: &str| positive(given, &flag(rest), default, &format!("batch {sink} {what}"));
+    let (rate, burst) = default.throttle.unwrap_or((0.0, 1));
+    let is_throttled = match given.last(&flag("throttle-enable")) {
+        None => default.throttle.is_some(),
+        Some(_) => given.is_true(&flag("throttle-enable")),
+    };
+    let throttle = match is_throttled {
+        false => None,
+        true => {
+            let said = given.last(&flag("throttle-qps"));
+            let rate = said.map_or(Some(rate), |text| text.parse::<f64>().ok()).filter(|rate| *rate > 0.0);
+            let rate = rate.ok_or_else(|| {
+                let said = said.unwrap_or("0");
+                typed::invalid(format!("invalid audit batch {sink} throttle QPS {said}, must be a positive number"))
+            })?;
+            let burst = number("throttle-burst", burst as usize, "throttle burst")?;
+            Some((rate, u32::try_from(burst).unwrap_or(u32::MAX)))
+        }
+    };
+    Ok(AuditBatch {
+        waiting_max: number("buffer-size", default.waiting_max, "buffer size")?.min(WAITING_MAX),
+        batch_max: number("max-size", default.batch_max, "max batch size")?,
+        wait_max: typed::duration(given, &flag("max-wait"), default.wait_max)?,
+        throttle,
+    })
+}
+
 fn webhook(given: &Given) -> Result<Option<AuditWebhook>, FlagError> {
     const SINK: &str = "webhook";
     let Some(config_file) = typed::path(given, "audit-webhook-config-file") else { return Ok(None) };
     version(given, SINK)?;
-    let number = |rest: &str, default, what: &str| {
-        positive(given, &format!("audit-webhook-batch-{rest}"), default, &format!("batch webhook {what}"))
-    };
-    let throttled = given.last("audit-webhook-batch-throttle-enable").is_none()
-        || given.is_true("audit-webhook-batch-throttle-enable");
-    let rate = match given.last("audit-webhook-batch-throttle-qps") {
-        None => 10.0,
-        Some(text) => text.parse::<f64>().ok().filter(|rate| *rate > 0.0).ok_or_else(|| {
-            typed::invalid(format!("invalid audit batch webhook throttle QPS {text}, must be a positive number"))
-        })?,
-    };
-    let burst = u32::try_from(number("throttle-burst", 15, "throttle burst")?).unwrap_or(u32::MAX);
     Ok(Some(AuditWebhook {
         config_file,
         mode: mode(given, SINK, AuditMode::Batch)?,
-        batch: AuditBatch {
-            waiting_max: number("buffer-size", 10_000, "buffer size")?.min(WAITING_MAX),
-            batch_max: number("max-size", 400, "max batch size")?,
-            wait_max: typed::duration(given, "audit-webhook-batch-max-wait", Duration::from_secs(30))?,
-            throttle: throttled.then_some((rate, burst)),
-        },
+        batch: batch(given, SINK, IN_LISTS)?,
         first_pause: typed::duration(given, "audit-webhook-initial-backoff", Duration::from_secs(10))?,
         truncate: truncate(given, SINK)?,
     }))
@@ -155,9 +173,8 @@ pub(super) fn read(given: &Given) -> Result<Audit, FlagError> {
         policy_file: typed::path(given, "audit-policy-file"),
         log_path: typed::path(given, "audit-log-path"),
         mode,
-        buffer_lines_max: usize::try_from(typed::integer(given, "audit-log-batch-buffer-size", 10_000)?)
-            .unwrap_or(WAITING_MAX)
-            .min(WAITING_MAX),
+        // Lines need no batches: each is written as soon as it can be.
+        log_batch: batch(given, "log", ONE_BY_ONE)?,
         log_bytes_max: megabytes.saturating_mul(1024 * 1024),
         backups_max: usize::try_from(size("audit-log-maxbackup")?).unwrap_or(usize::MAX),
         age_max: Duration::from_secs(size("audit-log-maxage")?.saturating_mul(DAY_SECONDS)),

@@ -46,8 +46,8 @@ fn refusals_name_the_flag() {
 
 #[test]
 fn flags_that_do_not_act_are_named() {
-    let given = read(&["--audit-log-batch-max-size=1", "--v=2"]).unwrap();
-    assert_eq!(given.ignored(), ["audit-log-batch-max-size"]);
+    let given = read(&["--profiling=false", "--v=2"]).unwrap();
+    assert_eq!(given.ignored(), ["profiling"]);
 }
 
 #[test]
@@ -79,4 +79,28 @@ fn every_flag_has_one_row() {
     names.dedup();
     assert_eq!(names.len(), all);
     assert!(help().contains("--etcd-servers"));
+}
+
+#[test]
+fn audit_events_are_gathered_as_flags_say() {
+    let audit = |args: &[&str]| config(args).map(|config| config.audit);
+    let by_default = audit(&[]).unwrap().log_batch;
+    assert_eq!((by_default.batch_max, by_default.waiting_max, by_default.throttle), (1, 10_000, None));
+    let said = audit(&[
+        "--audit-log-batch-max-size=20",
+        "--audit-log-batch-max-wait=3s",
+        "--audit-log-batch-throttle-enable",
+        "--audit-log-batch-throttle-qps=5",
+        "--audit-log-batch-throttle-burst=7",
+    ]);
+    let said = said.unwrap().log_batch;
+    assert_eq!((said.batch_max, said.wait_max, said.throttle), (20, Duration::from_secs(3), Some((5.0, 7))));
+    let webhook = audit(&["--audit-webhook-config-file=f"]).unwrap().webhook.unwrap().batch;
+    assert_eq!((webhook.batch_max, webhook.throttle), (400, Some((10.0, 15))));
+    for (flag, why) in [
+        ("--audit-log-batch-throttle-enable", "invalid audit batch log throttle QPS 0, must be a positive number"),
+        ("--audit-log-batch-max-size=0", "invalid audit batch log max batch size 0, must be a positive number"),
+    ] {
+        assert_eq!(audit(&[flag]).unwrap_err().to_string(), why);
+    }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{
     body::RequestBody,
     info::{Query, RequestInfo, UnknownForm},
+    steps::Steps,
 };
 
 /// A request as a handler sees it.
@@ -34,6 +35,8 @@ pub struct Request {
     pub warnings: Warnings,
     /// Goes into the audit log with the request.
     pub annotations: AuditAnnotations,
+    /// Told in the log where the request was slow.
+    pub steps: Steps,
     /// The id that ties answer, log and audit together.
     pub audit_id: String,
 }
@@ -60,6 +63,7 @@ impl Request {
             deadline: None,
             warnings: Warnings::default(),
             annotations: AuditAnnotations::default(),
+            steps: Steps::since(Instant::now()),
             audit_id: String::new(),
         })
     }

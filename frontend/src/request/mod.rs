@@ -8,8 +8,10 @@ pub mod info;
 mod message;
 pub mod negotiate;
 pub mod status;
+mod steps;
 pub mod url;
 pub mod user;
 
 pub use message::{AuditAnnotations, Peer, Request, Session, Warnings};
+pub use steps::Steps;
 pub use user::User;

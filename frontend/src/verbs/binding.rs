@@ -40,8 +40,11 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         return Err(ApiError::unknown(error));
     }
     let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
-    let caller =
-        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
+    let caller = Caller::writes(
+        user,
+        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
+        &options,
+    );
     caller.admit(ctx, target, &mut binding, None).await?;
     caller.validate(ctx, target, Some(&mut binding), None).await?;
     let key = caller.shown_key(ctx, &pod)?;

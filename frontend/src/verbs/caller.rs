@@ -7,7 +7,7 @@ use crate::{
     api::schema::{Gvk, Object},
     cluster::Target,
     object::managed_fields,
-    request::{AuditAnnotations, User, Warnings, status::ApiError},
+    request::{AuditAnnotations, Steps, User, Warnings, status::ApiError},
     verbs::Context,
 };
 
@@ -19,6 +19,7 @@ pub(super) struct Caller<'a> {
     pub(super) user: &'a User,
     pub(super) warnings: &'a Warnings,
     pub(super) annotations: &'a AuditAnnotations,
+    pub(super) steps: &'a Steps,
     pub(super) dry_run: bool,
     /// Who comes to own what is written; "" where nothing is.
     pub(super) field_manager: &'a str,
@@ -42,11 +43,12 @@ enum Asked {
     Already,
 }
 
-/// What goes back with the answer, and into the audit log.
+/// What goes back with the answer, into the audit log, and into the log of the server.
 #[derive(Clone, Copy)]
 pub(super) struct Notes<'a> {
     pub(super) warnings: &'a Warnings,
     pub(super) annotations: &'a AuditAnnotations,
+    pub(super) steps: &'a Steps,
 }
 
 impl<'a> Caller<'a> {
@@ -55,6 +57,7 @@ impl<'a> Caller<'a> {
             user,
             warnings: notes.warnings,
             annotations: notes.annotations,
+            steps: notes.steps,
             dry_run: options.dry_run,
             field_manager: &options.field_manager,
             options: Options::Write(options),
@@ -67,6 +70,7 @@ impl<'a> Caller<'a> {
             user,
             warnings: notes.warnings,
             annotations: notes.annotations,
+            steps: notes.steps,
             dry_run: options.dry_run,
             field_manager: "",
             options: Options::Delete(options),
@@ -211,6 +215,7 @@ impl Caller<'_> {
             dry_run: self.dry_run,
             warnings: self.warnings,
             annotations: self.annotations,
+            steps: self.steps,
             reinvocation: Reinvocation::default(),
         }
     }

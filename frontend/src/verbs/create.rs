@@ -29,11 +29,15 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let mut object =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    request.steps.done("decoded");
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;
     input::merge_owner_references(&mut object, &request.warnings);
-    let caller =
-        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
+    let caller = Caller::writes(
+        user,
+        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
+        &options,
+    );
     create_object(ctx, target, object, caller).await.map(|object| Answer::object(201, object))
 }
 
@@ -45,10 +49,12 @@ pub(super) async fn create_object(
     caller: Caller<'_>,
 ) -> Result<Object, ApiError> {
     lifecycle::begin_create(ctx, target, &mut object, caller).await?;
+    caller.steps.done("admitted");
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
     let mut attempt = 1;
     loop {
         let mut ready = lifecycle::finish_create(ctx, target, object.clone(), caller).await?;
+        caller.steps.done("judged");
         let named = target.with_name(ready.object.name());
         let key = named.key(&ctx.cluster)?;
         // The store alone minds a revision, one that it can read.
@@ -60,7 +66,9 @@ pub(super) async fn create_object(
         }
         let asked_for = ready.object.resource_version().to_owned();
         ready.object.set_resource_version("");
-        if let Some(mut stored) = insert(ctx, &named, &key, ready, caller.dry_run).await? {
+        let inserted = insert(ctx, &named, &key, ready, caller.dry_run).await;
+        caller.steps.done("stored");
+        if let Some(mut stored) = inserted? {
             // What is not stored comes back as it was sent.
             if caller.dry_run && !asked_for.is_empty() {
                 stored.set_resource_version(&asked_for);

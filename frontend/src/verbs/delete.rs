@@ -34,7 +34,11 @@ pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, use
         ctx,
         target,
         &options,
-        Caller::deletes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options),
+        Caller::deletes(
+            user,
+            Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
+            &options,
+        ),
     )
     .await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);

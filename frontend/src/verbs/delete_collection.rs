@@ -29,7 +29,7 @@ pub(super) async fn delete_collection(
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
     warn_of_kept_dependents(target, &deletion, &request.warnings);
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
     let caller = Caller::deletes(user, notes, &deletion).of_collection();
     let listing = list::read(ctx, target, &options).await?;
     let workers = ctx.cluster.settings.delete_collection_workers.max(1);

@@ -49,7 +49,7 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     }
     let asked: Vec<&str> = request.query.all("dryRun").collect();
     let deletion = deletion_of(&eviction, &asked)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
     let caller = Caller::writes(user, notes, &options);
     caller.admit(ctx, target, &mut eviction, None).await?;
     caller.validate(ctx, target, Some(&mut eviction), None).await?;

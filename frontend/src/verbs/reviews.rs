@@ -30,7 +30,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut review =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut review)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
     let caller = Caller::writes(user, notes, &options);
     ownership::update(ctx, target, caller, None, &mut review);
     caller.admit(ctx, target, &mut review, None).await?;

@@ -152,8 +152,11 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
         check_name(target, &scale)?;
         (Source::Whole(Box::new(scale)), options)
     };
-    let caller =
-        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
+    let caller = Caller::writes(
+        user,
+        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
+        &options,
+    );
     // The workload itself is written, by the rules of its main endpoint.
     let main = Target { subresource: None, ..target.clone() };
     let mut rescale = Rescale { ctx, target: &main, endpoint: target, source, caller };

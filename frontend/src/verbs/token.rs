@@ -32,7 +32,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut wanted =
         input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
     defaults::settle_namespace(target, &mut wanted)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations };
+    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
     let caller = Caller::writes(user, notes, &options);
     ownership::update(ctx, target, caller, None, &mut wanted);
     caller.admit(ctx, target, &mut wanted, None).await?;

@@ -28,15 +28,21 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &offer)?;
     let mut object =
         input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    request.steps.done("decoded");
     super::defaults::settle_namespace(target, &mut object)?;
     check_name(target, &object)?;
     input::merge_owner_references(&mut object, &request.warnings);
     let uid = object.uid().to_owned();
     let expected_uid = (!uid.is_empty()).then_some(uid);
-    let caller =
-        Caller::writes(user, Notes { warnings: &request.warnings, annotations: &request.annotations }, &options);
+    let caller = Caller::writes(
+        user,
+        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
+        &options,
+    );
     let mut change = Update { ctx, target, object, expected_uid, caller };
-    let written = write::apply(ctx, target, options.dry_run, &mut change).await?;
+    let written = write::apply(ctx, target, options.dry_run, &mut change).await;
+    request.steps.done("stored");
+    let written = written?;
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
 }
 

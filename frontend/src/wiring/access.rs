@@ -5,14 +5,17 @@ use std::{path::Path, sync::Arc};
 use super::{StartError, bootstrap};
 use crate::{
     access::{
-        Access,
+        Access, Metrics,
         authn::{
             Anonymous, Authentication, Authenticator, Authority, BootstrapTokens, CertificateAuthenticator,
             ForAudiences, RequestHeader, TokenAuthenticator, TokenFile, TokenWebhook,
             oidc::{ConfigurationFile, Issuers, OidcError},
             service_account::ServiceAccounts,
         },
-        authz::{Abac, Always, Authorization, AuthorizationFile, Authorizer, Webhook, node::Node, rbac::Rbac},
+        authz::{
+            Abac, Always, Authorization, AuthorizationFile, Authorizer, Counted, NAME_BY_FLAGS, Webhook, node::Node,
+            rbac::Rbac,
+        },
     },
     cluster::Cluster,
     config::{self, AuthorizationMode, Config},
@@ -71,11 +74,13 @@ pub(super) fn access(
     authorities: &Authorities,
 ) -> Result<(Arc<Access>, Keepers), StartError> {
     let settings = &config.authentication;
+    let metrics = Metrics::default();
     let service_accounts = Arc::new(ServiceAccounts::read(
         Arc::clone(cluster),
         &settings.service_accounts,
         &settings.api_audiences,
         config.listen.tls_key_file.as_deref(),
+        &metrics,
     )?);
     if !service_accounts.can_issue() {
         tracing::warn!(
@@ -83,7 +88,7 @@ pub(super) fn access(
         );
     }
     let rbac = Arc::new(Rbac::new(Arc::clone(cluster)));
-    let (issuers, anonymous) = issuers(config, cluster)?;
+    let (issuers, anonymous) = issuers(config, cluster, &metrics)?;
     let mut authentication = authentication(config, cluster, authorities, &service_accounts)?;
     authentication.anonymous = anonymous;
     if let Some((issuers, _)) = &issuers {
@@ -99,12 +104,12 @@ pub(super) fn access(
     }
     if let Some(webhook) = &settings.webhook {
         const FLAG: &str = "authentication-token-webhook-config-file";
-        let made = TokenWebhook::new(webhook, &settings.api_audiences);
+        let made = TokenWebhook::new(webhook, &settings.api_audiences, &metrics);
         let made = made.map_err(|why| StartError::Webhook { flag: FLAG.to_owned(), why })?;
         authentication.tokens.push(Arc::new(made));
     }
-    let (authorization, authorizers) = authorization(config, cluster, &rbac)?;
-    let access = Arc::new(Access { authentication, authorization, rbac, service_accounts });
+    let (authorization, authorizers) = authorization(config, cluster, &rbac, &metrics)?;
+    let access = Arc::new(Access { authentication, authorization, rbac, service_accounts, metrics });
     let authorizers = authorizers.map(|file| (Arc::clone(&access), file));
     Ok((access, Keepers { issuers, authorizers }))
 }
@@ -112,14 +117,14 @@ pub(super) fn access(
 type KeptIssuers = Option<(Arc<Issuers>, Option<ConfigurationFile>)>;
 
 /// Issuers of OpenID Connect by flags or by the file, which may also say who comes without saying who he is.
-fn issuers(config: &Config, cluster: &Cluster) -> Result<(KeptIssuers, Anonymous), StartError> {
+fn issuers(config: &Config, cluster: &Cluster, metrics: &Metrics) -> Result<(KeptIssuers, Anonymous), StartError> {
     let settings = &config.authentication;
     let own = &settings.service_accounts.issuers;
     let by_flag = Anonymous::everywhere(settings.anonymous);
     let clock = Arc::clone(&cluster.clock);
     if let Some(path) = &settings.config_file {
         let (file, configuration) = ConfigurationFile::open(path.clone(), own)?;
-        let issuers = Issuers::of_file(&configuration, own, clock)?;
+        let issuers = Issuers::of_file(&configuration, own, clock)?.counting(metrics);
         let anonymous = match &configuration.anonymous {
             Some(_) if settings.anonymous_is_said => {
                 let why = "anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is \
@@ -133,23 +138,38 @@ fn issuers(config: &Config, cluster: &Cluster) -> Result<(KeptIssuers, Anonymous
     }
     match &settings.oidc {
         None => Ok((None, by_flag)),
-        Some(flags) => Ok((Some((Arc::new(Issuers::of_flags(flags, own, clock)?), None)), by_flag)),
+        Some(flags) => {
+            let issuers = Issuers::of_flags(flags, own, clock)?.counting(metrics);
+            Ok((Some((Arc::new(issuers), None)), by_flag))
+        }
     }
 }
 
 type KeptAuthorizers = (Authorization, Option<AuthorizationFile>);
 
-fn authorization(config: &Config, cluster: &Arc<Cluster>, rbac: &Arc<Rbac>) -> Result<KeptAuthorizers, StartError> {
+fn authorization(
+    config: &Config,
+    cluster: &Arc<Cluster>,
+    rbac: &Arc<Rbac>,
+    metrics: &Metrics,
+) -> Result<KeptAuthorizers, StartError> {
     let settings = &config.authorization;
-    let make = |mode| authorizer(mode, settings, cluster, rbac);
+    let make = |mode| authorizer(mode, settings, cluster, rbac, metrics);
     if let Some(path) = &settings.config_file {
-        let mut file = AuthorizationFile::open(path.clone())?;
+        let mut file = AuthorizationFile::open(path.clone(), metrics)?;
         let lasting: Result<_, StartError> =
             file.lasting_modes().into_iter().map(|mode| Ok((mode, make(mode)?))).collect();
         let authorizers = file.start(lasting?)?;
         return Ok((Authorization::new(authorizers), Some(file)));
     }
-    let authorizers: Result<_, StartError> = settings.modes.iter().map(|mode| make(*mode)).collect();
+    let counted = |mode: &AuthorizationMode| {
+        let name = match mode {
+            AuthorizationMode::Webhook => NAME_BY_FLAGS.to_owned(),
+            mode => mode.name().to_ascii_lowercase(),
+        };
+        make(*mode).map(|made| Counted::new(made, mode.name(), &name, metrics))
+    };
+    let authorizers: Result<_, StartError> = settings.modes.iter().map(counted).collect();
     Ok((Authorization::new(authorizers?), None))
 }
 
@@ -158,6 +178,7 @@ fn authorizer(
     settings: &config::Authorization,
     cluster: &Arc<Cluster>,
     rbac: &Arc<Rbac>,
+    metrics: &Metrics,
 ) -> Result<Arc<dyn Authorizer>, StartError> {
     let missing = |what: &str| StartError::Webhook { flag: what.to_owned(), why: "the file is not given".to_owned() };
     Ok(match mode {
@@ -178,7 +199,7 @@ fn authorizer(
         AuthorizationMode::Webhook => {
             const FLAG: &str = "authorization-webhook-config-file";
             let webhook = settings.webhook.as_ref().ok_or_else(|| missing(FLAG))?;
-            let made = Webhook::of_flags(webhook);
+            let made = Webhook::of_flags(webhook, metrics);
             Arc::new(made.map_err(|why| StartError::Webhook { flag: FLAG.to_owned(), why })?)
         }
     })

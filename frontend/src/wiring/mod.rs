@@ -9,7 +9,11 @@ mod error;
 mod process;
 mod readiness;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,12 +21,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admission::Admission,
     api::{Api, ApiHandle},
-    client::Backoff,
+    client::{Address, Backoff},
     cluster::{Aggregation, Cluster, Conversions, Settings, SystemClock},
     config::{self, AuditMode, Config, ReconcilerType, RequestHeader},
     request::status::ApiError,
     server::{
-        audit::{self, Audit, Backend, Batching, LogFile, Mode, Policy, Rotation, Sink, Truncation},
+        audit::{self, Audit, AuditMetrics, Backend, Batching, LogFile, Mode, Policy, Rotation, Sink, Truncation},
         metrics::Metrics,
         net::Listener,
         pipeline::{Limits, Resources, Server},
@@ -48,16 +52,21 @@ pub async fn run(config: Config, resources: Arc<dyn Resources>) -> Result<(), St
     let authorities = access::Authorities::read(&config)?;
     let listener = Listener::bind(&config.listen, &certificate_names(&config)).await?;
     let address = listener.local_addr().map_err(StartError::Address)?;
-    let (context, keepers) = context(&config, &authorities).await?;
+    let (context, keepers) = context(&config, &authorities, address).await?;
     let readiness = Readiness::new();
     let audit_tasks = TaskTracker::new();
-    let audit = audit(&config.audit, &context.cluster, &audit_tasks)?;
+    let audit_metrics = AuditMetrics::default();
+    let audit = audit(&config.audit, &context.cluster, &audit_tasks, &audit_metrics)?;
     let server = Arc::new(Server {
         context: Arc::clone(&context),
         resources: Arc::clone(&resources),
         audit,
         health: readiness.checks(&context.cluster.store),
-        metrics: Metrics::default().with(|registry| context.admission.register(registry)),
+        metrics: Metrics::default().with(|registry| {
+            context.admission.register(registry);
+            context.access.metrics.register(registry);
+            audit_metrics.register(registry);
+        }),
         request_timeout: config.request_timeout,
         limits: Limits::new(config.reads_max, config.mutations_max),
         advertised: advertised(&config, address),
@@ -286,6 +295,7 @@ async fn wait_for_store(cluster: &Cluster) {
 async fn context(
     config: &Config,
     authorities: &access::Authorities,
+    address: SocketAddr,
 ) -> Result<(Arc<Context>, access::Keepers), StartError> {
     let mut store = StoreConfig::new(config.etcd.servers.clone());
     store.ca = config.etcd.ca_file.clone();
@@ -304,6 +314,7 @@ async fn context(
             service_cidrs: config.service_cidrs.clone(),
             allow_privileged: config.allow_privileged,
             routing: config.routing,
+            own_address: Some(own_address(address)),
         },
         conversions: Conversions::default(),
         aggregation: Aggregation::default(),
@@ -315,8 +326,23 @@ async fn context(
     Ok((Arc::new(Context { cluster, access, admission, backends }), keepers))
 }
 
+/// Where a server that listens on all addresses is reached on its own host.
+fn own_address(address: SocketAddr) -> Address {
+    let host = match (address.ip().is_unspecified(), address.is_ipv4()) {
+        (true, true) => Ipv4Addr::LOCALHOST.to_string(),
+        (true, false) => Ipv6Addr::LOCALHOST.to_string(),
+        (false, _) => address.ip().to_string(),
+    };
+    Address { host, port: address.port() }
+}
+
 /// Sinks without a policy, or a policy without sinks, record nothing.
-fn audit(settings: &config::Audit, cluster: &Cluster, tasks: &TaskTracker) -> Result<Arc<Audit>, StartError> {
+fn audit(
+    settings: &config::Audit,
+    cluster: &Cluster,
+    tasks: &TaskTracker,
+    metrics: &AuditMetrics,
+) -> Result<Arc<Audit>, StartError> {
     let Some(policy) = &settings.policy_file else {
         if settings.log_path.is_some() || settings.webhook.is_some() {
             tracing::warn!("--audit-policy-file is not given: no audit events are recorded");
@@ -333,26 +359,31 @@ fn audit(settings: &config::Audit, cluster: &Cluster, tasks: &TaskTracker) -> Re
         };
         let file = LogFile::open(path, rotation)
             .map_err(|source| StartError::AuditLog { path: path.display().to_string(), source })?;
-        // Lines need no batches: each is written as soon as it can be.
-        let batching = Batching { waiting_max: settings.buffer_lines_max, ..Batching::one_by_one() };
+        let bytes_max = settings.log_truncate.map(|truncate| truncate.batch_bytes_max);
+        let batching = batching(&settings.log_batch, bytes_max);
         let mode = audit_mode(settings.mode, batching);
-        sinks.push(Sink::new(Backend::Log(Mutex::new(file)), mode, truncation(settings.log_truncate), tasks));
+        sinks.push(Sink::new(Backend::Log(Mutex::new(file)), mode, truncation(settings.log_truncate), tasks, metrics));
     }
     if let Some(webhook) = &settings.webhook {
         let backend = audit::Webhook::new(&webhook.config_file, webhook.first_pause);
         let why = |why: String| StartError::Webhook { flag: "audit-webhook-config-file".to_owned(), why };
-        let batching = Batching {
-            waiting_max: webhook.batch.waiting_max,
-            batch_max: webhook.batch.batch_max,
-            batch_bytes_max: webhook.truncate.map_or(usize::MAX, |truncate| truncate.batch_bytes_max),
-            wait_max: webhook.batch.wait_max,
-            throttle: webhook.batch.throttle,
-        };
+        let bytes_max = webhook.truncate.map(|truncate| truncate.batch_bytes_max);
+        let batching = batching(&webhook.batch, bytes_max);
         let mode = audit_mode(webhook.mode, batching);
         let backend = Backend::Webhook(Box::new(backend.map_err(why)?));
-        sinks.push(Sink::new(backend, mode, truncation(webhook.truncate), tasks));
+        sinks.push(Sink::new(backend, mode, truncation(webhook.truncate), tasks, metrics));
     }
-    Ok(Arc::new(Audit::new(Policy::read(policy)?, sinks, Arc::clone(&cluster.clock))))
+    Ok(Arc::new(Audit::new(Policy::read(policy)?, sinks, Arc::clone(&cluster.clock), metrics.clone())))
+}
+
+fn batching(batch: &config::AuditBatch, bytes_max: Option<usize>) -> Batching {
+    Batching {
+        waiting_max: batch.waiting_max,
+        batch_max: batch.batch_max,
+        batch_bytes_max: bytes_max.unwrap_or(usize::MAX),
+        wait_max: batch.wait_max,
+        throttle: batch.throttle,
+    }
 }
 
 fn audit_mode(mode: AuditMode, batching: Batching) -> Mode {

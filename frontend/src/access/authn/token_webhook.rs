@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use super::{BadCredentials, Identity, TokenAuthenticator};
 use crate::{
-    access::kept::{Kept, key},
+    access::{
+        kept::{Kept, key},
+        metrics::Metrics,
+    },
     client::Hook,
     config,
     request::{User, Warnings},
@@ -33,6 +36,7 @@ pub struct TokenWebhook {
     audiences: Vec<String>,
     time_kept: Duration,
     answers: Kept<Answer>,
+    metrics: Metrics,
 }
 
 #[derive(Default, Deserialize)]
@@ -61,13 +65,18 @@ struct UserInfo {
 
 impl TokenWebhook {
     /// An error tells what is wrong with the file.
-    pub fn new(settings: &config::TokenWebhook, audiences: &[String]) -> Result<TokenWebhook, String> {
+    pub fn new(
+        settings: &config::TokenWebhook,
+        audiences: &[String],
+        metrics: &Metrics,
+    ) -> Result<TokenWebhook, String> {
         Ok(TokenWebhook {
             hook: Hook::open(&settings.config_file, TIME, FIRST_PAUSE)?,
             version: settings.version.clone(),
             audiences: audiences.to_vec(),
             time_kept: settings.cache_ttl,
             answers: Kept::new(ANSWERS_MAX),
+            metrics: metrics.clone(),
         })
     }
 
@@ -82,7 +91,9 @@ impl TokenWebhook {
 
     async fn ask(&self, token: &str, audiences: &[String]) -> Answer {
         let review = Bytes::from(self.review(token, audiences).to_string());
-        let reply = self.hook.ask(review).await.map_err(|error| {
+        let reply = self.hook.ask(review).await;
+        self.metrics.fetched(reply.is_ok());
+        let reply = reply.map_err(|error| {
             tracing::error!(%error, "Failed to make webhook authenticator request");
             BadCredentials(error.0)
         })?;
@@ -120,6 +131,7 @@ impl TokenAuthenticator for TokenWebhook {
             let texts = std::iter::once(token).chain(audiences.iter().map(String::as_str));
             let key = key(texts.map(str::as_bytes));
             let time = |answer: &Answer| answer.is_ok().then_some(self.time_kept);
+            self.metrics.looked_up(self.answers.knows(&key));
             self.answers.get_or_ask(key, self.ask(token, audiences), time).await
         })
     }
@@ -141,7 +153,7 @@ mod tests {
             version: version.to_owned(),
             cache_ttl: Duration::from_secs(60),
         };
-        let webhook = TokenWebhook::new(&settings, &["api".to_owned()]).unwrap();
+        let webhook = TokenWebhook::new(&settings, &["api".to_owned()], &Metrics::default()).unwrap();
         (server, webhook)
     }
 

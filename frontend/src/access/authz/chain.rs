@@ -35,12 +35,7 @@ impl Authorization {
 
     /// Refuses what may not be done; why something may be done is the audit's.
     pub async fn check(&self, attributes: &Attributes) -> Result<String, ApiError> {
-        let decision = self.authorize(attributes).await;
-        match (decision.verdict, decision.error) {
-            (Verdict::Allow, _) => Ok(decision.reason),
-            (_, Some(error)) => Err(attributes.undecided(&error)),
-            (_, None) => Err(attributes.forbidden(&decision.reason)),
-        }
+        self.authorize(attributes).await.judge(attributes)
     }
 
     /// What all authorizers say together about the rights of a user in a namespace.

@@ -6,10 +6,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Always, Authorization, Authorizer,
+    Always, Authorization, Authorizer, Counted,
     webhook::{AuthorizationConfiguration, Webhook, validate},
 };
-use crate::{config::AuthorizationMode, request::status};
+use crate::{access::metrics::Metrics, config::AuthorizationMode, request::status};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -28,17 +28,20 @@ pub struct AuthorizationFile {
     configuration: AuthorizationConfiguration,
     /// By their mode; the file must go on to name them.
     lasting: Vec<(AuthorizationMode, Arc<dyn Authorizer>)>,
+    metrics: Metrics,
 }
 
 impl AuthorizationFile {
-    pub fn open(path: PathBuf) -> Result<AuthorizationFile, AuthorizationFileError> {
+    pub fn open(path: PathBuf, metrics: &Metrics) -> Result<AuthorizationFile, AuthorizationFileError> {
         let read = || {
             let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
             let configuration = parse(&text, &[])?;
             Ok((text, configuration))
         };
         match read() {
-            Ok((text, configuration)) => Ok(AuthorizationFile { path, text, configuration, lasting: Vec::new() }),
+            Ok((text, configuration)) => {
+                Ok(AuthorizationFile { path, text, configuration, lasting: Vec::new(), metrics: metrics.clone() })
+            }
             Err(why) => Err(AuthorizationFileError { path, why }),
         }
     }
@@ -62,7 +65,7 @@ impl AuthorizationFile {
     fn authorizers(&self, configuration: &AuthorizationConfiguration) -> Result<Vec<Arc<dyn Authorizer>>, String> {
         let one = |entry: &super::webhook::AuthorizerSettings| -> Result<Arc<dyn Authorizer>, String> {
             if let Some(settings) = &entry.webhook {
-                return Ok(Arc::new(Webhook::of_settings(settings)?));
+                return Ok(Arc::new(Webhook::of_settings(settings, &entry.name, &self.metrics)?));
             }
             let mode = AuthorizationMode::named(&entry.kind);
             if let Some((_, lasting)) = self.lasting.iter().find(|(known, _)| Some(*known) == mode) {
@@ -77,7 +80,10 @@ impl AuthorizationFile {
                 )),
             }
         };
-        configuration.authorizers.iter().map(one).collect()
+        let counted = |entry: &super::webhook::AuthorizerSettings| {
+            one(entry).map(|made| Counted::new(made, &entry.kind, &entry.name, &self.metrics))
+        };
+        configuration.authorizers.iter().map(counted).collect()
     }
 
     /// Follows the file. Runs until it is dropped.
@@ -88,9 +94,13 @@ impl AuthorizationFile {
                 Ok(None) => {}
                 Ok(Some(authorizers)) => {
                     authorization.replace(authorizers);
+                    self.metrics.authorization_reloaded(true);
                     tracing::info!("reloaded authz config");
                 }
-                Err(why) => tracing::error!(why, path = %self.path.display(), "reloading authorization config"),
+                Err(why) => {
+                    self.metrics.authorization_reloaded(false);
+                    tracing::error!(why, path = %self.path.display(), "reloading authorization config");
+                }
             }
         }
     }
@@ -237,7 +247,7 @@ mod tests {
         );
         let write = |list: String| std::fs::write(&path, format!("{HEAD}authorizers: [{list}]")).unwrap();
         write(deny.to_owned());
-        let mut file = AuthorizationFile::open(path.clone()).unwrap();
+        let mut file = AuthorizationFile::open(path.clone(), &Metrics::default()).unwrap();
         assert_eq!(file.lasting_modes(), [AuthorizationMode::AlwaysDeny]);
         let authorizers = file.start(vec![(AuthorizationMode::AlwaysDeny, Arc::new(Always::Deny))]).unwrap();
         let authorization = Authorization::new(authorizers);

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{Attributes, rbac::Rule};
-use crate::request::User;
+use crate::request::{User, status::ApiError};
 
 /// An opinion, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,25 @@ impl Decision {
 
     pub fn no_opinion(reason: impl Into<String>) -> Decision {
         Decision { verdict: Verdict::NoOpinion, reason: reason.into(), error: None }
+    }
+
+    /// Refuses what may not be done; why something may be done is the audit's.
+    pub fn judge(self, asked: &Attributes) -> Result<String, ApiError> {
+        match (self.verdict, self.error) {
+            (Verdict::Allow, _) => Ok(self.reason),
+            (_, Some(error)) => Err(asked.undecided(&error)),
+            (_, None) => Err(asked.forbidden(&self.reason)),
+        }
+    }
+
+    /// The word for it in figures.
+    pub(in crate::access) fn result(&self) -> &'static str {
+        match (self.verdict, &self.error) {
+            (Verdict::Allow, _) => "allowed",
+            (_, Some(_)) => "error",
+            (Verdict::Deny, None) => "denied",
+            (Verdict::NoOpinion, None) => "no-opinion",
+        }
     }
 
     pub fn is_allowed(&self) -> bool {

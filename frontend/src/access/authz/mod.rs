@@ -8,6 +8,7 @@ mod attributes;
 mod builtin;
 mod chain;
 mod configured;
+mod counted;
 mod decision;
 mod impersonation;
 pub mod node;
@@ -19,10 +20,11 @@ pub use attributes::{Attributes, Selector};
 pub use builtin::{Always, Masters};
 pub use chain::Authorization;
 pub use configured::{AuthorizationFile, AuthorizationFileError};
+pub use counted::Counted;
 pub(in crate::access) use decision::aggregate;
 pub use decision::{Authorizer, Decision, Rules, Verdict};
 pub use impersonation::impersonate;
-pub use webhook::Webhook;
+pub use webhook::{NAME_BY_FLAGS, Webhook};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -41,16 +41,17 @@ struct FailOpen {
     r#type: &'static str,
 }
 
-/// Shared by all webhooks of a server.
+/// Shared by all webhooks of a server. What the original counts without `_total` in its name is a gauge here, since the
+/// exposition puts that word behind the names of counters.
 #[derive(Clone)]
 pub(in crate::admission) struct Metrics {
     durations: Family<Call, Histogram>,
     requests: Family<Answered, Counter>,
-    rejections: Family<Rejection, Counter>,
-    fail_open: Family<FailOpen, Counter>,
+    rejections: Family<Rejection, Gauge>,
+    fail_open: Family<FailOpen, Gauge>,
 }
 
-const BUCKETS: [f64; 7] = [0.005, 0.025, 0.1, 0.5, 1.0, 10.0, 25.0];
+const BUCKETS: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0];
 const PREFIX: &str = "apiserver_admission_webhook";
 
 impl Default for Metrics {

@@ -11,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::backend::Backend;
+use super::{AuditMetrics, backend::Backend};
 
 /// Batches on their way.
 const SENDING_MAX: usize = 64;
@@ -29,6 +29,7 @@ pub struct Batching {
 }
 
 impl Batching {
+    #[cfg(test)]
     pub fn one_by_one() -> Batching {
         let waiting_max = 10_000;
         Batching { waiting_max, batch_max: 1, batch_bytes_max: usize::MAX, wait_max: Duration::ZERO, throttle: None }
@@ -56,7 +57,12 @@ impl Throttle {
 }
 
 /// Takes events on until the last sender is gone, and waits until all are taken.
-pub(super) async fn gather(mut events: mpsc::Receiver<Bytes>, backend: Arc<Backend>, batching: Batching) {
+pub(super) async fn gather(
+    mut events: mpsc::Receiver<Bytes>,
+    backend: Arc<Backend>,
+    batching: Batching,
+    metrics: AuditMetrics,
+) {
     let mut throttle = batching.throttle.map(|(rate, burst)| Throttle {
         rate,
         most: f64::from(burst),
@@ -71,13 +77,13 @@ pub(super) async fn gather(mut events: mpsc::Receiver<Bytes>, backend: Arc<Backe
             throttle.take().await;
         }
         if batching.batch_max == 1 {
-            take(&backend, &batch).await;
+            take(&backend, &batch, &metrics).await;
             continue;
         }
         let Ok(permit) = Arc::clone(&sending).acquire_owned().await else { return };
-        let backend = Arc::clone(&backend);
+        let (backend, metrics) = (Arc::clone(&backend), metrics.clone());
         tasks.spawn(async move {
-            take(&backend, &batch).await;
+            take(&backend, &batch, &metrics).await;
             drop(permit);
         });
         while tasks.try_join_next().is_some() {}
@@ -85,8 +91,9 @@ pub(super) async fn gather(mut events: mpsc::Receiver<Bytes>, backend: Arc<Backe
     while tasks.join_next().await.is_some() {}
 }
 
-async fn take(backend: &Backend, batch: &[Bytes]) {
+async fn take(backend: &Backend, batch: &[Bytes], metrics: &AuditMetrics) {
     if let Err(error) = backend.take(batch).await {
+        metrics.lost(backend.name(), batch.len());
         tracing::error!(error, events = batch.len(), "audit events are lost");
     }
 }

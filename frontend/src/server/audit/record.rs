@@ -53,7 +53,10 @@ impl Record {
         *self.0.lock() = Some(entry);
         match written {
             true => Ok(()),
-            false => Err(ApiError::internal("failed to store audit event")),
+            false => {
+                audit.rejected();
+                Err(ApiError::internal("failed to store audit event"))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Policy,
+    AuditMetrics, Policy,
     backend::Backend,
     batch::{Batching, gather},
     event::Event,
@@ -45,6 +45,7 @@ pub struct Sink {
     is_strict: bool,
     truncation: Option<Truncation>,
     lost: AtomicU64,
+    metrics: AuditMetrics,
 }
 
 enum Way {
@@ -57,22 +58,30 @@ pub struct Audit {
     policy: Option<Policy>,
     sinks: Vec<Sink>,
     clock: Arc<dyn Clock>,
+    metrics: AuditMetrics,
 }
 
 impl Sink {
     /// With [`Mode::Batch`] a task among `tasks` takes events on, until the last sender is gone.
-    pub fn new(backend: Backend, mode: Mode, truncation: Option<Truncation>, tasks: &TaskTracker) -> Sink {
+    pub fn new(
+        backend: Backend,
+        mode: Mode,
+        truncation: Option<Truncation>,
+        tasks: &TaskTracker,
+        metrics: &AuditMetrics,
+    ) -> Sink {
         let name = backend.name();
         let backend = Arc::new(backend);
         let way = match mode {
             Mode::Blocking | Mode::BlockingStrict => Way::Direct(backend),
             Mode::Batch(batching) => {
                 let (sender, receiver) = mpsc::channel(batching.waiting_max.max(1));
-                tasks.spawn(gather(receiver, backend, batching));
+                tasks.spawn(gather(receiver, backend, batching, metrics.clone()));
                 Way::Gathered(sender)
             }
         };
-        Sink { name, way, is_strict: mode == Mode::BlockingStrict, truncation, lost: AtomicU64::new(0) }
+        let is_strict = mode == Mode::BlockingStrict;
+        Sink { name, way, is_strict, truncation, lost: AtomicU64::new(0), metrics: metrics.clone() }
     }
 
     /// False: the event is lost.
@@ -85,6 +94,7 @@ impl Sink {
             }
         };
         let Err(error) = written else { return true };
+        self.metrics.lost(self.name, 1);
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         // The first, and then ever more seldom.
         if lost.is_power_of_two() {
@@ -112,11 +122,11 @@ impl Sink {
 impl Audit {
     /// Nothing is recorded.
     pub fn off() -> Audit {
-        Audit { policy: None, sinks: Vec::new(), clock: Arc::new(SystemClock) }
+        Audit { policy: None, sinks: Vec::new(), clock: Arc::new(SystemClock), metrics: AuditMetrics::default() }
     }
 
-    pub fn new(policy: Policy, sinks: Vec<Sink>, clock: Arc<dyn Clock>) -> Audit {
-        Audit { policy: Some(policy), sinks, clock }
+    pub fn new(policy: Policy, sinks: Vec<Sink>, clock: Arc<dyn Clock>, metrics: AuditMetrics) -> Audit {
+        Audit { policy: Some(policy), sinks, clock, metrics }
     }
 
     pub fn is_on(&self) -> bool {
@@ -128,11 +138,19 @@ impl Audit {
     }
 
     pub(super) fn recorded(&self, asked: &Attributes) -> Recorded {
-        self.policy.as_ref().map(|policy| policy.recorded(asked)).unwrap_or_default()
+        let Some(policy) = &self.policy else { return Recorded::default() };
+        let recorded = policy.recorded(asked);
+        self.metrics.level(recorded.level);
+        recorded
+    }
+
+    pub(super) fn rejected(&self) {
+        self.metrics.rejected();
     }
 
     /// False: a sink that must have every event has lost this one.
     pub(super) fn write(&self, event: &Event) -> bool {
+        self.metrics.event();
         let mut kept = true;
         for sink in &self.sinks {
             kept &= sink.write(event) || !sink.is_strict;

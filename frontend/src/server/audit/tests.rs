@@ -25,8 +25,9 @@ fn cut_events(verb: &str, truncation: Option<Truncation>, pass: impl FnOnce(&Rec
     let rotation = Rotation { bytes_max: 0, backups_max: 0, age_max: std::time::Duration::ZERO, compress: false };
     let clock = Arc::new(FixedClock("2026-01-01T00:00:00Z".parse().unwrap()));
     let file = Backend::Log(parking_lot::Mutex::new(LogFile::open(&path, rotation).unwrap()));
-    let sink = Sink::new(file, Mode::Blocking, truncation, &tokio_util::task::TaskTracker::new());
-    let audit = Arc::new(Audit::new(Policy::read(&policy).unwrap(), vec![sink], clock));
+    let metrics = AuditMetrics::default();
+    let sink = Sink::new(file, Mode::Blocking, truncation, &tokio_util::task::TaskTracker::new(), &metrics);
+    let audit = Arc::new(Audit::new(Policy::read(&policy).unwrap(), vec![sink], clock, metrics));
     let uri = http::Uri::from_static("/api/v1/namespaces/x/pods/p?pretty=true");
     let headers = [(http::header::USER_AGENT, http::HeaderValue::from_static("tester"))].into_iter().collect();
     let request = Request::local(&http::Method::GET, uri, headers, RequestBody::from_bytes("")).unwrap();

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::{
         client::stand_in::{StandIn, answer},
-        server::audit::{Backend, Batching, batch::gather},
+        server::audit::{AuditMetrics, Backend, Batching, batch::gather},
     };
 
     #[tokio::test]
@@ -63,7 +63,7 @@ mod tests {
         }
         drop(sender);
         let batching = Batching { batch_max: 400, wait_max: Duration::from_secs(30), ..Batching::one_by_one() };
-        gather(events, Arc::new(Backend::Webhook(Box::new(webhook))), batching).await;
+        gather(events, Arc::new(Backend::Webhook(Box::new(webhook))), batching, AuditMetrics::default()).await;
         let asked = server.asked();
         assert_eq!(asked.len(), 3, "two failures, and the list");
         let list = json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {},

@@ -1,6 +1,6 @@
 //! The way back: what the chain came to becomes an HTTP response, is counted, logged, and given its headers.
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -21,6 +21,9 @@ use crate::{
         respond,
     },
 };
+
+/// A request that takes longer is explained in the log.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// The user and the answer, or what a panic carried.
 pub(super) type Outcome = Result<(String, Result<Response<Body>, ApiError>), Box<dyn Any + Send>>;
@@ -164,6 +167,18 @@ impl Server {
             resp = response.status().as_u16(),
             "HTTP"
         );
+        if latency >= SLOW && !trace.info.is_long_running() {
+            tracing::info!(
+                target: "trace",
+                verb,
+                URI = %trace.uri,
+                audit_ID = trace.audit_id,
+                user,
+                "Trace: (total time: {}ms):{}",
+                latency.as_millis(),
+                trace.steps.told(latency)
+            );
+        }
         let api = self.context.cluster.api.load();
         let info = &trace.info;
         let known = api.registry.get(&info.group, &info.version, &info.resource).filter(|_| info.is_resource);

@@ -28,7 +28,7 @@ use crate::{
     access::{Authorized, Unauthenticated, authz::Attributes},
     config,
     request::{
-        AuditAnnotations, Peer, Request, Session, User, Warnings,
+        AuditAnnotations, Peer, Request, Session, Steps, User, Warnings,
         body::{Body, BodyError, RequestBody, Seen},
         info::{Query, RequestInfo, has_valid_escapes},
         status::ApiError,
@@ -79,6 +79,7 @@ struct Trace {
     received_at: Instant,
     record: Record,
     annotations: AuditAnnotations,
+    steps: Steps,
     session: Session,
     body: Seen,
     peer: Option<SocketAddr>,
@@ -208,6 +209,7 @@ impl Server {
             received_at,
             record: Record::default(),
             annotations: AuditAnnotations::default(),
+            steps: Steps::since(received_at),
             session: Session::default(),
             body: Seen::default(),
             peer: peer.address,
@@ -236,6 +238,7 @@ impl Server {
             deadline,
             warnings,
             annotations: trace.annotations.clone(),
+            steps: trace.steps.clone(),
             audit_id,
         };
         Ok((request, trace))

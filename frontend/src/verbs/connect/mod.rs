@@ -108,6 +108,7 @@ async fn admit(
         dry_run: false,
         warnings: &request.warnings,
         annotations: &request.annotations,
+        steps: &request.steps,
         reinvocation: Reinvocation::default(),
     };
     ctx.admission.admit(&ctx.cluster, &mut attributes).await?;

@@ -32,6 +32,10 @@ impl Issuer {
         Ok(Issuer { provider, expected, mappings, resolver })
     }
 
+    pub(super) fn name(&self) -> &str {
+        self.provider.issuer()
+    }
+
     pub(super) async fn discover(&self) {
         self.provider.discover().await;
     }

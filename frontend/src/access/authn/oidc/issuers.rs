@@ -16,7 +16,10 @@ use super::{
     validation,
 };
 use crate::{
-    access::authn::{BadCredentials, TokenLookup},
+    access::{
+        authn::{BadCredentials, TokenLookup},
+        metrics::Metrics,
+    },
     cluster::Clock,
     config,
     request::{User, status},
@@ -41,6 +44,7 @@ pub enum OidcError {
 pub struct Issuers {
     now: ArcSwap<Vec<Issuer>>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
 }
 
 /// The file that they are named in, and as what it was read last.
@@ -107,14 +111,20 @@ impl Issuers {
         clock: Arc<dyn Clock>,
     ) -> Result<Issuers, OidcError> {
         let issuers = build(configuration, &all_algorithms(), disallowed)?;
-        Ok(Issuers { now: ArcSwap::from_pointee(issuers), clock })
+        Ok(Issuers { now: ArcSwap::from_pointee(issuers), clock, metrics: Metrics::default() })
     }
 
     pub fn of_flags(flags: &config::Oidc, disallowed: &[String], clock: Arc<dyn Clock>) -> Result<Issuers, OidcError> {
         validation::check_algorithms(&flags.signing_algorithms).map_err(OidcError::Invalid)?;
         let configuration = AuthenticationConfiguration::of_flags(flags).map_err(OidcError::Invalid)?;
         let issuers = build(&configuration, &flags.signing_algorithms, disallowed)?;
-        Ok(Issuers { now: ArcSwap::from_pointee(issuers), clock })
+        Ok(Issuers { now: ArcSwap::from_pointee(issuers), clock, metrics: Metrics::default() })
+    }
+
+    /// With figures that others show.
+    #[must_use]
+    pub fn counting(self, metrics: &Metrics) -> Issuers {
+        Issuers { metrics: metrics.clone(), ..self }
     }
 
     #[cfg(test)]
@@ -153,10 +163,12 @@ impl Issuers {
                         file.text = tried.text;
                     }
                     self.now.store(Arc::new(tried.issuers));
+                    self.metrics.authentication_reloaded(true);
                     tracing::info!("reloaded authentication config");
                 } else if Instant::now() < tried.until {
                     candidate = Some(tried);
                 } else {
+                    self.metrics.authentication_reloaded(false);
                     tracing::error!(why = failures.join(", "), "failed to update authentication config");
                     look_again_at = Instant::now() + CHANGE_WITHIN;
                 }
@@ -192,7 +204,12 @@ impl TokenLookup for Issuers {
     fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
         Box::pin(async move {
             for issuer in self.now.load_full().iter() {
-                if let Some(user) = issuer.user(token, self.clock.now()).await? {
+                let began = std::time::Instant::now();
+                let found = issuer.user(token, self.clock.now()).await;
+                if !matches!(found, Ok(None)) {
+                    self.metrics.issued_token_judged(issuer.name(), found.is_ok(), began.elapsed());
+                }
+                if let Some(user) = found? {
                     return Ok(Some(user));
                 }
             }

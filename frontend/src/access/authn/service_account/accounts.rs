@@ -4,9 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use super::{claims::Claims, verified::Verified};
 use crate::{
-    access::authn::{
-        BadCredentials,
-        jose::{self, Jws, KeyError, PrivateKey, PublicKey},
+    access::{
+        authn::{
+            BadCredentials,
+            jose::{self, Jws, KeyError, PrivateKey, PublicKey},
+        },
+        metrics::Metrics,
     },
     api::schema::Object,
     cluster::{Cluster, ResourceName},
@@ -38,6 +41,7 @@ pub struct ServiceAccounts {
     pub(super) signer: Option<PrivateKey>,
     pub(super) settings: config::ServiceAccounts,
     pub(super) verified: Verified,
+    metrics: Metrics,
 }
 
 impl ServiceAccounts {
@@ -47,6 +51,7 @@ impl ServiceAccounts {
         settings: &config::ServiceAccounts,
         audiences: &[String],
         serving_key: Option<&Path>,
+        metrics: &Metrics,
     ) -> Result<ServiceAccounts, ServiceAccountKeyError> {
         const KEYS: &str = "service-account-key-file";
         const SIGNER: &str = "service-account-signing-key-file";
@@ -72,12 +77,14 @@ impl ServiceAccounts {
             signer,
             settings: settings.clone(),
             verified: Verified::default(),
+            metrics: metrics.clone(),
         })
     }
 
     /// Claims that one of our keys vouches for; none if the token is not of an issuer of ours.
     pub(super) fn verify(&self, token: &str) -> Result<Option<Arc<Claims>>, BadCredentials> {
         if let Some(claims) = self.verified.get(token) {
+            self.metrics.looked_up(true);
             return Ok(Some(claims));
         }
         let Some(jws) = Jws::parse(token) else { return Ok(None) };
@@ -85,6 +92,7 @@ impl ServiceAccounts {
         if issuer != LEGACY_ISSUER && !self.issuers.contains(&issuer) {
             return Ok(None);
         }
+        self.metrics.looked_up(false);
         let candidates = self.keys.iter().filter(|(id, _)| jws.key_id.is_empty() || *id == jws.key_id);
         let mut errors = Vec::new();
         for (_, key) in candidates {
@@ -94,11 +102,13 @@ impl ServiceAccounts {
                         .map_err(|_| BadCredentials("the claims of the token cannot be read".to_owned()))?;
                     let claims = Arc::new(claims);
                     self.verified.put(token, Arc::clone(&claims));
+                    self.metrics.fetched(true);
                     return Ok(Some(claims));
                 }
                 Err(error) => errors.push(error.to_string()),
             }
         }
+        self.metrics.fetched(false);
         let why = crate::access::authz::aggregate(errors);
         Err(BadCredentials(why.unwrap_or_else(|| "invalid signature, no keys found".to_owned())))
     }

@@ -4,9 +4,12 @@ use serde_json::json;
 
 use super::{accounts::LEGACY_ISSUER, claims::Claims, *};
 use crate::{
-    access::authn::{
-        TokenAuthenticator,
-        jose::{self, Jws, PrivateKey},
+    access::{
+        authn::{
+            TokenAuthenticator,
+            jose::{self, Jws, PrivateKey},
+        },
+        metrics::Metrics,
     },
     cluster::Cluster,
     config,
@@ -45,8 +48,14 @@ async fn accounts(settings: &[&str]) -> (ServiceAccounts, PrivateKey) {
         shutdown: tokio_util::sync::CancellationToken::new(),
     };
     let settings = &config.authentication;
-    let accounts =
-        ServiceAccounts::read(Arc::new(cluster), &settings.service_accounts, &settings.api_audiences, None).unwrap();
+    let accounts = ServiceAccounts::read(
+        Arc::new(cluster),
+        &settings.service_accounts,
+        &settings.api_audiences,
+        None,
+        &Metrics::default(),
+    )
+    .unwrap();
     (accounts, jose::private_key(pem.as_bytes()).unwrap())
 }
 

@@ -8,7 +8,10 @@ mod review;
 mod settings;
 mod validation;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -21,7 +24,10 @@ pub(super) use self::{
 };
 use super::{Attributes, Authorizer, Decision, Rules, Verdict};
 use crate::{
-    access::kept::{Kept, key},
+    access::{
+        kept::{Kept, key},
+        metrics::{Call, Metrics},
+    },
     client::Hook,
     config,
     request::User,
@@ -32,6 +38,8 @@ const ANSWERS_MAX: usize = 8192;
 /// That one call may take, where nothing is said.
 const TIME: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// What a service that flags name is called in figures.
+pub const NAME_BY_FLAGS: &str = "default";
 /// Answers to questions with more of the asker's own letters are not kept.
 const LETTERS_MAX: usize = 10_000;
 
@@ -45,6 +53,8 @@ pub struct Webhook {
     on_failure: Verdict,
     conditions: Conditions,
     answers: Kept<Result<Status, String>>,
+    name: String,
+    metrics: Metrics,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,7 +73,7 @@ struct Status {
 
 impl Webhook {
     /// By flags, which know no conditions. An error tells what is wrong with the file.
-    pub fn of_flags(settings: &config::AuthorizationWebhook) -> Result<Webhook, String> {
+    pub fn of_flags(settings: &config::AuthorizationWebhook, metrics: &Metrics) -> Result<Webhook, String> {
         Ok(Webhook {
             hook: Hook::open(&settings.config_file, TIME, FIRST_PAUSE)?,
             version: settings.version.clone(),
@@ -72,11 +82,17 @@ impl Webhook {
             on_failure: Verdict::NoOpinion,
             conditions: Conditions::default(),
             answers: Kept::new(ANSWERS_MAX),
+            name: NAME_BY_FLAGS.to_owned(),
+            metrics: metrics.clone(),
         })
     }
 
     /// By an entry of a file that was found good.
-    pub(super) fn of_settings(settings: &settings::WebhookSettings) -> Result<Webhook, String> {
+    pub(super) fn of_settings(
+        settings: &settings::WebhookSettings,
+        name: &str,
+        metrics: &Metrics,
+    ) -> Result<Webhook, String> {
         let kubeconfig = settings.connection_info.kube_config_file.as_deref();
         let kubeconfig = kubeconfig.ok_or("connectionInfo.type InClusterConfig: this server runs in no pod")?;
         Ok(Webhook {
@@ -87,6 +103,8 @@ impl Webhook {
             on_failure: if settings.failure_policy == "Deny" { Verdict::Deny } else { Verdict::NoOpinion },
             conditions: Conditions::compile(&settings.match_conditions).map_err(|(_, why)| why)?,
             answers: Kept::new(ANSWERS_MAX),
+            name: name.to_owned(),
+            metrics: metrics.clone(),
         })
     }
 
@@ -120,12 +138,22 @@ impl Webhook {
     }
 
     async fn ask(&self, review: Bytes) -> Result<Status, String> {
-        let reply = self.hook.ask(review).await.map_err(|error| {
-            tracing::error!(%error, "Failed to make webhook authorizer request");
-            error.0
-        })?;
-        let review: Review = serde_json::from_slice(&reply).map_err(|error| error.to_string())?;
-        Ok(review.status)
+        let began = Instant::now();
+        let reply = self.hook.ask(review).await;
+        let read = |reply: &Bytes| serde_json::from_slice::<Review>(reply).map_err(|error| error.to_string());
+        let (call, status) = match reply.as_ref().map(read) {
+            Ok(Ok(review)) => (Call::Answered, Ok(review.status)),
+            Ok(Err(why)) => (Call::Failed, Err(why)),
+            Err(error) => {
+                tracing::error!(%error, "Failed to make webhook authorizer request");
+                (if error.is_late() { Call::Late } else { Call::Failed }, Err(error.0.clone()))
+            }
+        };
+        self.metrics.webhook_called(&self.name, call, began.elapsed());
+        if call != Call::Answered && self.on_failure == Verdict::NoOpinion {
+            self.metrics.webhook_failed_open(&self.name, call);
+        }
+        status
     }
 
     fn time_kept(&self, asked: &Attributes, answer: &Result<Status, String>) -> Option<Duration> {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    access::authz::Selector,
+    access::{authz::Selector, metrics::Metrics},
     client::stand_in::{StandIn, answer},
 };
 
@@ -54,7 +54,9 @@ async fn the_service_decides() {
             status => answer(200, format!("{{\"status\":{status}}}")),
         })
         .await;
-        let webhook = Webhook::of_settings(&settings(&server, &format!("failurePolicy: {policy}"))).unwrap();
+        let webhook =
+            Webhook::of_settings(&settings(&server, &format!("failurePolicy: {policy}")), "w", &Metrics::default())
+                .unwrap();
         for _ in 0..2 {
             assert_eq!(webhook.authorize(&asked()).await, expected, "{status}");
         }
@@ -66,11 +68,11 @@ async fn the_service_decides() {
 async fn what_is_not_to_be_kept_is_asked_again() {
     let server = StandIn::start(|_| answer(200, r#"{"status":{"allowed":true}}"#)).await;
     let rest = "failurePolicy: Deny, cacheAuthorizedRequests: false";
-    let webhook = Webhook::of_settings(&settings(&server, rest)).unwrap();
+    let webhook = Webhook::of_settings(&settings(&server, rest), "w", &Metrics::default()).unwrap();
     webhook.authorize(&asked()).await;
     webhook.authorize(&asked()).await;
     assert_eq!(server.asked().len(), 2);
-    let webhook = Webhook::of_settings(&settings(&server, "failurePolicy: Deny")).unwrap();
+    let webhook = Webhook::of_settings(&settings(&server, "failurePolicy: Deny"), "w", &Metrics::default()).unwrap();
     let long = Attributes { name: "n".repeat(LETTERS_MAX), ..asked() };
     webhook.authorize(&long).await;
     webhook.authorize(&long).await;
@@ -105,7 +107,7 @@ async fn conditions_leave_requests_out() {
         ),
     ] {
         let rest = format!("failurePolicy: Deny, matchConditions: [{{expression: \"{condition}\"}}]");
-        let webhook = Webhook::of_settings(&settings(&server, &rest)).unwrap();
+        let webhook = Webhook::of_settings(&settings(&server, &rest), "w", &Metrics::default()).unwrap();
         assert_eq!(webhook.authorize(&question).await, expected, "{condition}");
     }
 }

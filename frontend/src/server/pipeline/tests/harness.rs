@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     access::{
-        Access, Authorized,
+        self, Access, Authorized,
         authn::{
             Anonymous, Authentication, Authority, CertificateAuthenticator, ForAudiences, TokenFile,
             service_account::ServiceAccounts,
@@ -293,9 +293,12 @@ async fn context(config: &Config, authentication: Authentication) -> Arc<Context
     });
     let authorization = Authorization::new(vec![Arc::new(Rules)]);
     let accounts = &config.authentication.service_accounts;
-    let service_accounts = Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap());
+    let service_accounts = Arc::new(
+        ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None, &access::Metrics::default()).unwrap(),
+    );
     let rbac = Arc::new(Rbac::new(Arc::clone(&cluster)));
-    let access = Arc::new(Access { authentication, authorization, rbac, service_accounts });
+    let access =
+        Arc::new(Access { authentication, authorization, rbac, service_accounts, metrics: access::Metrics::default() });
     let backends = Backends::new(&config::Kubelet::default()).expect("no files are read");
     Arc::new(Context { cluster, access, admission: Admission::default(), backends })
 }
