@@ -15,7 +15,7 @@ mod structured;
 use std::{sync::Arc, time::Instant};
 
 use authn::{Authentication, service_account::ServiceAccounts};
-use authz::{Attributes, Authorization, rbac::Rbac};
+use authz::{Attributes, Authorization, Authorizer as _, rbac::Rbac};
 use metrics::Attempt;
 pub use metrics::Metrics;
 pub use stages::{Authenticated, Authorized, Unauthenticated};
