@@ -156,8 +156,8 @@ async fn serve(config: &Config, shim: Shim, options: GrpcOptions, site: &Site, s
     quota.measure(&shim).await;
     members.beat(&shim, &own).await;
     let quota_backend_bytes = quota.shown();
-    let routes = grpc::routes(shim.clone(), options).prepare();
-    site.open(Ready { shim: shim.clone(), grpc: routes, quota_backend_bytes, members: members.clone(), member_id });
+    let grpc = grpc::services(shim.clone(), options);
+    site.open(Ready { shim: shim.clone(), grpc, quota_backend_bytes, members: members.clone(), member_id });
     tracing::info!(revision = shim.snapshot().revision(), "serving");
     let compactor = kine_shim::compactor::run(shim.clone(), config.compaction);
     let _compactor = AbortOnDropHandle::new(tokio::spawn(compactor));

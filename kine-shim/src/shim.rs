@@ -108,15 +108,14 @@ impl Shim {
         let sequencer = Sequencer::start(surroundings, rng).await?;
         let (published, hub, snapshots, hints) =
             (sequencer.published(), sequencer.hub(), sequencer.snapshots(), sequencer.hints());
-        let read_indexes = ReadIndexQueue::new();
-        let confirmation = Confirmation {
+        let read_indexes = ReadIndexQueue::new(Confirmation {
             log: log.clone(),
             published: published.clone(),
             hints: hints.clone(),
             counters: counters.clone(),
             started,
             config: config.clone(),
-        };
+        });
         let (reader, peers) = (sequencer.writer(), sequencer.peers());
         let trimming = Trimming {
             log: log.clone(),
@@ -128,7 +127,7 @@ impl Shim {
         };
         tasks.spawn(stopping(stop.clone(), trims.clone().run(trimming)));
         tasks.spawn(stopping(stop.clone(), report_applied(log.clone(), reader, published.clone(), peers)));
-        tasks.spawn(stopping(stop.clone(), read_indexes.clone().run(confirmation)));
+        tasks.spawn(stopping(stop.clone(), read_indexes.clone().run()));
         let keeper = Keeper {
             log: log.clone(),
             config: config.clone(),
@@ -213,6 +212,11 @@ impl Shim {
     /// The newest committed state this shim knows.
     pub fn snapshot(&self) -> State {
         self.0.published.get().state
+    }
+
+    /// Of the newest committed state: rises when the store changes hands.
+    pub fn incarnation(&self) -> u64 {
+        self.0.published.look(|published| published.state.incarnation())
     }
 
     /// The state exactly at `revision`, if it was kept: recent ones about once a second, and those given to

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    grpc::{GrpcOptions, routes},
+    grpc::{GrpcOptions, services},
     log::memory::MemoryLog,
     settings::ShimConfig,
     shim::Shim,
@@ -26,7 +26,7 @@ struct Served {
 impl Served {
     async fn start() -> Self {
         let shim = Shim::start(Arc::new(MemoryLog::new()), ShimConfig::default()).await.unwrap();
-        Self { gateway: Gateway::new(1 << 20), routes: routes(shim, GrpcOptions::default()).prepare() }
+        Self { gateway: Gateway::new(1 << 20), routes: services(shim, GrpcOptions::default()).into_routes() }
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Response<Body> {

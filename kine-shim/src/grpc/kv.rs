@@ -142,12 +142,13 @@ impl Wire {
     }
 
     async fn answer(&self, state: State, range: Range) -> Result<RangeReply, Status> {
-        let is_first_page = range.limit > 0 && range.at == ReadAt::Latest;
-        let source = self.pinned(&state, range.at).unwrap_or_else(|| state.clone());
+        let first_page = (range.limit > 0 && range.range.end != RangeEnd::Single && range.at == ReadAt::Latest)
+            .then(|| state.clone());
+        let source = self.pinned(&state, range.at).unwrap_or(state);
         let is_short = is_short(&source, &range);
         let reply = aside_unless(is_short, move || source.range(&range)).await?;
         let reply = reply.map_err(errors::refused)?;
-        if reply.more && is_first_page {
+        if let Some(state) = first_page.filter(|_| reply.more) {
             self.shim.keep_snapshot(&state);
         }
         Ok(reply)

@@ -21,6 +21,7 @@ mod quota;
 mod range_stream;
 mod replies;
 mod requests;
+mod services;
 mod snapshot;
 mod watch;
 mod wire;
@@ -41,6 +42,7 @@ pub(crate) use errors::{fault_text, no_leader};
 pub(crate) use library::translate;
 pub use maintenance::ETCD_VERSION;
 pub use quota::Quota;
+pub use services::Services;
 pub use wire::GrpcOptions;
 
 /// What gRPC adds around a request of the largest size, in etcd's reckoning.
@@ -71,7 +73,7 @@ macro_rules! names {
 const SERVICES: &[&str] = services!(names);
 
 /// All services of the shim, with reflection and health.
-pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
+pub fn services(shim: Shim, options: GrpcOptions) -> Services {
     let max_bytes = options.max_request_bytes.saturating_add(OVERHEAD_BYTES);
     let passwords = Passwords::new(options.bcrypt_cost);
     let wire = Wire { shim, options: Arc::new(options), passwords };
@@ -84,7 +86,8 @@ pub fn routes(shim: Shim, options: GrpcOptions) -> Routes {
     }
     services!(serve);
     routes = routes.add_service(frames::WatchService { wire: wire.clone(), max_request_bytes: max_bytes });
-    with_reflection(routes)
+    let kv = pb::kv_server::KvServer::new(wire).accept_compressed(CompressionEncoding::Gzip);
+    Services { kv: kv.max_decoding_message_size(max_bytes), all: with_reflection(routes).prepare() }
 }
 
 fn with_reflection(mut routes: Routes) -> Routes {

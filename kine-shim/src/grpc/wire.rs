@@ -79,7 +79,7 @@ impl Wire {
             member_id: self.options.member_id,
             revision,
             // What a term is to etcd an incarnation is here: it rises when the store changed hands.
-            raft_term: self.shim.snapshot().incarnation() + 1,
+            raft_term: self.shim.incarnation() + 1,
         }
     }
 

@@ -17,8 +17,7 @@ use tokio::{
     sync::{Semaphore, SetOnce},
     time::timeout,
 };
-use tonic::{Code, Status, body::Body, service::Routes};
-use tower::ServiceExt;
+use tonic::{Code, Status, body::Body};
 
 use super::{
     access::Access,
@@ -32,7 +31,7 @@ use super::{
 use crate::{
     config::HttpOptions,
     gateway::Gateway,
-    grpc::{self, ClientName},
+    grpc::{self, ClientName, Services},
     logs::LogLevel,
     members::Members,
     metrics::Metrics,
@@ -62,7 +61,7 @@ pub struct Site {
 /// What there is once the log is loaded.
 pub struct Ready {
     pub shim: Shim,
-    pub grpc: Routes,
+    pub grpc: Services,
     pub quota_backend_bytes: i64,
     pub members: Members,
     pub member_id: u64,
@@ -196,12 +195,16 @@ impl Front {
     async fn rpc<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
         let site = &self.site;
         let observation = Observation::start(site.metrics.clone(), &request, site.options.slow_rpc);
-        let Ok(ready) = timeout(READY_WITHIN, site.ready.wait()).await else {
-            return observation.follow(Status::unavailable(site.progress()).into_http());
+        let ready = match site.ready.get() {
+            Some(ready) => ready,
+            None => match timeout(READY_WITHIN, site.ready.wait()).await {
+                Ok(ready) => ready,
+                Err(_) => return observation.follow(Status::unavailable(site.progress()).into_http()),
+            },
         };
         let requires_leader = request.headers().get("hasleader").is_some_and(|value| value == "true");
         if requires_leader && !ready.shim.is_serving() {
@@ -214,13 +217,9 @@ impl Front {
                 frame
             })
         });
-        let path = request.uri().path().to_owned();
-        match ready.grpc.clone().oneshot(request).await {
-            Ok(mut response) => {
-                grpc::translate(&path, &mut response);
-                observation.follow(response)
-            }
-            Err(never) => match never {},
-        }
+        let uri = request.uri().clone();
+        let mut response = ready.grpc.answer(request).await;
+        grpc::translate(uri.path(), &mut response);
+        observation.follow(response)
     }
 }

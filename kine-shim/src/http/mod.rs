@@ -7,16 +7,17 @@ mod front;
 mod limits;
 mod observe;
 mod opening;
+mod own_task;
 mod pages;
 mod profile;
 mod websocket;
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
@@ -28,7 +29,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::limits::open_files;
-use self::{front::Caller, opening::Opened, websocket::Upgraded};
+use self::{
+    front::Caller,
+    opening::Opened,
+    own_task::{Connection, OwnTask},
+    websocket::Upgraded,
+};
 pub use self::{
     front::{Front, Ready, Shows, Site},
     limits::raise_open_files,
@@ -243,16 +249,18 @@ async fn exchange<S>(stream: Opened<S>, is_http2: bool, front: Front, caller: Ca
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let server = protocol(is_http2, &front.site.options);
+    let own_task = OwnTask::default();
+    let server = protocol(is_http2, &front.site.options, own_task.clone());
     let upgraded = Upgraded { tasks: TaskTracker::new(), stop: stop.clone() };
     let upgrades = upgraded.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let (front, caller, upgraded) = (front.clone(), caller.clone(), upgrades.clone());
         async move { Ok::<_, Infallible>(front.answer(request, caller, &upgraded).await) }
     });
-    let mut serving = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), answer));
+    let serving = server.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+    let mut serving = Connection::new(serving, own_task);
     let ended = tokio::select! {
-        ended = serving.as_mut() => Some(ended),
+        ended = &mut serving => Some(ended),
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::time::timeout(DRAIN_WITHIN, serving).await.ok()
@@ -266,8 +274,8 @@ where
 }
 
 /// Go clients cancel streams heavily: with h2's own limits of reset streams a busy connection ends in GOAWAY.
-fn protocol(is_http2: bool, options: &HttpOptions) -> auto::Builder<TokioExecutor> {
-    let server = auto::Builder::new(TokioExecutor::new());
+fn protocol(is_http2: bool, options: &HttpOptions, own_task: OwnTask) -> auto::Builder<OwnTask> {
+    let server = auto::Builder::new(own_task);
     let mut server = if is_http2 { server.http2_only() } else { server.http1_only() };
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
     server

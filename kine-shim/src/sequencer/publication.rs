@@ -34,8 +34,13 @@ impl Publication {
         self.0.current.read().clone()
     }
 
+    /// A look costs no clone of the state. It must be short: who publishes waits for it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Published) -> T) -> T {
+        look(&self.0.current.read())
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
-        self.0.current.read().epoch
+        self.look(|published| published.epoch)
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Published)) {

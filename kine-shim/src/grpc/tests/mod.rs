@@ -16,7 +16,7 @@ use proto::etcdserverpb as pb;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{GrpcOptions, routes, server};
+use super::{GrpcOptions, server, services};
 use crate::{log::memory::MemoryLog, settings::ShimConfig, shim::Shim};
 
 pub(super) struct Served {
@@ -41,7 +41,7 @@ pub(super) async fn serve_on(log: Arc<MemoryLog>, options: GrpcOptions) -> Serve
 pub(super) async fn serve_shim(shim: Shim, options: GrpcOptions) -> Served {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = server().add_routes(routes(shim.clone(), options));
+    let serving = server().add_routes(services(shim.clone(), options).into_routes());
     tokio::spawn(serving.serve_with_incoming(TcpListenerStream::new(listener)));
     let channel = Endpoint::new(format!("http://{address}")).unwrap().connect().await.unwrap();
     let kv = pb::kv_client::KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
