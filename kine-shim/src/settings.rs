@@ -68,6 +68,8 @@ pub struct ShimConfig {
     pub silence_max: Duration,
     /// Of `progress_notify` watchers.
     pub progress_interval: Duration,
+    /// That watchers find ready made; who is further behind reads the history.
+    pub watch_revisions: usize,
     /// Rows loaded so far, for who waits for the start.
     pub loaded_rows: Arc<AtomicU64>,
     #[cfg(test)]
@@ -92,6 +94,7 @@ impl Default for ShimConfig {
             patience: Duration::from_secs(7),
             silence_max: Duration::from_secs(3),
             progress_interval: Duration::from_secs(600),
+            watch_revisions: 16_384,
             loaded_rows: Arc::default(),
             #[cfg(test)]
             broken: None,

@@ -74,7 +74,7 @@ impl Sequencer {
             backoff: BACKOFF_MIN,
             published: Publication::new(state.clone()),
             hints: Arc::default(),
-            hub: Arc::new(Hub::new(state.clone())),
+            hub: Arc::new(Hub::new(state.clone(), config.watch_revisions)),
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
             compacted_by: Author::Us,

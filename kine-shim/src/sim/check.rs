@@ -162,7 +162,11 @@ fn check_session(lineages: &[Lineage], session: &WatchSession) -> Verdict {
 }
 
 fn check_session_in(lineage: &Lineage, session: &WatchSession) -> Verdict {
-    let wanted = |key: &Key| session.key.as_ref().is_none_or(|wanted| wanted == key) && key.starts_with(b"k");
+    let is_wanted = |key: &Key| session.key.as_ref().is_none_or(|wanted| wanted == key) && key.starts_with(b"k");
+    let wanted = |event: &Event| {
+        let is_filtered = if event.is_delete { session.filters.no_delete } else { session.filters.no_put };
+        is_wanted(&event.kv.key) && !is_filtered
+    };
     let mut expected = None;
     // Everything up to here was delivered.
     let mut known = 0;
@@ -174,7 +178,7 @@ fn check_session_in(lineage: &Lineage, session: &WatchSession) -> Verdict {
                 }
                 known = session.start.unwrap_or(header_revision + 1) - 1;
                 let first = lineage.events.partition_point(|(revision, _)| *revision <= known);
-                expected = Some(lineage.events[first..].iter().filter(|(_, event)| wanted(&event.kv.key)).peekable());
+                expected = Some(lineage.events[first..].iter().filter(|(_, event)| wanted(event)).peekable());
             }
             WatchMessage::Events { revisions, header_revision, .. } => {
                 let Some(expected) = &mut expected else { return Err("events before created".into()) };
@@ -184,8 +188,7 @@ fn check_session_in(lineage: &Lineage, session: &WatchSession) -> Verdict {
                     }
                     known = events.revision;
                     // There the value before is lost.
-                    let is_edge =
-                        session.start == Some(events.revision) && lineage.compactions.contains(&events.revision);
+                    let is_edge = lineage.compactions.contains(&events.revision);
                     for event in &events.events {
                         let mut wanted = expected.next().cloned();
                         if let Some((_, wanted)) = wanted.as_mut().filter(|_| is_edge && event.prev.is_none()) {

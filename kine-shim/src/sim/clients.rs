@@ -268,10 +268,18 @@ impl Watcher {
                 sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let mut session = WatchSession { shim: shim_at, key: key.clone(), start: next, messages: Vec::new() };
-            let target = self.session(&shim, &mut session).await;
-            next = resume(next, &session);
-            self.history.record_session(session);
+            let filters = match self.rng.random_range(0..8) {
+                0 => Filters { no_put: true, no_delete: false },
+                1 => Filters { no_put: false, no_delete: true },
+                _ => Filters::default(),
+            };
+            let main = WatchSession { shim: shim_at, key: key.clone(), start: next, filters, messages: Vec::new() };
+            // Another watcher on the same stream, of what comes from now on.
+            let other = WatchSession { key: None, start: None, filters: Filters::default(), ..main.clone() };
+            let mut sessions = [main, other];
+            let target = self.session(&shim, &mut sessions).await;
+            next = resume(next, &sessions[0]);
+            sessions.into_iter().for_each(|session| self.history.record_session(session));
             if target.is_some_and(|target| next.is_some_and(|next| next > target)) {
                 return;
             }
@@ -279,17 +287,19 @@ impl Watcher {
     }
 
     /// One session; returns the final revision once it is known.
-    async fn session(&mut self, shim: &Shim, session: &mut WatchSession) -> Option<Revision> {
+    async fn session(&mut self, shim: &Shim, sessions: &mut [WatchSession; 2]) -> Option<Revision> {
         let mut stream = shim.watch_stream();
         let control = stream.control();
-        let request = WatchRequest {
-            id: None,
-            range: range_of(session.key.as_ref()),
-            start: session.start,
-            filters: Filters::default(),
-            progress_notify: self.rng.random_bool(0.3),
-        };
-        control.create(request).await;
+        for session in sessions.iter() {
+            let request = WatchRequest {
+                id: None,
+                range: range_of(session.key.as_ref()),
+                start: session.start,
+                filters: session.filters,
+                progress_notify: self.rng.random_bool(0.3),
+            };
+            control.create(request).await;
+        }
         let mut left = self.rng.random_range(1..60);
         loop {
             let target = *self.over.borrow();
@@ -302,22 +312,40 @@ impl Watcher {
             }
             match timeout(Duration::from_millis(300), stream.next()).await {
                 Ok(Some(message)) => {
-                    let is_end = matches!(message, WatchMessage::Canceled { .. } | WatchMessage::Refused { .. });
-                    session.messages.push(message);
-                    if is_end {
+                    tell(sessions, message);
+                    if sessions[0].has_ended() {
                         return target;
                     }
                 }
                 Ok(None) => return target,
                 Err(_) => {}
             }
-            if target.is_some_and(|target| resume(session.start, session).is_some_and(|next| next > target)) {
+            let seen = resume(sessions[0].start, &sessions[0]);
+            if target.is_some_and(|target| seen.is_some_and(|next| next > target)) {
                 return target;
             }
             left -= 1;
             if left == 0 && target.is_none() {
                 return None;
             }
+        }
+    }
+}
+
+/// Gives a message to the watcher that it is for; the stream numbers them from 0.
+fn tell(sessions: &mut [WatchSession; 2], message: WatchMessage) {
+    let to = match &message {
+        WatchMessage::Created { id, .. } | WatchMessage::Events { id, .. } | WatchMessage::Canceled { id, .. } => {
+            Some(*id)
+        }
+        WatchMessage::Progress { id, .. } => *id,
+        // Of the two none can be refused.
+        WatchMessage::Refused { .. } => Some(0),
+    };
+    for (id, session) in (0..).zip(sessions) {
+        let is_there = to.is_some() || !session.messages.is_empty() && !session.has_ended();
+        if to.is_none_or(|to| to == id) && is_there {
+            session.messages.push(message.clone());
         }
     }
 }

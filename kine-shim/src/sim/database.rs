@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -86,6 +89,8 @@ struct World {
     chain: Vec<Committed>,
     abandoned: Vec<(Instant, Vec<Committed>)>,
     readers: BTreeMap<Uuid, (Reader, Instant)>,
+    /// Who asks for room, and until when.
+    asking: BTreeMap<Uuid, Instant>,
     trace: Vec<String>,
     calls: u64,
 }
@@ -119,6 +124,7 @@ impl Database {
             chain: Vec::new(),
             abandoned: Vec::new(),
             readers: BTreeMap::new(),
+            asking: BTreeMap::new(),
             trace: Vec::new(),
             calls: 0,
         };
@@ -133,6 +139,7 @@ impl Database {
             trusted: Arc::default(),
             stalled_until: Arc::new(Mutex::new(Instant::now())),
             distance: Arc::default(),
+            is_room_asked: Arc::default(),
         })
     }
 
@@ -198,6 +205,7 @@ impl World {
             self.server.marks.clear();
         }
         self.readers.clear();
+        self.asking.clear();
         self.server.in_recovery = true;
     }
 
@@ -318,6 +326,8 @@ pub(crate) struct SimLog {
     stalled_until: Arc<Mutex<Instant>>,
     /// What each way takes besides.
     distance: Arc<Mutex<Duration>>,
+    /// By the answer to the last append.
+    is_room_asked: Arc<AtomicBool>,
 }
 
 /// The log at one moment; or, with `live`, pieces of it from many.
@@ -466,6 +476,7 @@ impl Log for SimLog {
         let (database, batch) = (self.database.clone(), batch.clone());
         let is_request_lost = matches!(fate, Fate::RequestLost);
         let is_reply_lost = matches!(fate, Fate::ReplyLost);
+        let is_room_asked = self.is_room_asked.clone();
         let delay = match fate {
             Fate::TooLate(delay) => Some(delay),
             _ => None,
@@ -492,7 +503,10 @@ impl Log for SimLog {
                 if world.generation != generation {
                     return;
                 }
-                world.append(&batch)
+                let answer = world.append(&batch);
+                let is_asked = world.asking.iter().any(|(who, until)| *who != batch.writer && *until > Instant::now());
+                is_room_asked.store(is_asked, Ordering::Relaxed);
+                answer
             };
             database.changed.notify_waiters();
             if is_reply_lost {
@@ -562,6 +576,18 @@ impl Log for SimLog {
             Some(living.map(|(other, _)| *other).filter(|other| other.id != reader.id).collect())
         };
         self.ask(report).await?.ok_or_else(|| LogFault::NotApplied("read-only".into()))
+    }
+
+    async fn ask_for_room(&self, writer: Uuid, wanted: bool) -> Result<(), LogFault> {
+        self.ask(move |world| {
+            let until = Instant::now() + if wanted { Duration::from_secs(1) } else { Duration::ZERO };
+            world.asking.insert(writer, until);
+        })
+        .await
+    }
+
+    fn is_room_asked(&self) -> bool {
+        self.is_room_asked.load(Ordering::Relaxed)
     }
 
     async fn renew(&self, leases: &[Grant]) -> Result<Vec<bool>, LogFault> {

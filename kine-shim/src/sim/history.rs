@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::database::POISON;
 use crate::{
     model::{Error, Fault, Key, KeyValue, LeaseId, Refusal, Revision},
-    watch::WatchMessage,
+    watch::{Filters, WatchMessage},
 };
 
 /// A moment: virtual time for people, a counter for order.
@@ -140,7 +140,14 @@ pub(super) struct WatchSession {
     /// `None`: every key.
     pub(super) key: Option<Key>,
     pub(super) start: Option<Revision>,
+    pub(super) filters: Filters,
     pub(super) messages: Vec<WatchMessage>,
+}
+
+impl WatchSession {
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.messages.last(), Some(WatchMessage::Canceled { .. } | WatchMessage::Refused { .. }))
+    }
 }
 
 pub(super) struct History {

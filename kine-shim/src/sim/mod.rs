@@ -123,6 +123,8 @@ impl Cluster {
             // A load of many pages, a trim of many pieces.
             page_bytes: 200,
             trim_rows: 2,
+            // Watchers that are slow for a moment fall behind what is remembered.
+            watch_revisions: 12,
             progress_interval: Duration::from_secs(2),
             ..ShimConfig::default()
         };

@@ -21,10 +21,10 @@ use crate::{
     state::State,
 };
 
-/// Commits that wait for their marks; more are forgotten and every watcher reads on from history.
-const INCOMING_REVISIONS: usize = 8_192;
 pub(crate) struct Hub {
     incoming: Mutex<Incoming>,
+    /// Of commits that wait for their marks; more are forgotten and every watcher reads on from history.
+    incoming_max: usize,
     inner: Mutex<Inner>,
     wake: Notify,
 }
@@ -131,8 +131,9 @@ pub(super) enum Source {
 }
 
 impl Hub {
-    pub(crate) fn new(state: State) -> Self {
-        let ring = Ring::new(state.revision() + 1);
+    /// Remembers so many revisions; who is further behind reads on from the state's history.
+    pub(crate) fn new(state: State, revisions: usize) -> Self {
+        let ring = Ring::new(state.revision() + 1, revisions);
         let inner = Inner {
             state,
             ring,
@@ -143,7 +144,7 @@ impl Hub {
             free_streams: Vec::new(),
             closed: false,
         };
-        Self { incoming: Mutex::default(), inner: Mutex::new(inner), wake: Notify::new() }
+        Self { incoming: Mutex::default(), incoming_max: revisions / 2, inner: Mutex::new(inner), wake: Notify::new() }
     }
 
     /// Takes the next commit. Short and bounded, whoever watches.
@@ -151,7 +152,7 @@ impl Hub {
         {
             let mut incoming = self.incoming.lock();
             incoming.revisions += events.len();
-            let overflows = incoming.revisions > INCOMING_REVISIONS && !incoming.commits.is_empty();
+            let overflows = incoming.revisions > self.incoming_max && !incoming.commits.is_empty();
             let events = if overflows { incoming.forget(&events) } else { Events::These(events) };
             incoming.commits.push_back(Commit { state, events });
         }
@@ -359,7 +360,7 @@ impl Inner {
         match commit.events {
             Events::These(events) => events.into_iter().for_each(|events| self.mark_concerned(events)),
             Events::Forgotten { since } => {
-                self.ring = Ring::new(self.watermark() + 1);
+                self.ring.begin_anew(self.watermark() + 1);
                 (0..self.watchers.len()).for_each(|slot| self.mark(slot, since));
             }
             Events::Reset => self.cancel_all(),
@@ -463,7 +464,7 @@ impl Inner {
 
     fn cancel_all(&mut self) {
         let (header_revision, compacted) = (self.watermark(), Some(self.state.compacted()));
-        self.ring = Ring::new(header_revision + 1);
+        self.ring.begin_anew(header_revision + 1);
         for at in 0..self.streams.len() {
             let Some(stream) = &mut self.streams[at] else { continue };
             stream.dirty.clear();

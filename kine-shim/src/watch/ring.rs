@@ -4,8 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::model::{Revision, RevisionEvents};
 
-/// What the ring holds at most; older events come from the state's history.
-const RING_REVISIONS: usize = 16_384;
+/// What the ring holds at most, besides a number of revisions; older events come from the state's history.
 const RING_BYTES: usize = 64 << 20;
 /// What one message carries at most (but at least one revision).
 pub(super) const MESSAGE_REVISIONS: usize = 1_000;
@@ -15,12 +14,18 @@ pub(super) const MESSAGE_BYTES: usize = 2 << 20;
 pub(super) struct Ring {
     start: Revision,
     revisions: VecDeque<(Arc<RevisionEvents>, usize)>,
+    revisions_max: usize,
     bytes: usize,
 }
 
 impl Ring {
-    pub(super) fn new(start: Revision) -> Self {
-        Self { start, revisions: VecDeque::new(), bytes: 0 }
+    pub(super) fn new(start: Revision, revisions_max: usize) -> Self {
+        Self { start, revisions: VecDeque::new(), revisions_max, bytes: 0 }
+    }
+
+    /// Forgets everything.
+    pub(super) fn begin_anew(&mut self, start: Revision) {
+        *self = Self::new(start, self.revisions_max);
     }
 
     /// What came before is only in the history.
@@ -32,7 +37,7 @@ impl Ring {
         let bytes = size_of(&events);
         self.bytes += bytes;
         self.revisions.push_back((events, bytes));
-        while self.revisions.len() > RING_REVISIONS || self.bytes > RING_BYTES && self.revisions.len() > 1 {
+        while self.revisions.len() > self.revisions_max || self.bytes > RING_BYTES && self.revisions.len() > 1 {
             if let Some((events, bytes)) = self.revisions.pop_front() {
                 self.bytes -= bytes;
                 self.start = events.revision + 1;
