@@ -6,6 +6,7 @@ pub mod bench;
 pub mod compactor;
 pub mod config;
 pub mod counters;
+mod cryptography;
 mod gateway;
 pub mod grpc;
 pub mod http;

@@ -20,10 +20,13 @@ const REMEDIES: [(&str, &str); 5] = [
     ),
     (
         "UnsupportedSignatureAlgorithm",
-        "the certificate, or the authority's, is signed with an algorithm that is not known here, such as ECDSA on P-521: \
-         use P-256, P-384, Ed25519 or RSA",
+        "the certificate, or the authority's, is signed with an algorithm that is not known here: use ECDSA \
+         (P-256, P-384, P-521), Ed25519 or RSA",
     ),
-    ("failed to parse private key", "the key is of a kind that is not known here: use P-256, P-384, Ed25519 or RSA"),
+    (
+        "failed to parse private key",
+        "the key is of a kind that is not known here: use P-256, P-384, P-521, Ed25519 or RSA",
+    ),
 ];
 
 pub(crate) fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {

@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProtocolVersion,
-    crypto::{CryptoProvider, ring},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
@@ -25,6 +25,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use self::hostnames::AllowedHostnames;
 use crate::{
     config::{TlsFiles, TlsVersions},
+    cryptography,
     grpc::ClientName,
     remedy::with_remedy,
 };
@@ -124,7 +125,7 @@ impl Contents {
 
 /// What is safe, cut down to the suites named: IANA's names, as Go has them.
 fn offered(suites: &[String]) -> Result<CryptoProvider, TlsError> {
-    let mut provider = ring::default_provider();
+    let mut provider = cryptography::provider();
     if suites.is_empty() {
         return Ok(provider);
     }

@@ -14,7 +14,7 @@ use rustls::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 use tokio_postgres::{
@@ -25,6 +25,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::password;
 use crate::{
+    cryptography,
     log::{LogFault, Options},
     remedy::{remedy, with_remedy},
 };
@@ -211,7 +212,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, LogFault> {
 }
 
 fn client_config(parameters: &TlsParameters, verify: Verify) -> Result<ClientConfig, LogFault> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(cryptography::provider());
     let mut roots = RootCertStore::empty();
     let ca = parameters.ca.as_deref().filter(|_| verify != Verify::Nothing);
     let trusted: Vec<_> = ca.map(certificates).transpose()?.into_iter().flatten().collect();
