@@ -91,6 +91,22 @@ impl Postgres {
         .map(Some)
     }
 
+    /// A standby that streams what this server writes, reached at `port`: whoever stands there can cut it off.
+    pub fn standby(&self, port: u16) -> Result<Self> {
+        Self::make(self.bin.clone(), Disk::NoFsync, |init, data| {
+            init.args([
+                "--no-sync",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--host=127.0.0.1",
+                "--username",
+                USER,
+            ]);
+            init.args(["--port", &port.to_string(), "--pgdata"]).arg(data);
+            "pg_basebackup"
+        })
+    }
+
     /// `init` names the program that makes the data folder, and its arguments.
     fn make(bin: PathBuf, disk: Disk, init: impl FnOnce(&mut Command, &Path) -> &'static str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("test-postgres-").tempdir()?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use tests::{
-    faults::{MENU, Plan, round},
+    faults::{MENU, Plan, Standby, fail_over, round},
     postgres::{Disk, Postgres},
     skipped,
 };
@@ -21,5 +21,21 @@ async fn faults_lose_nothing_and_repeat_nothing() -> Result<()> {
     println!("{report}");
     ensure!(report.violations.is_empty(), "{:#?}", report.violations);
     ensure!(report.answered > 100, "only {} answers", report.answered);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_is_noticed_where_something_was_lost_and_nowhere_else() -> Result<()> {
+    for standby in [Standby::InStep, Standby::Behind] {
+        let plan = Plan { seed: 1, lasts: Duration::from_secs(6), shims: 3, clients: 8, menu: Vec::new() };
+        let Some(report) = fail_over(standby, &plan).await? else {
+            ensure!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "no PostgreSQL");
+            skipped("a_failover_is_noticed_where_something_was_lost_and_nowhere_else", "no PostgreSQL");
+            return Ok(());
+        };
+        println!("{standby:?}: {report}");
+        ensure!(report.violations.is_empty(), "{standby:?}: {:#?}", report.violations);
+        ensure!(report.answered > 100, "only {} answers", report.answered);
+    }
     Ok(())
 }

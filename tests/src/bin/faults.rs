@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use tests::{
-    faults::{MENU, Plan, round},
+    faults::{MENU, Plan, Standby, fail_over, round},
     postgres::{Disk, Postgres},
 };
 
@@ -24,6 +24,9 @@ struct Arguments {
     shims: usize,
     #[arg(long, default_value_t = 8)]
     clients: usize,
+    /// Rounds of one failover each, in turn to a standby in step and to one behind, instead of the other faults
+    #[arg(long)]
+    failovers: bool,
     /// Only faults whose name, as it is printed, contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -39,7 +42,12 @@ async fn main() -> Result<()> {
     for seed in first..first + arguments.rounds {
         let lasts = Duration::from_secs_f64(arguments.seconds);
         let plan = Plan { seed, lasts, shims: arguments.shims, clients: arguments.clients, menu: menu.clone() };
-        match round(&mut postgres, &plan).await {
+        let played = match (arguments.failovers, seed % 2) {
+            (false, _) => round(&mut postgres, &plan).await,
+            (true, 0) => fail_over(Standby::InStep, &plan).await.and_then(|report| report.context("no PostgreSQL")),
+            (true, _) => fail_over(Standby::Behind, &plan).await.and_then(|report| report.context("no PostgreSQL")),
+        };
+        match played {
             Ok(report) => {
                 println!("seed {seed}: {report}");
                 answered += report.answered;

@@ -31,6 +31,39 @@ pub fn judge(history: &History) -> Violations {
     wrong
 }
 
+/// Whether a failover that lost writes was told to everybody, given the revisions that the store skips then. What was
+/// lost was heard of by some and is gone: so neither completeness nor origins can be judged. But no revision means two
+/// things, nobody is answered from the past, and each watch that lived before the loss ends there instead of going on.
+pub(super) fn judge_loss(history: &History) -> Violations {
+    let mut wrong = Violations::new();
+    merged(history, &mut wrong);
+    times(history, &mut wrong);
+    let after_loss = history.base + JUMP / 2;
+    if history.last < after_loss {
+        wrong.insert(format!("writes were lost, and the revision is only {}", history.last));
+    }
+    let mut ends = 0;
+    for session in &history.sessions {
+        let revisions = || session.heard.iter().flat_map(|(_, heard)| heard.events()).map(|event| event.revision);
+        if revisions().any(|revision| revision < after_loss) && revisions().any(|revision| revision > after_loss) {
+            wrong.insert(format!("{} from {} went on over the loss", session.name, session.from));
+        }
+        ends += usize::from(
+            session
+                .heard
+                .iter()
+                .any(|(_, heard)| matches!(heard, Heard::Canceled { compacted } if *compacted > after_loss)),
+        );
+    }
+    if ends == 0 {
+        wrong.insert("no watcher was told of the loss".to_owned());
+    }
+    wrong
+}
+
+/// By so much the revision jumps over what may have been lost, at least.
+const JUMP: i64 = 1_000_000_000;
+
 /// All watchers together: none contradicts another.
 fn merged(history: &History, wrong: &mut Violations) -> Events {
     let mut events = Events::new();

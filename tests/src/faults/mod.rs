@@ -4,6 +4,7 @@
 //! repeat exactly is simulated in the shim's own tests.
 
 mod clients;
+mod failover;
 mod history;
 mod judge;
 mod menu;
@@ -38,6 +39,7 @@ use self::{
     watchers::Watcher,
 };
 pub use self::{
+    failover::{Standby, fail_over},
     history::{History, Violations},
     judge::judge,
     menu::{Fault, MENU},
@@ -68,7 +70,8 @@ pub struct Plan {
 }
 
 pub struct Report {
-    pub faults: Vec<Fault>,
+    /// As they are printed.
+    pub faults: Vec<String>,
     pub answered: usize,
     pub unknown: usize,
     pub revisions: i64,
@@ -82,15 +85,26 @@ impl std::fmt::Display for Report {
         let Self { faults, answered, unknown, revisions, recovered, violations } = self;
         write!(
             f,
-            "{answered} answers, {unknown} unknown, {revisions} revisions, recovered in {:.1} s, {} violations, {faults:?}",
+            "{answered} answers, {unknown} unknown, {revisions} revisions, recovered in {:.1} s, {} violations, {}",
             recovered.as_secs_f64(),
-            violations.len()
+            violations.len(),
+            faults.join(", ")
         )
     }
 }
 
 /// One round on a fresh database of the server.
 pub async fn round(postgres: &mut Postgres, plan: &Plan) -> Result<Report> {
+    play(postgres, plan, async |world| disturb(world, plan).await, judge).await
+}
+
+/// A round in which `disturb` says what happens and `judge` whether what was seen may be.
+async fn play(
+    postgres: &mut Postgres,
+    plan: &Plan,
+    disturb: impl AsyncFnOnce(&mut World<'_>) -> Result<Vec<String>>,
+    judge: fn(&History) -> Violations,
+) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let url = postgres.database().await?;
     let database = url.rsplit('/').next().unwrap_or_default().to_owned();
@@ -113,7 +127,7 @@ pub async fn round(postgres: &mut Postgres, plan: &Plan) -> Result<Report> {
     });
     let compacting = tokio::spawn(compact(urls.clone(), heard.clone(), compacted.clone(), stop.clone()));
 
-    let faults = disturb(&mut world, plan).await?;
+    let faults = disturb(&mut world).await?;
     let healed = Instant::now();
     ready(&urls).await.with_context(|| format!("no recovery after {faults:?}\n{}", outputs(&world.shims)))?;
     let recovered = healed.elapsed();
@@ -203,7 +217,7 @@ fn asking(count: usize, client: impl Fn(usize) -> Client) -> JoinSet<Result<Vec<
     (0..count).map(|number| client(number).run()).collect()
 }
 
-async fn disturb(world: &mut World<'_>, plan: &Plan) -> Result<Vec<Fault>> {
+async fn disturb(world: &mut World<'_>, plan: &Plan) -> Result<Vec<String>> {
     let mut rng = StdRng::seed_from_u64(plan.seed);
     let (until, mut faults) = (Instant::now() + plan.lasts, Vec::new());
     loop {
@@ -212,7 +226,7 @@ async fn disturb(world: &mut World<'_>, plan: &Plan) -> Result<Vec<Fault>> {
             return Ok(faults);
         }
         let fault = plan.menu[rng.random_range(0..plan.menu.len())];
-        faults.push(fault);
+        faults.push(format!("{fault:?}"));
         fault.happen(world, &mut rng).await.with_context(|| format!("{fault:?}"))?;
     }
 }
