@@ -89,7 +89,7 @@ impl World {
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Result<Answer> {
-        let path = format!("/api/v1/namespaces/default/pods/{path}");
+        let path = format!("/api/v1/namespaces/default/pods{}{path}", if path.starts_with('?') { "" } else { "/" });
         upgrade::ask(&self.cluster.frontends[0].url, &self.cluster.path("pki"), "admin", method, &path, headers).await
     }
 }
@@ -307,6 +307,42 @@ async fn websocket_clients_of_older_protocols() -> Result<()> {
         );
         let mut socket = WebSocketStream::from_raw_socket(answer.connection, Role::Client, None).await;
         ensure!(socket.try_next().await? == Some(stdout), "{protocol}");
+    }
+    Ok(())
+}
+
+/// As fabric8's client watches, and with it every operator of the Java Operator SDK.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_watch_as_messages() -> Result<()> {
+    let world = World::start().await?;
+    let origin = ["Origin: http://127.0.0.1"];
+    let watch = "?watch=true&fieldSelector=metadata.name%3Done";
+    // Without an origin, and with more than one protocol, a real server refuses, too.
+    for (headers, status) in
+        [(vec![], 403), (vec!["Origin: null"], 403), (vec![origin[0], "Sec-WebSocket-Protocol: a, b"], 400)]
+    {
+        let answer = world.ask("GET", watch, &[WEBSOCKET, &headers].concat()).await?;
+        ensure!(answer.status == status, "{headers:?}: {}", answer.head);
+    }
+    for (accept, is_text) in [("application/json", true), ("application/vnd.kubernetes.protobuf;stream=watch", false)] {
+        let accept = format!("Accept: {accept}");
+        let answer = world.ask("GET", watch, &[WEBSOCKET, &origin, &[&accept]].concat()).await?;
+        ensure!(answer.status == 101, "{}", answer.head);
+        let mut socket = WebSocketStream::from_raw_socket(answer.connection, Role::Client, None).await;
+        let added = socket.try_next().await?.context("the state")?;
+        let labels = json!({"metadata": {"labels": {"seen": accept.len().to_string()}}});
+        world.pods.patch("one", &PatchParams::default(), &Patch::Merge(labels)).await?;
+        let modified = socket.try_next().await?.context("the change")?;
+        for (message, kind) in [(added, "ADDED"), (modified, "MODIFIED")] {
+            ensure!(message.is_text() == is_text, "{message:?}");
+            let bytes = message.into_data();
+            let found = match is_text {
+                true => serde_json::from_slice::<Value>(&bytes)?["type"] == kind,
+                false => bytes.windows(kind.len()).any(|part| part == kind.as_bytes()),
+            };
+            ensure!(found, "{kind}: {bytes:?}");
+        }
+        socket.close(None).await?;
     }
     Ok(())
 }

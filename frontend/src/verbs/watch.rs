@@ -7,11 +7,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    connect,
     get::FRESHNESS_WAIT,
     list_options::ListOptions,
     select,
@@ -101,7 +102,11 @@ pub(super) async fn watch(
         let frame = watching.next().await?;
         Some((frame, watching))
     });
-    let mut response = Response::new(body::stream(futures::StreamExt::chain(opening, rest)));
+    let frames = opening.chain(rest);
+    if connect::wants_websocket(&request) {
+        return connect::watch(request, frames, output.media);
+    }
+    let mut response = Response::new(body::stream(frames));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(output.media.watch_name()));
     Ok(response)
 }

@@ -2,19 +2,18 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use futures::{StreamExt, future::ready, stream};
 use http::{HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::{body::Incoming, upgrade::Upgraded};
-use tokio::io::AsyncWriteExt;
-use tokio_util::codec::{FramedRead, FramedWrite};
+use hyper::body::Incoming;
 
 use super::{
     forwarded,
     location::{Location, Pod},
+    messages::send_all,
     options,
-    upgrade::{halves, own_connection},
-    websocket::{self, Received, Sent},
+    upgrade::own_connection,
+    websocket::{self, Sent},
 };
 use crate::{
     api::schema::Object,
@@ -140,54 +139,20 @@ fn over_websocket(request: Request, content: Incoming) -> Result<Response<Body>,
             true => |bytes| Sent::Text(BASE64_STANDARD.encode(bytes)),
             false => |bytes| Sent::Binary(None, bytes),
         };
-        send_all(client, content, message).await;
+        let chunks =
+            content.into_data_stream().take_while(|chunk| ready(chunk.is_ok())).filter_map(|chunk| ready(chunk.ok()));
+        let parts = chunks.flat_map(|chunk| stream::iter(parts(chunk)));
+        // An empty one says that the log begins.
+        send_all(client, stream::iter([Bytes::new()]).chain(parts).map(message)).await;
     });
     Ok(response)
 }
 
-/// Sends a log until its end, or until the client leaves. What the client sends is not looked at.
-async fn send_all(client: Upgraded, content: Incoming, message: fn(Bytes) -> Sent) {
-    let (reader, writer) = halves(client);
-    let mut reader = FramedRead::new(reader, websocket::Frames::default());
-    let mut writer = FramedWrite::new(writer, websocket::Frames::default());
-    let mut content = content.into_data_stream();
-    if writer.send(message(Bytes::new())).await.is_err() {
-        return;
-    }
-    loop {
-        let sent = tokio::select! {
-            received = reader.next() => match received {
-                Some(Ok(Received::Piece { .. })) => Ok(()),
-                Some(Ok(Received::Ping(bytes))) => writer.send(Sent::Pong(bytes)).await,
-                Some(Ok(Received::Close) | Err(_)) | None => break,
-            },
-            chunk = content.next() => match chunk {
-                Some(Ok(chunk)) => in_messages(&mut writer, chunk, message).await,
-                Some(Err(_)) | None => break,
-            },
-        };
-        if sent.is_err() {
-            return;
-        }
-    }
-    // Who is gone already need not be told.
-    let _ = writer.send(Sent::Close).await;
-    let _ = writer.get_mut().shutdown().await;
-}
-
-async fn in_messages<W>(
-    writer: &mut FramedWrite<W, websocket::Frames>,
-    mut chunk: Bytes,
-    message: fn(Bytes) -> Sent,
-) -> std::io::Result<()>
-where
-    W: tokio::io::AsyncWrite + Unpin,
-{
-    while !chunk.is_empty() {
-        let part = chunk.split_to(chunk.len().min(MESSAGE_BYTES_MAX));
-        writer.send(message(part)).await?;
-    }
-    Ok(())
+fn parts(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let length = chunk.len().min(MESSAGE_BYTES_MAX);
+        (length > 0).then(|| chunk.split_to(length))
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod forwarded;
 mod links;
 mod location;
 mod log;
+mod messages;
 mod options;
 mod outcome;
 mod proxy;
@@ -21,6 +22,8 @@ mod upgrade;
 mod url;
 mod websocket;
 
+use bytes::Bytes;
+use futures::Stream;
 use http::Response;
 
 pub use backends::Backends;
@@ -33,8 +36,9 @@ use crate::{
     cluster::{Target, known_kind},
     request::{
         Request, User,
-        body::Body,
+        body::{Body, BodyError},
         info::Verb,
+        negotiate::MediaType,
         status::{ApiError, GroupResource},
     },
     verbs::Context,
@@ -43,6 +47,19 @@ use crate::{
 /// A pod's log is read; it is not admitted.
 pub(super) async fn log(ctx: &Context, target: &Target, request: Request) -> Result<Response<Body>, ApiError> {
     log::get(ctx, target, request).await
+}
+
+/// The frames of a watch, as messages of the WebSocket that it was asked for over.
+pub(super) fn watch<S>(request: Request, frames: S, media: MediaType) -> Result<Response<Body>, ApiError>
+where
+    S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+{
+    messages::watch(request, frames, media)
+}
+
+/// Whether a client wants a WebSocket.
+pub(super) fn wants_websocket(request: &Request) -> bool {
+    websocket::is_asked(&request.headers)
 }
 
 /// Hands a request on, once admission has seen what it wants.

@@ -45,14 +45,9 @@ fn refuse(code: StatusCode, why: &'static str) -> Response<Body> {
     response
 }
 
-/// Agrees with a client on one of `protocols` (the empty one for a client that offers none), or refuses in its words.
-/// The answer switches.
-pub(super) fn accept(
-    request: &Request,
-    protocols: &[&'static str],
-) -> Result<(Response<Body>, &'static str), Box<Response<Body>>> {
-    let headers = &request.headers;
-    let value = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+/// A client's key, of a handshake that is one.
+fn key_of(request: &Request) -> Result<&str, Box<Response<Body>>> {
+    let value = |name: header::HeaderName| request.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if request.info.method != Method::GET {
         return Err(Box::new(refuse(StatusCode::METHOD_NOT_ALLOWED, "bad method")));
     }
@@ -65,7 +60,17 @@ pub(super) fn accept(
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(Box::new(response));
     }
-    let mut wanted: Vec<&str> = offered(headers).collect();
+    Ok(key)
+}
+
+/// Agrees with a client on one of `protocols` (the empty one for a client that offers none), or refuses in its words.
+/// The answer switches.
+pub(super) fn accept(
+    request: &Request,
+    protocols: &[&'static str],
+) -> Result<(Response<Body>, &'static str), Box<Response<Body>>> {
+    let key = key_of(request)?;
+    let mut wanted: Vec<&str> = offered(&request.headers).collect();
     if wanted.is_empty() {
         wanted.push("");
     }
@@ -75,6 +80,23 @@ pub(super) fn accept(
     };
     let response = switch(key, agreed).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, ""))?;
     Ok((response, agreed))
+}
+
+/// Agrees with a client that says where it comes from (which is not judged) on the one protocol that it offers, if any,
+/// whatever that is: watches know none, and are as strict as golang.org/x/net/websocket, which serves them there.
+pub(super) fn accept_from_origin(request: &Request) -> Result<Response<Body>, Box<Response<Body>>> {
+    let key = key_of(request)?;
+    let origin = request.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+    let is_url = origin.starts_with('/') || origin.parse::<http::Uri>().is_ok_and(|url| url.scheme().is_some());
+    if !is_url {
+        return Err(Box::new(refuse(StatusCode::FORBIDDEN, "")));
+    }
+    let mut offered = offered(&request.headers);
+    let agreed = match (offered.next(), offered.next()) {
+        (only, None) => switch(key, only.unwrap_or_default()),
+        _ => None,
+    };
+    Ok(agreed.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, ""))?)
 }
 
 /// The answer to a key; none where it or the protocol cannot be a header.
