@@ -9,7 +9,7 @@ use kine_shim::{
     config::{Config, ConfigError},
     grpc::{self, GrpcOptions, Quota},
     http::{Bound, Front, Ready, Shows, Site, raise_open_files},
-    log::{self, Log, LogFault, timed::TimedLog},
+    log::{self, Endpoint, Log, LogFault, timed::TimedLog},
     logs::{self, LogLevel},
     members::Members,
     metrics::Metrics,
@@ -27,7 +27,7 @@ use tokio_util::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A database that does not answer at the start is asked again this long: it may start just now too.
+/// A PostgreSQL that does not answer at the start is asked again this long: it may start just now too.
 const DATABASE_WITHIN: Duration = Duration::from_secs(60);
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -206,7 +206,11 @@ async fn open(config: &Config) -> Result<Arc<dyn Log>> {
     loop {
         match log::open(&config.endpoint, &config.log).await {
             Ok(log) => return Ok(log),
-            Err(fault @ LogFault::Unusable(_)) => bail!("--endpoint {}: {fault}", config.endpoint),
+            Err(fault)
+                if matches!(fault, LogFault::Unusable(_)) || !matches!(config.endpoint, Endpoint::Postgres { .. }) =>
+            {
+                bail!("--endpoint {}: {fault}", config.endpoint)
+            }
             Err(fault) if started.elapsed() > DATABASE_WITHIN => {
                 bail!("--endpoint {}: {fault}, for {DATABASE_WITHIN:?}", config.endpoint)
             }

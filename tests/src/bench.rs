@@ -25,7 +25,9 @@ const POLL: Duration = Duration::from_millis(5);
 /// Our two programs under their other names, as `deploy/testbench` lays them out, for the life of this.
 pub fn folder() -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
-    for (name, program) in [("etcd", "kine-shim"), ("kube-apiserver", "frontend")] {
+    let names =
+        [("etcd", "kine-shim"), ("etcdctl", "kine-shim"), ("etcdutl", "kine-shim"), ("kube-apiserver", "frontend")];
+    for (name, program) in names {
         let (program, named) = (own_program(program)?, folder.path().join(name));
         // Of another file system than the programs' a link cannot be.
         fs::hard_link(&program, &named).or_else(|_| fs::copy(&program, &named).map(|_| ()))?;
@@ -39,6 +41,8 @@ pub struct Pair {
     pub etcd: Process,
     pub apiserver: Process,
     pub url: String,
+    /// URL of the store.
+    pub store: String,
     /// Before the first of the two was started.
     pub started: Instant,
     dir: TempDir,
@@ -47,6 +51,11 @@ pub struct Pair {
 impl Pair {
     /// Starts the two programs of `bench`; `etcd_flags` come after envtest's.
     pub fn start(bench: &Path, etcd_flags: &[String]) -> Result<Self> {
+        Self::start_with(bench, etcd_flags, &[])
+    }
+
+    /// Flags for both.
+    pub fn start_with(bench: &Path, etcd_flags: &[String], apiserver_flags: &[String]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let leaf = |name, common_name, organization| Leaf { name, common_name, organization };
         let leaves = [
@@ -67,7 +76,7 @@ impl Pair {
             "--unsafe-no-fsync=true".to_owned(),
         ];
         etcd.extend_from_slice(etcd_flags);
-        let apiserver = vec![
+        let mut apiserver = vec![
             "--allow-privileged=true".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
@@ -81,10 +90,11 @@ impl Pair {
             format!("--service-account-signing-key-file={}", file("accounts.key")),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         ];
+        apiserver.extend_from_slice(apiserver_flags);
         let started = Instant::now();
         let start = |name: &str, flags| Process::start(name, &bench.join(name), flags, dir.path().join(name));
         let (etcd, apiserver) = (start("etcd", etcd)?, start("kube-apiserver", apiserver)?);
-        Ok(Self { etcd, apiserver, url: format!("https://127.0.0.1:{port}"), started, dir })
+        Ok(Self { etcd, apiserver, url: format!("https://127.0.0.1:{port}"), store, started, dir })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

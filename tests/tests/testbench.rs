@@ -165,6 +165,40 @@ async fn a_pair_that_was_killed_starts_again() -> Result<()> {
     Ok(())
 }
 
+/// What `kwokctl snapshot` asks of the two tools: a snapshot of a running pair becomes a data directory of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_saved_and_restored_by_their_names() -> Result<()> {
+    let bench = bench::folder()?;
+    let mut pair = Pair::start(bench.path(), &[])?;
+    pair.ready().await?;
+    let rest = Rest::new(pair.admin_client()?, vec![pair.url.clone()]);
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let map = |name| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    let before = rest.must(Method::POST, maps, Some(&map("before"))).await?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let tool = |name: &str, flags: &[&str]| run(&bench.path().join(name), flags);
+    let endpoint = pair.store.trim_start_matches("http://");
+    let saved = tool("etcdctl", &["--endpoints", endpoint, "snapshot", "save", &path("snapshot.db")])?;
+    ensure!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    rest.must(Method::POST, maps, Some(&map("after"))).await?;
+    let restore = ["snapshot", "restore", &path("snapshot.db"), "--data-dir", &path("data")];
+    let restored = tool("etcdutl", &restore)?;
+    ensure!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    let again = tool("etcdutl", &restore)?;
+    ensure!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is not empty"));
+    let other = tool("etcdctl", &["get", "a"])?;
+    ensure!(String::from_utf8_lossy(&other.stderr).contains("unrecognized subcommand 'get'"));
+    let mut second = Pair::start(bench.path(), &[format!("--data-dir={}", path("data"))])?;
+    second.ready().await?;
+    let rest = Rest::new(second.admin_client()?, vec![second.url.clone()]);
+    let found = rest.must(Method::GET, &format!("{maps}/before"), None).await?;
+    ensure!(found == before, "{found}, {before}");
+    let (status, _) = rest.once(Method::GET, &format!("{maps}/after"), None).await?;
+    ensure!(status == 404, "{status}");
+    Ok(())
+}
+
 /// The example for kube-rs: the fixture starts the pair, the test is a client.
 #[tokio::test(flavor = "multi_thread")]
 async fn kube_rs() -> Result<()> {

@@ -27,6 +27,8 @@ use crate::{
     log::{Endpoint, Fsync, Options, ReadIndexMode},
 };
 
+/// The embedded store in a data directory.
+pub const STATE_FILE: &str = "state.db";
 const DEFAULT_LISTEN: &str = "http://127.0.0.1:2379";
 const REQUEST_BYTES_MIN: usize = 1024;
 /// A request becomes one batch, and a batch one message to the database.
@@ -273,7 +275,7 @@ fn endpoint(flags: &Flags) -> Result<Endpoint, ConfigError> {
         Some(endpoint) => endpoint.parse().map_err(|error| wrong("endpoint", error)),
         None => {
             refuse_etcds(&data_dir(flags))?;
-            Ok(Endpoint::Sqlite { file: data_dir(flags).join("state.db") })
+            Ok(Endpoint::Sqlite { file: data_dir(flags).join(STATE_FILE) })
         }
     }
 }

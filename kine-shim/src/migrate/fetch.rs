@@ -28,16 +28,16 @@ use super::{
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(super) struct ClientFlags {
     /// Authority of the servers' certificates
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, env = "ETCDCTL_CACERT", value_name = "FILE")]
     cacert: Option<PathBuf>,
     /// Client certificate shown to the servers
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, global = true, env = "ETCDCTL_CERT", value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// Key of --cert
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, global = true, env = "ETCDCTL_KEY", value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
     /// NAME:PASSWORD of a user with the root role, where authentication is enabled
-    #[arg(long, env = "ETCDCTL_USER", hide_env_values = true, value_name = "NAME:PASSWORD")]
+    #[arg(long, global = true, env = "ETCDCTL_USER", hide_env_values = true, value_name = "NAME:PASSWORD")]
     user: Option<String>,
 }
 

@@ -17,8 +17,9 @@ use super::{
     content::Content,
     load,
     progress::{Progress, say},
+    read::EtcdFile,
     schema,
-    source::{self, End, Step, Steps},
+    source::{self, End, Feed, Step, Steps},
 };
 use crate::{
     grpc::hash,
@@ -44,6 +45,17 @@ pub(super) struct Imported {
     pub(super) leases: usize,
     /// etcd's HashKV at `revision`.
     pub(super) hash: u32,
+}
+
+/// Takes everything from a database file of etcd.
+pub(super) async fn from_file(log: Arc<dyn Log>, file: EtcdFile) -> Result<Imported> {
+    let name = file.name()?;
+    say(&format!("importing {name}"));
+    let (feed, steps) = Feed::new();
+    let reading = tokio::task::spawn_blocking(move || file.run(feed));
+    let imported = run(log, &name, steps).await;
+    reading.await.context("the reader ended badly")?;
+    imported
 }
 
 /// Takes everything from the source. `name` tells it from other sources before anything else can.

@@ -2,6 +2,7 @@
 //! go command lines, out come a log or a file, progress on stderr and the result on stdout.
 
 mod content;
+mod etcdctl;
 mod export;
 mod fetch;
 mod import;
@@ -19,13 +20,14 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use futures::future::BoxFuture;
 
 use self::{
+    etcdctl::Called,
     fetch::{ClientFlags, Remote},
     import::Imported,
     progress::say,
     read::{EtcdFile, HashCheck},
-    source::Feed,
 };
 use crate::log::{self, Endpoint, Log, Options};
 
@@ -101,13 +103,18 @@ struct ExportFlags {
     file: PathBuf,
 }
 
-/// Runs a sub-command; `None` when the first argument names none. The caller goes on to serve.
+/// Runs a sub-command, or one of etcd's tools that this program is called by; `None` when the first argument names none.
+/// The caller goes on to serve.
 pub fn run_from_args(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if !args.get(1).is_some_and(|name| name == "import" || name == "export") {
-        return None;
-    }
-    let commands = Commands::try_parse_from(args).unwrap_or_else(|usage| usage.exit());
+    let work: BoxFuture<'static, Result<()>> = match Called::by_name(&args) {
+        Some(called) => Box::pin(called.run()),
+        None if args.get(1).is_some_and(|name| name == "import" || name == "export") => {
+            let commands = Commands::try_parse_from(args).unwrap_or_else(|usage| usage.exit());
+            Box::pin(run(commands.command))
+        }
+        None => return None,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -115,7 +122,7 @@ pub fn run_from_args(args: impl IntoIterator<Item = OsString>) -> Option<ExitCod
             return Some(ExitCode::FAILURE);
         }
     };
-    Some(match runtime.block_on(run(commands.command)) {
+    Some(match runtime.block_on(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("kine-shim: {error:#}"));
@@ -165,7 +172,7 @@ async fn import_store(flags: ImportFlags) -> Result<Imported> {
     let Sources { from_snapshot, from_etcd, from_kine } = flags.source;
     if let Some(file) = from_snapshot {
         let check = if flags.skip_hash_check { HashCheck::Skipped } else { HashCheck::Required };
-        return from_file(log, EtcdFile::open(&file, check)?).await;
+        return import::from_file(log, EtcdFile::open(&file, check)?).await;
     }
     if let Some(kine) = from_kine {
         return kine::import_from(log, &kine, &flags.target.options()).await;
@@ -177,17 +184,7 @@ async fn import_store(flags: ImportFlags) -> Result<Imported> {
     } else {
         remote.fetch(&file).await?;
     }
-    let imported = from_file(log, EtcdFile::open(&file, HashCheck::Required)?).await?;
+    let imported = import::from_file(log, EtcdFile::open(&file, HashCheck::Required)?).await?;
     remote.compare(&imported).await?;
     Ok(imported)
-}
-
-async fn from_file(log: Arc<dyn Log>, file: EtcdFile) -> Result<Imported> {
-    let name = file.name()?;
-    say(&format!("importing {name}"));
-    let (feed, steps) = Feed::new();
-    let reading = tokio::task::spawn_blocking(move || file.run(feed));
-    let imported = import::run(log, &name, steps).await;
-    reading.await.context("the reader ended badly")?;
-    imported
 }

@@ -78,7 +78,7 @@ fn save(state: &State, path: &Path) {
 }
 
 async fn import_file(path: &Path, log: Arc<dyn Log>) -> anyhow::Result<Imported> {
-    super::from_file(log, EtcdFile::open(path, HashCheck::Required)?).await
+    import::from_file(log, EtcdFile::open(path, HashCheck::Required)?).await
 }
 
 async fn loaded(log: &dyn Log) -> State {
