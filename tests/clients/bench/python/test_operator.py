@@ -1,4 +1,4 @@
-"""A test of an operator with the official client; kopf reads the same configuration."""
+"""A test of an operator with the official client."""
 
 import unittest
 

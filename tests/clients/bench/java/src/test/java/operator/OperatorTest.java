@@ -8,7 +8,7 @@ import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import org.junit.jupiter.api.Test;
 
-/** A test of an operator with fabric8's client; the Java Operator SDK takes the same client. */
+/** A test with fabric8's client alone. */
 class OperatorTest {
     @Test
     void aConfigMap() throws Exception {
