@@ -139,8 +139,8 @@ mod tests {
             assert!(signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_none());
             let signature = signing.choose_scheme(&[SCHEME]).unwrap().sign(b"a handshake").unwrap();
             let verify = |message: &[u8]| P521[2].verify_signature(&public, message, &signature);
-            assert_eq!(verify(b"a handshake"), Ok(()));
-            assert_eq!(verify(b"another"), Err(InvalidSignature));
+            assert!(verify(b"a handshake").is_ok());
+            assert!(verify(b"another").is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Linearizable reads, as etcd's ReadIndex: a reader asks the log for its end, and reads once everything up to there is
-//! applied here. A reader who finds nobody asking asks by itself, which saves it the way to a task and back. Readers that
-//! come meanwhile wait, and share the next question; nobody joins one that was already sent, since its answer may be
-//! older than what the reader's client has seen. A server that only replays (a standby) is never believed.
+//! applied here. A reader who finds nobody asking asks by itself, which saves it the way to a task and back. Readers
+//! that come meanwhile wait, and share the next question; nobody joins one that was already sent, since its answer may
+//! be older than what the reader's client has seen. A server that only replays (a standby) is never believed.
 
 use std::{
     sync::{

@@ -1,6 +1,6 @@
-//! More than a shim can do: its database becomes slow, then silent, while requests pour in. Latency grows, then requests
-//! are refused with etcd's words; memory stays within the bound of what may wait; /readyz says so; and all is well by
-//! itself soon after the database is.
+//! More than a shim can do: its database becomes slow, then silent, while requests pour in. Latency grows, then
+//! requests are refused with etcd's words; memory stays within the bound of what may wait; /readyz says so; and all is
+//! well by itself soon after the database is.
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,7 @@ use tests::{
 
 fn flags(cluster: &Cluster, port: u16) -> Vec<String> {
     let pki = |name: &str| cluster.path(&format!("pki/{name}")).display().to_string();
-    let servers = vec![cluster.shims[0].url.as_str(); 3].join(",");
+    let servers = [cluster.shims[0].url.as_str(); 3].join(",");
     vec![
         "--authorization-mode=Node,RBAC".to_owned(),
         "--allow-privileged=true".to_owned(),

@@ -167,7 +167,7 @@ fn authorization(
             AuthorizationMode::Webhook => NAME_BY_FLAGS.to_owned(),
             mode => mode.name().to_ascii_lowercase(),
         };
-        make(*mode).map(|made| Counted::new(made, mode.name(), &name, metrics))
+        make(*mode).map(|made| Counted::around(made, mode.name(), &name, metrics))
     };
     let authorizers: Result<_, StartError> = settings.modes.iter().map(counted).collect();
     Ok((Authorization::new(authorizers?), None))

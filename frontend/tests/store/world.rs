@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use frontend::{
     access::{
-        Access, Authorized,
+        Access, Authorized, Metrics,
         authn::{Anonymous, Authentication, service_account::ServiceAccounts},
         authz::{Authorization, rbac::Rbac},
     },
@@ -97,11 +97,13 @@ async fn context(server: &Server, direct: &Store, rival: &Rival) -> Arc<Context>
     let accounts = &config.authentication.service_accounts;
     let authentication =
         Authentication { ways: vec![], tokens: vec![], audiences: vec![], anonymous: Anonymous::everywhere(false) };
+    let metrics = Metrics::default();
     let access = Access {
         authentication,
         authorization: Authorization::new(vec![]),
         rbac: Arc::new(Rbac::new(Arc::clone(&cluster))),
-        service_accounts: Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None).unwrap()),
+        service_accounts: Arc::new(ServiceAccounts::read(Arc::clone(&cluster), accounts, &[], None, &metrics).unwrap()),
+        metrics,
     };
     let backends = Backends::new(&config.kubelet).unwrap();
     Arc::new(Context { cluster, access: Arc::new(access), admission: Admission::default(), backends })

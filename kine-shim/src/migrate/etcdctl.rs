@@ -1,6 +1,6 @@
-//! What tools that start an `etcd` of their own do with `etcdctl` and `etcdutl`: save a snapshot of a running server, and
-//! restore one into a data directory, ours, that a server called `etcd` then serves. In goes a command line, out comes a
-//! file or a data directory.
+//! What tools that start an `etcd` of their own do with `etcdctl` and `etcdutl`: save a snapshot of a running server,
+//! and restore one into a data directory, ours, that a server called `etcd` then serves. In goes a command line, out
+//! comes a file or a data directory.
 //!
 //! Not here: everything else that the two can. etcd's own etcdctl works with a server of ours, too.
 

@@ -103,8 +103,8 @@ struct ExportFlags {
     file: PathBuf,
 }
 
-/// Runs a sub-command, or one of etcd's tools that this program is called by; `None` when the first argument names none.
-/// The caller goes on to serve.
+/// Runs a sub-command, or one of etcd's tools that this program is called by; `None` when the first argument names
+/// none. The caller goes on to serve.
 pub fn run_from_args(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let args: Vec<OsString> = args.into_iter().collect();
     let work: BoxFuture<'static, Result<()>> = match Called::by_name(&args) {

@@ -1,5 +1,5 @@
-//! Failover to a streaming standby, once in a round: to one that has everything that was confirmed, and to one that lags.
-//! In goes which of them, out comes a report. The first must be noticed by nobody; the second by everybody.
+//! Failover to a streaming standby, once in a round: to one that has everything that was confirmed, and to one that
+//! lags. In goes which of them, out comes a report. The first must be noticed by nobody; the second by everybody.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also
-//! with many [`watchers`], [`leases`] or [`idle`] connections, [`kube`] API servers, what [`access`] takes of their time, and [`pairs`] of both at their
-//! start and end.
+//! with many [`watchers`], [`leases`] or [`idle`] connections, [`kube`] API servers, what [`access`] takes of their
+//! time, and [`pairs`] of both at their start and end.
 
 pub mod access;
 pub mod etcd;

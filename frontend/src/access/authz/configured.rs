@@ -81,7 +81,7 @@ impl AuthorizationFile {
             }
         };
         let counted = |entry: &super::webhook::AuthorizerSettings| {
-            one(entry).map(|made| Counted::new(made, &entry.kind, &entry.name, &self.metrics))
+            one(entry).map(|made| Counted::around(made, &entry.kind, &entry.name, &self.metrics))
         };
         configuration.authorizers.iter().map(counted).collect()
     }

@@ -16,7 +16,7 @@ pub struct Counted {
 
 impl Counted {
     /// `kind` and `name` are those of the configuration: `RBAC` and `rbac`, `Webhook` and what it is called.
-    pub fn new(of: Arc<dyn Authorizer>, kind: &str, name: &str, metrics: &Metrics) -> Arc<dyn Authorizer> {
+    pub fn around(of: Arc<dyn Authorizer>, kind: &str, name: &str, metrics: &Metrics) -> Arc<dyn Authorizer> {
         Arc::new(Counted { of, kind: kind.to_owned(), name: name.to_owned(), metrics: metrics.clone() })
     }
 }
