@@ -107,8 +107,8 @@ async fn invariant_1_state_changes_only_by_committed_entries_whoever_wrote_them(
         write(&shims[n % 2], put(format!("k{}", n % 3), &n.to_string())).await;
     }
     // A write that is on its way is not in the state.
+    let before = read(&shims[0]).await.revision();
     logs[0].stall(Duration::from_secs(3));
-    let before = shims[0].snapshot().revision();
     let shim = shims[0].clone();
     let pending = tokio::spawn(async move { write(&shim, put("k9", "late")).await });
     tokio::time::sleep(Duration::from_secs(1)).await;
