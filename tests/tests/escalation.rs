@@ -29,8 +29,8 @@ fn spelled_out(text: &str) -> String {
         ("PEOPLE", people()),
         ("ADMIN", reference("cluster-admin")),
         ("NEW", reference("new")),
-        ("VIEW", reference("view")),
-        ("EDIT", reference("edit")),
+        ("PROXIER", reference("system:node-proxier")),
+        ("NODE", reference("system:node")),
     ];
     let text = text.replace("GROUP", "rbac.authorization.k8s.io");
     words.iter().fold(text, |text, (word, meaning)| text.replace(word, &meaning.to_string()))
@@ -48,8 +48,10 @@ async fn prepare(admin: &Caller, server: &str) -> Result<()> {
         ),
         rule(&["configmaps", "serviceaccounts", "nodes"], &["get"], &[]),
     ]);
-    let wider =
-        json!([rule(&["clusterroles"], &["escalate"], &["small"]), rule(&["clusterroles"], &["bind"], &["view"])]);
+    let wider = json!([
+        rule(&["clusterroles"], &["escalate"], &["small"]),
+        rule(&["clusterroles"], &["bind"], &["system:node-proxier"])
+    ]);
     let widener = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "widener"}]);
     let role = |name: &str, rules: Value| json!({"metadata": {"name": name}, "rules": rules});
     let binding = |name: &str, role: &str, subjects: Value| json!({"metadata": {"name": name}, "roleRef": reference(role), "subjects": subjects});
