@@ -59,6 +59,22 @@ async fn audited(schema: &Schema, record: &Record, response: Response<Body>) -> 
     Response::from_parts(parts, body::full(bytes))
 }
 
+/// The verb of a request in figures: that of HTTP, but that lists, watches and applies are told apart.
+fn counted_as(trace: &Trace) -> &'static str {
+    let content = trace.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match (trace.info.verb, trace.info.method.as_str()) {
+        (Verb::List, _) => "LIST",
+        (Verb::Watch, _) => "WATCH",
+        (Verb::Patch, _) if content.starts_with("application/apply-patch+") => "APPLY",
+        (_, "GET" | "HEAD") => "GET",
+        (_, "POST") => "POST",
+        (_, "PUT") => "PUT",
+        (_, "PATCH") => "PATCH",
+        (_, "DELETE") => "DELETE",
+        _ => "other",
+    }
+}
+
 /// Writes the last event of a stream when it ends, whoever ends it.
 struct Last(Record, u16);
 
@@ -185,7 +201,7 @@ impl Server {
         let code = response.status().as_u16();
         let labels = match known {
             Some(resource) => RequestLabels {
-                verb: verb.to_uppercase(),
+                verb: counted_as(trace).to_owned(),
                 group: info.group.clone(),
                 version: info.version.clone(),
                 resource: info.resource.clone(),
@@ -193,7 +209,7 @@ impl Server {
                 code,
             },
             None => RequestLabels {
-                verb: if info.verb == Verb::Http { "GET".into() } else { verb.to_uppercase() },
+                verb: counted_as(trace).to_owned(),
                 group: String::new(),
                 version: String::new(),
                 resource: String::new(),
