@@ -14,6 +14,7 @@ use super::{
     lifecycle::Proposal,
     options::{FieldValidation, WriteOptions},
     ownership,
+    update::unnamed,
 };
 use crate::{
     api::schema::{DecodeError, Decoded, Kind, MapValue, Object, Shape, StructRef, Type, Value, apply_defaults, codec},
@@ -26,7 +27,7 @@ use crate::{
     request::{
         Warnings,
         negotiate::PatchType,
-        status::{ApiError, FieldError, Reason},
+        status::{ApiError, FieldError, Reason, go_quote},
     },
 };
 
@@ -221,24 +222,48 @@ impl Patch {
                 self.judged(kind, document, decoded, || go_print(&Json::Object(patch.clone())))
             }
             (Form::Json(patch), original) => {
-                let patched = patch.apply(&original).map_err(refusal)?.to_string();
-                self.decode(target, kind, document, patched)
+                let patched = patch.apply(&original).map_err(refusal)?;
+                self.decode(target, kind, document, &patched)
             }
             (Form::Merge(patch), Json::Object(mut original)) => {
                 merge_patch(&mut original, patch.clone());
-                self.decode(target, kind, document, Json::Object(original).to_string())
+                self.decode(target, kind, document, &Json::Object(original))
             }
-            (Form::Whole(list), _) => self.decode(target, kind, document, list.to_string()),
-            (_, original) => self.decode(target, kind, document, original.to_string()),
+            (Form::Whole(list), _) => self.decode(target, kind, document, list),
+            (_, original) => self.decode(target, kind, document, &original),
         }
     }
 
-    fn decode(&self, target: &Target, kind: &Type, document: &Document, patched: String) -> Result<Object, ApiError> {
+    fn decode(&self, target: &Target, kind: &Type, document: &Document, patched: &Json) -> Result<Object, ApiError> {
+        let text = as_go_writes(patched);
         if kind.custom.is_some() {
-            input::check_patched(kind, &patched)?;
+            input::check_patched(kind, &text)?;
+        } else if let Json::Object(fields) = patched
+            && fields.get("apiVersion").is_none_or(|version| version.is_null() || version == "")
+        {
+            return self.refuse_versionless(target, document, fields, &text);
         }
-        let decoded = codec::decode_json(&target.api.schema, patched.as_bytes(), Some(&kind.gvk));
-        self.judged(kind, document, decoded, || patched)
+        let decoded = codec::decode_json(&target.api.schema, text.as_bytes(), Some(&kind.gvk));
+        self.judged(kind, document, decoded, || text)
+    }
+
+    /// A patched object without a version is read as the internal type of its kind, which has none of the fields that
+    /// are served; and then it has no name.
+    fn refuse_versionless(
+        &self,
+        target: &Target,
+        document: &Document,
+        fields: &Map<String, Json>,
+        text: &str,
+    ) -> Result<Object, ApiError> {
+        let mut strict = document.strict.clone();
+        let unknown = fields.keys().filter(|name| !matches!(name.as_str(), "apiVersion" | "kind"));
+        strict.extend(unknown.map(|name| format!("unknown field {}", go_quote(name))));
+        self.heed(&strict, |errors| {
+            let detail = format!("strict decoding error: {}", errors.join(", "));
+            ApiError::invalid("", "", "", vec![FieldError::invalid("patch", text, detail)])
+        })?;
+        Err(unnamed(target))
     }
 
     /// The patched document as an object of the same kind. What is wrong with it is an error of the field `patch`.
@@ -277,6 +302,18 @@ impl Patch {
             _ => Ok(()),
         }
     }
+}
+
+/// The patched document as Go's encoder writes it, which escapes what HTML would read.
+fn as_go_writes(document: &Json) -> String {
+    let mut text = String::new();
+    for letter in document.to_string().chars() {
+        match letter {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 const ANY_MAP: &str = "map[string]interface {}";

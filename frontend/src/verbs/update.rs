@@ -46,14 +46,18 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
 }
 
+pub(super) fn unnamed(target: &Target) -> ApiError {
+    let name = &target.name;
+    ApiError::bad_request(format!(
+        "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    ))
+}
+
 /// The name in the object must be the one in the path.
 pub(super) fn check_name(target: &Target, object: &Object) -> Result<(), ApiError> {
     let name = object.name();
     if name.is_empty() {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({} based on URL) was undeterminable: name must be provided",
-            target.name
-        )));
+        return Err(unnamed(target));
     }
     if name != target.name {
         return Err(ApiError::bad_request(format!(

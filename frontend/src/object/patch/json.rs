@@ -99,6 +99,8 @@ fn apply_one(document: &mut Value, operation: &Map<String, Value>, copied_bytes:
         "test" => test(document, text(operation, "path")?, &value()),
         "copy" => {
             let from = text(operation, "from")?;
+            // What is copied is written down after both ways were gone, and so in the order that they left.
+            container(document, text(operation, "path")?);
             let copied = match container(document, from) {
                 Some((holder, key)) => get(holder, &key)?.cloned().unwrap_or(Value::Null),
                 None => return missing("copy", from),

@@ -46,6 +46,15 @@ fn json_patches_that_do_not_fit_change_nothing() {
 }
 
 #[test]
+fn a_copy_is_in_the_order_that_the_way_to_its_place_left() {
+    let document = json!({"m": {"z": 1, "a": 2}, "n": {"z": 1, "a": 2}});
+    let into_itself = json_patch(document.clone(), json!([{"op": "copy", "from": "/m", "path": "/m/k"}])).unwrap();
+    assert_eq!(into_itself.to_string(), r#"{"m":{"a":2,"k":{"a":2,"z":1},"z":1},"n":{"z":1,"a":2}}"#);
+    let beside = json_patch(document, json!([{"op": "copy", "from": "/m", "path": "/o"}])).unwrap();
+    assert_eq!(beside.to_string(), r#"{"m":{"z":1,"a":2},"n":{"z":1,"a":2},"o":{"z":1,"a":2}}"#);
+}
+
+#[test]
 fn copies_have_a_bound() {
     let copy = |at: usize| json!({"op": "copy", "from": "/a", "path": format!("/b{at}")});
     let document = json!({"a": "x".repeat(1024 * 1024 - 2)});
