@@ -168,6 +168,11 @@ impl Target {
         GroupResource::new(self.resource.group.clone(), self.resource.plural.clone())
     }
 
+    /// The group in which objects are stored, by which some refusals name their kind.
+    pub fn stored_group(&self) -> &str {
+        self.resource.storage.as_ref().map_or(&*self.resource.group, |storage| &*storage.group)
+    }
+
     /// The row's group and plural, for tables of behaviour.
     pub fn row(&self) -> (&str, &str) {
         (&self.resource.group, &self.resource.plural)

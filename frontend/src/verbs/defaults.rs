@@ -19,6 +19,7 @@ pub(super) fn wipe_system_fields(object: &mut Object) {
 }
 
 pub(super) fn fill_system_fields(ctx: &Context, object: &mut Object) {
+    object.set_self_link("");
     object.set_creation_timestamp(&now(ctx));
     object.set_uid(&uuid::Uuid::new_v4().to_string());
 }

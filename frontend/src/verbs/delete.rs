@@ -139,7 +139,7 @@ impl Rewrite for Mark<'_> {
                     Outcome::Finalizing
                 };
                 object = keep;
-                if current.object.deletion_timestamp().is_none() {
+                if current.object.deletion_timestamp().is_none() && strategy::heeds_options(self.target.row()) {
                     set_finalizers(self.target, &mut object, self.options);
                 }
                 return Ok(Step::write(object));
@@ -242,7 +242,7 @@ impl Rewrite for Last<'_> {
 }
 
 pub(super) fn check_preconditions(target: &Target, options: &DeleteOptions, object: &Object) -> Result<(), ApiError> {
-    let by_kind = GroupResource::new(target.resource.group.clone(), target.resource.kind.clone());
+    let by_kind = GroupResource::new(target.stored_group().to_owned(), target.resource.kind.clone());
     if let Some(uid) = options.precondition_uid.as_ref().filter(|uid| *uid != object.uid()) {
         let why = format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",

@@ -117,7 +117,7 @@ pub(super) async fn change(
     };
     caller.admit(ctx, target, &mut object, Some(&current.object)).await?;
     check_revision(target, &mut object, current)?;
-    strategy::begin(&ctx.cluster, target, &mut object, Some(&current.object))?;
+    strategy::begin(&ctx.cluster, target, &mut object, Some(&current.object), caller.dry_run)?;
     prepare_update(ctx, target, &mut object, &current.object, caller).await?;
     managed_fields::keep_times(&mut object, &current.object, same_but_entries);
     caller.validate(ctx, target, Some(&mut object), Some(&current.object)).await?;
@@ -164,7 +164,7 @@ async fn prepare_new(ctx: &Context, target: &Target, object: &mut Object, caller
         return Err(ApiError::forbidden(&target.group_resource(), object.name(), why));
     }
     defaults::settle_namespace(target, object)?;
-    strategy::begin(&ctx.cluster, target, object, None)?;
+    strategy::begin(&ctx.cluster, target, object, None, caller.dry_run)?;
     let writer = Writer { user: caller.user, now: defaults::now(ctx), warnings: caller.warnings };
     strategy::prepare_create(target, object, &writer);
     let mut errors = strategy::unauthorized(&ctx.cluster, target, object, None).await;
@@ -184,8 +184,7 @@ fn refuse_invalid(target: &Target, object: &Object, errors: Vec<FieldError>) -> 
     if errors.is_empty() {
         return Ok(());
     }
-    let group = target.resource.storage.as_ref().map_or(&*target.resource.group, |storage| &*storage.group);
-    Err(ApiError::invalid(group, &object.gvk().kind, object.name(), errors))
+    Err(ApiError::invalid(target.stored_group(), &object.gvk().kind, object.name(), errors))
 }
 
 /// Everything that happens to a changed object before it is stored.

@@ -73,6 +73,11 @@ pub fn keeps_for_deletion(target: &Target, object: &Object, now: &str) -> Option
     (!finalizers.is_empty()).then_some(kept)
 }
 
+/// Whether the first deletion of an object that outlives it leaves its dependents to the garbage collector.
+pub fn heeds_options(row: (&str, &str)) -> bool {
+    row != ("apiextensions.k8s.io", "customresourcedefinitions")
+}
+
 /// Whether an update that empties the finalizers of a deleted object may remove it.
 pub fn may_be_removed(target: &Target, object: &Object) -> bool {
     target.row() != ("", "namespaces") || object.get_list(&["spec", "finalizers"]).unwrap_or_default().is_empty()

@@ -28,7 +28,8 @@ mod writer;
 
 pub use admin_access::unauthorized;
 pub use deletion::{
-    Collection, Grace, collection, grace, keeps_for_deletion, may_be_removed, refused_deletion, shows_deleted,
+    Collection, Grace, collection, grace, heeds_options, keeps_for_deletion, may_be_removed, refused_deletion,
+    shows_deleted,
 };
 pub use prepare::{prepare_create, prepare_update};
 pub use reading::settle;

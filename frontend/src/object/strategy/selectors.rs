@@ -19,10 +19,17 @@ pub(super) fn generate(object: &mut Object, _: &Writer) {
         ("batch.kubernetes.io/controller-uid", &uid),
         ("batch.kubernetes.io/job-name", &name),
     ] {
+        // What the client says instead is refused when the Job is judged.
+        if object.get(&[labels[0], labels[1], labels[2], labels[3], key]).is_some() {
+            continue;
+        }
         object.set(&[labels[0], labels[1], labels[2], labels[3], key], value.as_str());
         if shared {
             object.set(&["metadata", "labels", key], value.as_str());
         }
     }
-    object.set(&["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], uid.as_str());
+    let selected = ["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"];
+    if object.get(&selected).is_none() {
+        object.set(&selected, uid.as_str());
+    }
 }

@@ -16,8 +16,14 @@ fn takes(target: &Target) -> bool {
 }
 
 /// Completes what an object has of others before anything else is done with it, and refuses what nobody could give.
-pub fn begin(cluster: &Cluster, target: &Target, object: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
-    if takes(target) { services::begin(cluster, object, old) } else { Ok(()) }
+pub fn begin(
+    cluster: &Cluster,
+    target: &Target,
+    object: &mut Object,
+    old: Option<&Object>,
+    dry_run: bool,
+) -> Result<(), ApiError> {
+    if takes(target) { services::begin(cluster, object, old, dry_run) } else { Ok(()) }
 }
 
 /// Takes what an object needs of others, writing it into the object.

@@ -16,6 +16,8 @@ use crate::{
     store::{CreateOutcome, DeleteOutcome, StoreError},
 };
 
+const ALLOCATED: &str = "provided IP is already allocated";
+const IP_ADDRESSES: (&str, &str) = ("networking.k8s.io", "ipaddresses");
 /// Random addresses tried before all are tried in turn.
 const GUESSES: usize = 32;
 /// In a larger range only so many addresses are given out.
@@ -140,6 +142,20 @@ pub(super) fn try_out(cluster: &Cluster, service: &mut Object, old: Option<&Obje
     Ok(())
 }
 
+/// Refuses addresses that others are known to have: the real server takes addresses first, so that it complains of
+/// them before it judges anything else.
+pub(super) fn foresee(cluster: &Cluster, service: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+    let owner = (service.namespace().to_owned(), service.name().to_owned());
+    for (_, asked, _) in wanted(service, old) {
+        let Some(address) = parse(&asked) else { continue };
+        let known = cluster.informer().get(IP_ADDRESSES, "", &address.to_string())?;
+        if known.is_some_and(|known| !is_owned_by(&known, &owner)) {
+            return Err(not_given(service, &asked, ALLOCATED));
+        }
+    }
+    Ok(())
+}
+
 fn full() -> ApiError {
     ApiError::internal("failed to allocate a serviceIP: range is full")
 }
@@ -185,7 +201,7 @@ async fn take_one(
     if make(cluster, target, &name, taken).await? || is_own(cluster, target, &name).await {
         return Ok(());
     }
-    Err(not_given(service, asked, "provided IP is already allocated"))
+    Err(not_given(service, asked, ALLOCATED))
 }
 
 async fn take_any(

@@ -66,12 +66,23 @@ impl Claims {
 }
 
 /// Completes a Service from what it has had, and refuses what the cluster has not.
-pub(super) fn begin(cluster: &Cluster, service: &mut Object, old: Option<&Object>) -> Result<(), ApiError> {
+pub(super) fn begin(
+    cluster: &Cluster,
+    service: &mut Object,
+    old: Option<&Object>,
+    dry_run: bool,
+) -> Result<(), ApiError> {
     if let Some(old) = old {
         fields::keep_what_was_given(service, old);
     }
     fields::settle_addresses(service, old);
-    fields::settle_families(&addresses::families(cluster), service, old)
+    fields::settle_families(&addresses::families(cluster), service, old)?;
+    // A trial run takes nothing, and so finds nothing taken.
+    if dry_run {
+        return Ok(());
+    }
+    addresses::foresee(cluster, service, old)?;
+    ports::foresee(cluster, service, old)
 }
 
 /// Takes what an object needs, writing it into the object.

@@ -129,6 +129,43 @@ pub(super) fn try_out(service: &mut Object, old: Option<&Object>) -> Result<(), 
     choose(&mut Trial(BTreeSet::new()), service, old)
 }
 
+/// What other Services are known to have.
+struct Foreseen {
+    known: BTreeSet<i64>,
+    taken: BTreeSet<i64>,
+}
+
+impl Source for Foreseen {
+    fn take(&mut self, port: i64) -> Result<(), String> {
+        in_range(port)?;
+        if self.known.contains(&port) || !self.taken.insert(port) {
+            return Err(ALLOCATED.to_owned());
+        }
+        Ok(())
+    }
+
+    fn take_any(&mut self) -> Option<i64> {
+        Some(LAST + 1)
+    }
+}
+
+/// Refuses ports asked for that others are known to have, before anything else is judged.
+pub(super) fn foresee(cluster: &Cluster, service: &Object, old: Option<&Object>) -> Result<(), ApiError> {
+    let before = old.map(held_ports).unwrap_or_default();
+    if held_ports(service).is_subset(&before) {
+        return Ok(());
+    }
+    let mut source = Foreseen { known: known(cluster, service), taken: BTreeSet::new() };
+    choose(&mut source, &mut service.clone(), old)
+}
+
+fn in_range(port: i64) -> Result<(), String> {
+    if (FIRST..=LAST).contains(&port) {
+        return Ok(());
+    }
+    Err(format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{LAST}"))
+}
+
 /// The ports of the cluster.
 struct Shared<'a> {
     bitmap: &'a mut Bitmap,
@@ -150,9 +187,7 @@ impl Shared<'_> {
 
 impl Source for Shared<'_> {
     fn take(&mut self, port: i64) -> Result<(), String> {
-        if !(FIRST..=LAST).contains(&port) {
-            return Err(format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{LAST}"));
-        }
+        in_range(port)?;
         if !self.is_free(port) {
             return Err(ALLOCATED.to_owned());
         }
