@@ -5,10 +5,35 @@ use super::{
     rows::{self, Generation, Status, Strategy},
     writer::Writer,
 };
-use crate::{api::schema::Object, cluster::Target, object::equality::same_at};
+use crate::{
+    api::schema::{Object, convert},
+    cluster::Target,
+    object::equality::same_at,
+};
 
 /// A new object: what belongs to the server is set, what belongs to others is dropped.
 pub fn prepare_create(target: &Target, object: &mut Object, writer: &Writer) {
+    in_stored_form(object, |object| complete_new(target, object, writer));
+}
+
+/// A changed object: the parts of other endpoints are as they were, the generation moves with the spec.
+pub fn prepare_update(target: &Target, object: &mut Object, old: &Object, writer: &Writer) {
+    let stored = convert::as_stored(old);
+    in_stored_form(object, |object| complete_changed(target, object, stored.as_ref().unwrap_or(old), writer));
+}
+
+/// A version that says part of its spec or status in annotations is completed in the form that is stored.
+fn in_stored_form(object: &mut Object, complete: impl FnOnce(&mut Object)) {
+    match convert::as_stored(object) {
+        Some(mut stored) => {
+            complete(&mut stored);
+            *object = convert::convert(&stored, &object.ty().clone());
+        }
+        None => complete(object),
+    }
+}
+
+fn complete_new(target: &Target, object: &mut Object, writer: &Writer) {
     let strategy = rows::find(target);
     if !target.resource.custom {
         disabled::drop_fields(object, None);
@@ -24,8 +49,7 @@ pub fn prepare_create(target: &Target, object: &mut Object, writer: &Writer) {
     }
 }
 
-/// A changed object: the parts of other endpoints are as they were, the generation moves with the spec.
-pub fn prepare_update(target: &Target, object: &mut Object, old: &Object, writer: &Writer) {
+fn complete_changed(target: &Target, object: &mut Object, old: &Object, writer: &Writer) {
     let strategy = rows::find(target);
     let undropped = moves(strategy.generation, object, old);
     if !target.resource.custom {

@@ -21,8 +21,10 @@ pub(super) fn settle(object: &mut Object) -> Result<(), String> {
     })
 }
 
+/// A new one may say that it has changed before.
 pub(super) fn first(object: &mut Object, _: &Writer) {
-    object.set_annotation(GENERATION, "1");
+    let said = object.annotation(GENERATION).and_then(|text| text.parse::<i64>().ok());
+    object.set_annotation(GENERATION, &said.unwrap_or(1).max(1).to_string());
 }
 
 /// The status endpoint leaves the count.
@@ -37,4 +39,26 @@ pub(super) fn counted(object: &mut Object, old: &Object, _: &Writer) {
     let before: i64 = old.annotation(GENERATION).and_then(|text| text.parse().ok()).unwrap_or(1);
     let changed = !same_at(object, old, &template);
     object.set_annotation(GENERATION, &(before + i64::from(changed)).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::schema::{Schema, codec},
+        request::{User, Warnings},
+    };
+
+    #[test]
+    fn a_new_daemon_set_counts_on_from_what_it_says() {
+        for (said, counted) in [(None, "1"), (Some("0"), "1"), (Some("-4"), "1"), (Some("3"), "3")] {
+            let json = br#"{"kind":"DaemonSet","apiVersion":"apps/v1","metadata":{"name":"a"}}"#;
+            let mut object = codec::decode_json(&Schema::builtin(), json, None).unwrap().object;
+            if let Some(said) = said {
+                object.set_annotation(GENERATION, said);
+            }
+            first(&mut object, &Writer { user: &User::default(), now: String::new(), warnings: &Warnings::default() });
+            assert_eq!(object.annotation(GENERATION), Some(counted), "{said:?}");
+        }
+    }
 }
