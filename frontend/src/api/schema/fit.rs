@@ -15,12 +15,23 @@ use super::{
 #[derive(Default)]
 pub struct Fitting {
     path: Vec<Step>,
+    nulls: Nulls,
     /// Paths of members that the schema has no place for.
     pub unknown: Vec<String>,
     /// The same in metadata of embedded objects.
     pub unknown_metadata: Vec<String>,
     /// Why embedded metadata could not be read; the first.
     pub malformed: Option<String>,
+}
+
+/// What becomes of nulls that the schema does not allow and has no default for.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Nulls {
+    /// They go, as where an object is read.
+    #[default]
+    Dropped,
+    /// They stay, and are refused when the object is judged: so it is with what was merged.
+    Kept,
 }
 
 enum Step {
@@ -50,7 +61,7 @@ pub fn fit_struct(members: Vec<(Text, Value)>, def: &StructRef, cx: &mut Fitting
             None => fit_metadata(value, field, cx),
         };
         cx.path.pop();
-        if value != Value::Null || keeps_null(field.node.as_deref()) {
+        if value != Value::Null || cx.keeps_null(field.node.as_deref()) {
             fitted.slots_mut()[slot] = Some(value);
         }
     }
@@ -60,11 +71,6 @@ pub fn fit_struct(members: Vec<(Text, Value)>, def: &StructRef, cx: &mut Fitting
         *last = Some(MapValue::from_entries(rest).into());
     }
     fitted
-}
-
-/// A null stays where it is allowed, and where a default will take its place.
-fn keeps_null(node: Option<&Node>) -> bool {
-    node.is_none_or(|node| !node.refuses_null() || node.default.is_some())
 }
 
 /// A value as a field holds it.
@@ -84,7 +90,7 @@ pub fn fit_field(value: Value, field: &Field, cx: &mut Fitting) -> Value {
             let mut entries = Vec::new();
             for (name, item) in members(value) {
                 let item = cx.within(Step::Key(name.clone()), |cx| fit_one(item, &field.kind, cx));
-                if item != Value::Null || each.is_none() || keeps_null(each) {
+                if item != Value::Null || each.is_none() || cx.keeps_null(each) {
                     entries.push((name, item));
                 }
             }
@@ -173,6 +179,15 @@ pub fn free(value: Value) -> Value {
 }
 
 impl Fitting {
+    pub fn with(nulls: Nulls) -> Fitting {
+        Fitting { nulls, ..Fitting::default() }
+    }
+
+    /// A null stays where it is allowed, and where a default will take its place.
+    fn keeps_null(&self, node: Option<&Node>) -> bool {
+        self.nulls == Nulls::Kept || node.is_none_or(|node| !node.refuses_null() || node.default.is_some())
+    }
+
     fn within<T>(&mut self, step: Step, work: impl FnOnce(&mut Fitting) -> T) -> T {
         self.path.push(step);
         let done = work(self);

@@ -204,7 +204,11 @@ impl FieldManager<'_> {
         let (zero, live_tree) = (Tree::of(&zero), Tree::of(live));
         if managers.is_empty() {
             let before = updater::changes(&zero, &live_tree)
-                .map_err(|error| failed("failed to create manager for existing fields", error))?
+                .map_err(|error| {
+                    let told = updater::check_tree(&live_tree).err().unwrap_or(error);
+                    let what = format!("failed to convert new object ({}) to smd typed", title_of(live));
+                    failed("failed to create manager for existing fields", format!("{what}: {told}"))
+                })?
                 .map(|set| never_owned(self.reset.filter(set)));
             let own = before.modified.union(before.added);
             self.give(&mut managers, self.updater(BEFORE_FIRST_APPLY, live), own);
@@ -286,6 +290,11 @@ fn check_identity(kind: &Type, config: &Value) -> Result<(), ApplyError> {
         None => "/, Kind=".to_owned(),
     };
     Err(ApplyError::BadRequest(format!("invalid object type: {shown}")))
+}
+
+fn title_of(object: &Object) -> String {
+    let kind = object.ty();
+    format!("{}/{}; {}, Kind={}", object.namespace(), object.name(), updater::full_version(kind), kind.gvk.kind)
 }
 
 /// `default/web; apps/v1, Kind=Deployment`

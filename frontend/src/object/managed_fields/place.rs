@@ -7,7 +7,10 @@ use super::{
     element::{Element, Scalar},
     node::Node,
 };
-use crate::api::schema::{Field, Kind, Presence, Shape, StructDef, Type};
+use crate::api::schema::{
+    Field, Kind, Presence, Shape, StructDef, Type,
+    structural::{self, Additional, NodeType},
+};
 
 /// A place in an object, as far as the schema knows it.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,10 @@ pub(super) enum Place<'a> {
     /// A list of texts that has a type of its own.
     Texts,
     Scalar(ScalarType),
+    /// A map of which the schema says no more than that.
+    Open {
+        atomic: bool,
+    },
     /// Without schema: maps are granular, lists are owned as a whole.
     Deduced,
     /// Without schema and owned as a whole.
@@ -33,6 +40,10 @@ pub(super) enum ScalarType {
     Text,
     Truth,
     Any,
+}
+
+fn is_object(node: Option<&structural::Node>) -> bool {
+    node.is_some_and(|node| node.kind == NodeType::Object)
 }
 
 /// What is to be done with a value at a place.
@@ -69,6 +80,9 @@ impl<'a> Place<'a> {
                 // A value of a definition's schema, unlike other embedded objects, is looked into.
                 Kind::Raw if owner.package.starts_with(APIEXTENSIONS) => Place::Deduced,
                 Kind::Struct(def) => Place::of_struct(def, &field.merge.map_type),
+                Kind::Any if is_object(field.node.as_deref()) => {
+                    Place::Open { atomic: field.merge.map_type == "atomic" }
+                }
                 kind => Place::of_kind(kind),
             },
         }
@@ -81,6 +95,18 @@ impl<'a> Place<'a> {
             _ => def.atomic,
         };
         Place::Struct { def, atomic }
+    }
+
+    /// The items of a list or the values of a map.
+    fn of_items(field: &'a Field) -> Place<'a> {
+        let item = field.node.as_deref().and_then(|node| match &node.additional {
+            Additional::Each(each) => Some(each),
+            _ => node.items.as_ref(),
+        });
+        match &field.kind {
+            Kind::Any if is_object(item.map(|item| &**item)) => Place::Open { atomic: false },
+            kind => Place::of_kind(kind),
+        }
     }
 
     fn of_kind(kind: &'a Kind) -> Place<'a> {
@@ -107,6 +133,7 @@ impl<'a> Place<'a> {
         match self {
             Place::Struct { atomic, .. } => Form::Map { atomic },
             Place::Map(field) => Form::Map { atomic: field.merge.map_type == "atomic" },
+            Place::Open { atomic } => Form::Map { atomic },
             Place::List(field) => Form::List(items(field)),
             Place::Texts => Form::List(Items::Atomic),
             Place::Scalar(_) => Form::Scalar,
@@ -125,8 +152,8 @@ impl<'a> Place<'a> {
                 Some(field) => Some(Place::of_field(def, field)),
                 None => def.open.then_some(Place::Deduced),
             },
-            Place::Map(field) => Some(Place::of_kind(&field.kind)),
-            Place::Deduced => Some(Place::Deduced),
+            Place::Map(field) => Some(Place::of_items(field)),
+            Place::Deduced | Place::Open { .. } => Some(Place::Deduced),
             Place::Untyped => Some(Place::Untyped),
             Place::List(_) | Place::Texts | Place::Scalar(_) => None,
         }
@@ -147,7 +174,7 @@ impl<'a> Place<'a> {
 
     pub(super) fn item(self) -> Place<'a> {
         match self {
-            Place::List(field) => Place::of_kind(&field.kind),
+            Place::List(field) => Place::of_items(field),
             Place::Texts => Place::Scalar(ScalarType::Text),
             _ => Place::Untyped,
         }

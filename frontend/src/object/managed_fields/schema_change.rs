@@ -10,7 +10,7 @@ use super::{
 
 /// A set in which what is below a place that is owned as a whole has become that place.
 pub(super) fn reconciled<'a>(place: Place<'_>, set: Set<'a>) -> Set<'a> {
-    if set.is_empty() || matches!(place, Place::Deduced) {
+    if set.is_empty() || matches!(place, Place::Deduced | Place::Open { .. }) {
         return set;
     }
     let nodes = set.into_nodes().into_iter().map(|node| {

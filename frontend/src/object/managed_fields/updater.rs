@@ -385,6 +385,12 @@ pub(super) fn check_config(kind: &Type, config: &Value) -> Result<(), String> {
     check(Place::root(kind), Node::of(config, None))
 }
 
+/// Whether a tree is of the form that its kind wants, with the place of what is not.
+pub(super) fn check_tree(tree: &Tree<'_>) -> Result<(), String> {
+    let (place, node) = tree.view();
+    check(place, node)
+}
+
 /// A manager that owns nothing yet.
 pub(super) fn manager<'a>(
     name: &'a str,

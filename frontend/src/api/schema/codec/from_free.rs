@@ -22,7 +22,7 @@ pub fn object_of_free(kind: &Type, tree: &Value) -> std::result::Result<Decoded,
     if kind.custom.is_some() {
         let mut json = Vec::new();
         encode_free(tree, &mut json);
-        return super::decode_json_as(kind, &json);
+        return super::json_custom::decode_merged(kind, &json);
     }
     let mut reader = Reader { path: String::new(), unknown: Vec::new() };
     let root = reader
@@ -180,11 +180,11 @@ fn refusal(field: &Field, value: &Value) -> String {
 }
 
 fn bytes(text: &str) -> Result<Value> {
-    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    match BASE64.decode(&text) {
+    let clean: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    match BASE64.decode(&clean) {
         Ok(bytes) => Ok(Value::Bytes(bytes.into_boxed_slice())),
         Err(error) => {
-            let at = illegal_base64_at(&text, &error);
+            let at = illegal_base64_at(text, &error);
             Err(format!("error decoding from json: illegal base64 data at input byte {at}"))
         }
     }
@@ -235,6 +235,12 @@ mod tests {
         for (fields, expected) in [
             (r#""data":{"a":"AAE=","b":null}"#, written(r#","data":{"a":"AAE=","b":null}"#)),
             (r#""data":{"a":"%"}"#, "error decoding from json: illegal base64 data at input byte 0".to_owned()),
+            // Line ends count, and are no letters.
+            (r#""data":{"a":"ab\nc%"}"#, "error decoding from json: illegal base64 data at input byte 4".to_owned()),
+            (
+                r#""data":{"a":"abcd\nefghi"}"#,
+                "error decoding from json: illegal base64 data at input byte 9".to_owned(),
+            ),
             (r#""data":{"a":1}"#, "cannot restore slice from int64".to_owned()),
             (r#""data":[1]"#, "cannot restore map from slice".to_owned()),
             (r#""type":1"#, "cannot convert int64 to v1.SecretType".to_owned()),

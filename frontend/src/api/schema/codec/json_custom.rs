@@ -7,7 +7,7 @@ use super::{
     json_text::Token,
 };
 use crate::api::schema::{
-    fit::{Fitting, fit_struct},
+    fit::{Fitting, Nulls, fit_struct},
     object::Object,
     tables::Type,
     value::{Text, Value},
@@ -17,6 +17,15 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Reads an object of a custom kind, whatever kind it says it is.
 pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
+    read(kind, bytes, Nulls::Dropped)
+}
+
+/// The same of one that was merged.
+pub(super) fn decode_merged(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
+    read(kind, bytes, Nulls::Kept).map_err(|error| error.of_kind(&kind.gvk))
+}
+
+fn read(kind: &Type, bytes: &[u8], nulls: Nulls) -> Result<Decoded> {
     let mut decoder = Decoder::new(bytes);
     let (mut members, mut metadata, mut known) = (Vec::new(), None, KnownKeys::default());
     match decoder.cursor.token()? {
@@ -47,7 +56,7 @@ pub(super) fn decode(kind: &Type, bytes: &[u8]) -> Result<Decoded> {
     if let Some(json) = metadata {
         read_metadata(kind, json, &mut members, &mut strict)?;
     }
-    let mut fitting = Fitting::default();
+    let mut fitting = Fitting::with(nulls);
     let root = fit_struct(members, &kind.root, &mut fitting);
     if let Some(why) = fitting.malformed {
         return Err(DecodeError::Malformed(why));

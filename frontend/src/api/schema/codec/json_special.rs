@@ -24,12 +24,15 @@ impl<'a> Decoder<'a> {
     pub(super) fn base64(&mut self) -> Result<Option<Value>> {
         let text = self.cursor.string()?;
         // Go skips line ends.
-        let clean: Cow<'_, str> =
-            if text.contains(['\n', '\r']) { Cow::Owned(text.replace(['\n', '\r'], "")) } else { text };
+        let clean: Cow<'_, str> = if text.contains(['\n', '\r']) {
+            Cow::Owned(text.replace(['\n', '\r'], ""))
+        } else {
+            Cow::Borrowed(&*text)
+        };
         match BASE64.decode(clean.as_bytes()) {
             Ok(bytes) => Ok(Some(Value::Bytes(bytes.into()))),
             Err(error) => {
-                let at = illegal_base64_at(&clean, &error);
+                let at = illegal_base64_at(&text, &error);
                 self.type_error.get_or_insert(format!("illegal base64 data at input byte {at}"));
                 Ok(None)
             }
@@ -150,10 +153,15 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The offset that Go's decoder names.
+/// The offset that Go's decoder names, in the text with its line ends; the error is about the text without them.
 pub(super) fn illegal_base64_at(text: &str, error: &base64::DecodeError) -> usize {
+    let letters: Vec<usize> =
+        text.bytes().enumerate().filter(|(_, b)| !b"\r\n".contains(b)).map(|(at, _)| at).collect();
     match error {
-        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
-        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len() / 4 * 4,
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
+            letters.get(*at).copied().unwrap_or(text.len())
+        }
+        // The last letters are too few.
+        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len() - letters.len() % 4,
     }
 }
