@@ -13,7 +13,7 @@ use crate::{
         Cluster,
         objects::{append, sample, text},
     },
-    object::generate_name,
+    object::{generate_name, validation::names},
     request::status::ApiError,
 };
 
@@ -121,7 +121,14 @@ async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Res
             return Ok(account);
         }
     }
-    let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+    // Such a name cannot be asked for.
+    let complaints = names::path_segment_name(name, false).join(" ");
+    let why = if complaints.is_empty() {
+        format!("serviceaccount {name:?} not found")
+    } else {
+        format!("invalid resource name {name:?}: [{complaints}]")
+    };
+    let why = format!("error looking up service account {namespace}/{name}: {why}");
     Err(attributes.forbidden(why))
 }
 

@@ -289,3 +289,37 @@ fn a_status_is_judged_by_its_own_endpoint() {
         &["status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"],
     );
 }
+
+#[test]
+fn what_controllers_say_is_judged_once() {
+    const SETS: (&str, &str) = ("apps", "daemonsets");
+    let set = |count: &str| {
+        format!(
+            r#"{{"kind":"DaemonSet","apiVersion":"apps/v1","metadata":{{"name":"a","namespace":"b","resourceVersion":"1"}},"spec":{{"selector":{{"matchLabels":{{"a":"b"}}}},"template":{{"metadata":{{"labels":{{"a":"b"}}}},"spec":{{"containers":[{{"name":"c","image":"i"}}]}}}}}},"status":{{{count}}}}}"#
+        )
+    };
+    let fewer = "status.collisionCount: Invalid value: 1: cannot be decremented";
+    check_update(SETS, "status", &set(r#""collisionCount":2"#), &set(r#""collisionCount":1"#), &[fewer]);
+    let none = "status.collisionCount: Invalid value: 0: cannot be decremented";
+    check_update(SETS, "status", &set(r#""collisionCount":2"#), &set(""), &[none]);
+
+    const POLICIES: (&str, &str) = ("admissionregistration.k8s.io", "validatingadmissionpolicies");
+    let policy = |status: &str| {
+        format!(
+            r#"{{"kind":"ValidatingAdmissionPolicy","apiVersion":"admissionregistration.k8s.io/v1","metadata":{{"name":"a","resourceVersion":"1"}},"status":{{{status}}}}}"#
+        )
+    };
+    let said = r#""typeChecking":{"expressionWarnings":[{"fieldRef":"0010.0","warning":"w"},{"fieldRef":" "}]},"conditions":[{"type":"A","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]"#;
+    check_update(
+        POLICIES,
+        "status",
+        &policy(""),
+        &policy(said),
+        &[
+            "status.conditions[0].reason: Required value",
+            "status.typeChecking.expressionWarnings[0].fieldRef: Invalid value: \"0010.0\": invalid JSONPath: cannot parse number 0010.0",
+            "status.typeChecking.expressionWarnings[1].fieldRef: Required value",
+            "status.typeChecking.expressionWarnings[1].warning: Required value",
+        ],
+    );
+}

@@ -13,14 +13,13 @@ use super::{
     webhooks,
 };
 use crate::{
-    api::schema::Value,
+    api::{custom::JsonPath, schema::Value},
     object::scope::{Scope, Wanted},
 };
 
 pub(super) static RULES: &[Rule] = &[
     with("admissionregistration.v1.ValidatingAdmissionPolicySpec", policy, &[]),
     with("admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", binding, &[("policyName", Required)]),
-    with("admissionregistration.v1.ValidatingAdmissionPolicyStatus", status, &[]),
     with(
         "admissionregistration.v1.MatchResources",
         match_resources,
@@ -38,19 +37,6 @@ const NOTE_EXPRESSION_BYTES_MAX: usize = 5 * 1024;
 
 fn text<'t>(value: &'t Value, field: &str) -> &'t str {
     value.child(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let warnings = place.at(&["typeChecking", "expressionWarnings"]).and_then(Value::as_list).unwrap_or_default();
-    for (at, warning) in warnings.iter().enumerate() {
-        let field = |name: &str| format!("typeChecking.expressionWarnings[{at}].{name}");
-        for name in ["warning", "fieldRef"] {
-            if text(warning, name).trim().is_empty() {
-                judge.required(place, &field(name), "");
-            }
-        }
-    }
-    super::status::conditions(place, judge);
 }
 
 fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
@@ -96,8 +82,11 @@ fn policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 
 /// Which expression is meant.
 fn expression_warning<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.text("fieldRef").trim().is_empty() {
+    let path = place.text("fieldRef").trim();
+    if path.is_empty() {
         judge.required(place, "fieldRef", "");
+    } else if let Err(why) = JsonPath::parse(path) {
+        judge.invalid(place, "fieldRef", path, format!("invalid JSONPath: {why}"));
     }
 }
 

@@ -22,8 +22,9 @@ pub(super) static RULES: &[Rule] = &[
     with("apps.v1.ReplicaSetStatus", replica_counts, COUNTS),
     with("core.v1.ReplicationControllerStatus", replica_counts, COUNTS),
     with("apps.v1.StatefulSetStatus", replica_counts, COUNTS),
-    rule(
+    with(
         "apps.v1.DaemonSetStatus",
+        collisions,
         &[
             ("currentNumberScheduled", AtLeast(0, NOT_NEGATIVE)),
             ("numberMisscheduled", AtLeast(0, NOT_NEGATIVE)),
@@ -90,9 +91,15 @@ fn replica_counts<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         };
         judge.invalid_as(place, "availableReplicas", number("availableReplicas"), detail);
     }
+    collisions(place, judge);
+}
+
+/// Collisions are only ever counted up.
+fn collisions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     let before = judge.old.and_then(|old| old.get_i64(&["status", "collisionCount"]));
     if before.is_some_and(|before| place.number("collisionCount").is_none_or(|count| count < before)) {
-        judge.invalid_as(place, "collisionCount", number("collisionCount"), "cannot be decremented");
+        let count = place.number("collisionCount").unwrap_or(0);
+        judge.invalid_as(place, "collisionCount", count, "cannot be decremented");
     }
 }
 
