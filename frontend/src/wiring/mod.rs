@@ -39,7 +39,7 @@ pub use error::StartError;
 pub use process::threads;
 
 use aggregation::AggregationKeeper;
-use bootstrap::{EndpointsKeeper, LocalServices, SelfClient, ServerLeases};
+use bootstrap::{EndpointsKeeper, FlowSchemas, LocalServices, SelfClient, ServerLeases};
 use definitions::DefinitionsKeeper;
 use readiness::{Readiness, Step};
 
@@ -169,6 +169,8 @@ impl Startup {
         self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop));
         let services = LocalServices::new(self.client.clone());
         self.services.spawn(services.run(self.context.cluster.shutdown.clone()));
+        let schemas = FlowSchemas::new(self.client.clone());
+        self.services.spawn(schemas.run(self.context.cluster.shutdown.clone()));
         self.readiness.reached(Step::Services);
         if self.config.endpoint_reconciler == ReconcilerType::Lease {
             self.publish_address().await;

@@ -1,6 +1,6 @@
 //! The priority levels and flow schemas that every cluster has.
 //!
-//! Not here: what they do to a request.
+//! Not here: what they do to a request, and what is said of them (`flow_schemas`).
 
 use serde_json::{Value, json};
 
@@ -99,37 +99,13 @@ const FLOWS: [Flow; 11] = [
 /// Makes those that are missing. One that an operator changed is left as it is.
 pub(crate) async fn reconcile(client: &SelfClient) -> Result<(), ApiError> {
     let producer = client.named("api-priority-and-fairness-config-producer-v1");
-    let consumer = client.named("api-priority-and-fairness-config-consumer-v1");
     for level in &LEVELS {
         producer.ensure(&format!("{FOLDER}/prioritylevelconfigurations"), &priority_level(level)).await?;
     }
     for flow in &FLOWS {
         producer.ensure(&format!("{FOLDER}/flowschemas"), &flow_schema(flow)).await?;
-        report(&consumer, flow.0).await?;
     }
     Ok(())
-}
-
-/// Says of a flow schema that its level exists, unless somebody said something.
-async fn report(client: &SelfClient, name: &str) -> Result<(), ApiError> {
-    let path = format!("{FOLDER}/flowschemas/{name}");
-    let Some(found) = client.get(&path).await? else { return Ok(()) };
-    if found["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
-        return Ok(());
-    }
-    let level = found["spec"]["priorityLevelConfiguration"]["name"].as_str().unwrap_or_default();
-    let message =
-        format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} and it exists");
-    let status = json!({
-        "apiVersion": VERSION,
-        "kind": "FlowSchema",
-        "metadata": {"name": name},
-        "status": {"conditions": [{
-            "type": "Dangling", "status": "False", "reason": "Found", "message": message,
-            "lastTransitionTime": client.context.cluster.now_text(),
-        }]},
-    });
-    client.apply(&format!("{path}/status"), &status).await
 }
 
 fn named(kind: &str, name: &str, spec: Value) -> Value {

@@ -6,6 +6,7 @@
 pub(crate) mod authentication;
 mod endpoints;
 pub(crate) mod fairness;
+mod flow_schemas;
 mod identity;
 mod local_services;
 pub(crate) mod roles;
@@ -15,6 +16,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 pub(crate) use endpoints::EndpointsKeeper;
+pub(crate) use flow_schemas::FlowSchemas;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 pub(crate) use identity::Identity;
