@@ -5,6 +5,8 @@
 mod check;
 mod cron;
 pub mod custom;
+#[cfg(test)]
+mod custom_corpus;
 pub mod definitions;
 mod diff;
 mod forms;

@@ -96,10 +96,10 @@ fn has_form_of_hostname(text: &str) -> bool {
     labels.iter().all(is_label) && (2..=63).contains(&last.len()) && last.iter().all(|letter| is_one(&LETTER, *letter))
 }
 
-/// The format that is checked, without hyphens; empty for none and for unknown ones.
-pub(super) fn known(node: &Node) -> &'static str {
+/// The format that is checked, as the schema spells it; empty for none and for unknown ones.
+pub(super) fn known(node: &Node) -> &str {
     let format = node.limits.as_ref().map_or("", |limits| &limits.format);
-    find(format).map_or("", |(name, _)| name)
+    if find(format).is_some() { format } else { "" }
 }
 
 pub(super) fn is_known_of(node: &Node) -> bool {

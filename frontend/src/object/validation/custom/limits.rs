@@ -52,7 +52,7 @@ fn string(text: &str, limits: &Limits, path: &str, outcome: &mut Outcome) {
 }
 
 fn number(value: &Value, limits: &Limits, path: &str, outcome: &mut Outcome) {
-    let mut refuse = |what: String| {
+    let refuse = |outcome: &mut Outcome, what: String| {
         let text = format!("{path} in body should be {what}");
         outcome.push(issue(path, FieldErrorKind::Invalid, of_value(value), &text));
     };
@@ -66,34 +66,35 @@ fn number(value: &Value, limits: &Limits, path: &str, outcome: &mut Outcome) {
         Some(whole) => whole.cmp(&(bound as i64)),
         None => value.as_f64().unwrap_or(0.0).total_cmp(&bound),
     };
-    if let Some(factor) = limits.multiple_of.filter(|factor| *factor > 0.0) {
+    if let Some(factor) = limits.multiple_of {
+        let positive = whole.map_or(factor > 0.0, |_| factor as i64 > 0);
         let fits = match whole {
-            Some(whole) => match factor as i64 {
-                0 => false,
-                factor => whole % factor == 0,
-            },
+            Some(whole) => positive && whole % (factor as i64) == 0,
             None => {
                 let number = value.as_f64().unwrap_or(0.0);
-                let times = if factor < 1.0 { 1.0 / factor * number } else { number / factor };
-                (times - times.round()).abs() < 1e-9
+                is_nearly_whole(if factor < 1.0 { 1.0 / factor * number } else { number / factor })
             }
         };
-        if !fits {
-            refuse(format!("a multiple of {}", bound(factor)));
+        if !positive {
+            let factor = bound(factor);
+            let text = format!("factor MultipleOf declared for {path} must be positive: {factor}");
+            outcome.push(issue(path, FieldErrorKind::Invalid, Some(factor), &text));
+        } else if !fits {
+            refuse(outcome, format!("a multiple of {}", bound(factor)));
         }
     }
     if let Some(min) = limits.minimum {
         let bad = if limits.exclusive_minimum { order(min).is_le() } else { order(min).is_lt() };
         if bad {
             let than = if limits.exclusive_minimum { "greater than" } else { "greater than or equal to" };
-            refuse(format!("{than} {}", bound(min)));
+            refuse(outcome, format!("{than} {}", bound(min)));
         }
     }
     if let Some(max) = limits.maximum {
         let bad = if limits.exclusive_maximum { order(max).is_ge() } else { order(max).is_gt() };
         if bad {
             let than = if limits.exclusive_maximum { "less than" } else { "less than or equal to" };
-            refuse(format!("{than} {}", bound(max)));
+            refuse(outcome, format!("{than} {}", bound(max)));
         }
     }
 }
@@ -117,10 +118,28 @@ pub(super) fn enumeration(value: &Value, limits: &Limits, path: &str, outcome: &
     outcome.push(Issue { path, kind: FieldErrorKind::NotSupported, shown: of_value(value), detail, text });
 }
 
-/// Whole numbers equal floats of their size.
+/// An integer that a float holds exactly, as JavaScript has it.
+pub(super) fn is_whole(number: f64) -> bool {
+    const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
+    number.fract() == 0.0 && number.abs() <= SAFE_MAX
+}
+
+/// Whole up to a relative error, above its whole part alone, as go-openapi's test for integers of JSON has it.
+fn is_nearly_whole(number: f64) -> bool {
+    let cut = number.trunc();
+    is_whole(number) || is_whole(cut) && cut > 0.0 && (number - cut) / (number + cut) < 1e-9
+}
+
+/// A value that Go converts to the type of the allowed one first, as the original has it: floats are cut to whole
+/// numbers, and a whole number becomes the text of the character that has it.
 fn is_same(value: &Value, allowed: &Value) -> bool {
     match (value, allowed) {
-        (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => *a as f64 == *b,
+        (Value::Int(a), Value::Float(b)) => *a as f64 == *b,
+        (Value::Float(a), Value::Int(b)) => *a as i64 == *b,
+        (Value::Int(a), Value::Str(b)) => {
+            let character = u32::try_from(*a).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+            b.chars().eq([character])
+        }
         (Value::Null, _) => false,
         (Value::Struct(_), other) => crate::api::schema::fit::free(value.clone()) == *other,
         (a, b) => a == b,

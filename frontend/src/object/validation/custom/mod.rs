@@ -97,7 +97,7 @@ pub(super) fn judge_default(value: &Value, schema: &Arc<Node>, at: &str) -> Vec<
     }
     if errors.is_empty() {
         let whole = if schema.embedded { Whole::Object } else { Whole::Part };
-        let found = RuleTree::of(schema, whole).map(|tree| rules::judge(value, &tree, None).errors);
+        let found = RuleTree::of(schema, whole).map(|tree| rules::judge_default(value, &tree));
         errors.extend(found.unwrap_or_default().into_iter().map(|error| {
             let field = match error.field.as_str() {
                 "<nil>" => at.to_owned(),

@@ -21,9 +21,18 @@ const MESSAGE_BYTES_MAX: usize = 5 * 1024;
 
 /// Runs the rules. `before`: the object that is replaced.
 pub(super) fn judge(value: &Value, tree: &RuleTree, before: Option<&Value>) -> Verdict {
-    let mut run = Run { verdict: Verdict::default(), budget: BUDGET };
     let correlated = before.map(|value| Before { value, node: &tree.node });
-    let forgiven = Forgiven { here: correlated, above: None, new: Some(value), new_above: None };
+    run(value, tree, before, Forgiven { here: correlated, new: Some(value), ..Forgiven::NOTHING })
+}
+
+/// Runs the rules over a default, once as if it replaced itself and once as something new.
+pub(super) fn judge_default(value: &Value, tree: &RuleTree) -> Vec<FieldError> {
+    let errors = run(value, tree, Some(value), Forgiven::NOTHING).errors;
+    if errors.is_empty() { run(value, tree, None, Forgiven::NOTHING).errors } else { errors }
+}
+
+fn run<'b>(value: &'b Value, tree: &RuleTree, before: Option<&'b Value>, forgiven: Forgiven<'b>) -> Verdict {
+    let mut run = Run { verdict: Verdict::default(), budget: BUDGET };
     run.visit(value, tree, "", before, forgiven);
     run.verdict
 }
@@ -44,6 +53,8 @@ struct Forgiven<'b> {
 }
 
 impl<'b> Forgiven<'b> {
+    const NOTHING: Forgiven<'static> = Forgiven { here: None, new: None, above: None, new_above: None };
+
     fn is_unchanged(&self) -> bool {
         let same = |before: Option<Before<'b>>, new: Option<&Value>| {
             before.zip(new).is_some_and(|(before, new)| before.value == new)

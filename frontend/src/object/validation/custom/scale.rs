@@ -36,7 +36,8 @@ fn replicas(object: &Object, path: &str) -> Vec<FieldError> {
     }
 }
 
-/// The value at a dotted path; an error when it, or what is on the way to it, is of another type.
+/// The value at a dotted path; an error when it, or what is on the way to it, is of another type. The error names the
+/// place that could not be looked up.
 fn lookup<'o>(object: &'o Object, path: &str, wanted: &str) -> Result<Option<&'o Value>, String> {
     let names: Vec<&str> = path.trim_start_matches('.').split('.').collect();
     let wrong = |depth: usize, value: &Value, wanted: &str| {
@@ -46,7 +47,7 @@ fn lookup<'o>(object: &'o Object, path: &str, wanted: &str) -> Result<Option<&'o
     let mut here = object.value();
     for (depth, name) in names.iter().enumerate() {
         if !matches!(here, Value::Map(_) | Value::Struct(_)) {
-            return Err(wrong(depth, here, "map[string]interface{}"));
+            return Err(wrong(depth + 1, here, "map[string]interface{}"));
         }
         match here.child(name) {
             Some(next) => here = next,

@@ -151,12 +151,6 @@ fn allowed(node: &Node) -> &'static str {
     if node.int_or_string { "integer,string" } else { node.kind.as_str() }
 }
 
-/// An integer that a float holds exactly, as JavaScript has it.
-fn is_whole(number: f64) -> bool {
-    const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
-    number.fract() == 0.0 && number.abs() <= SAFE_MAX
-}
-
 fn check_type(value: &Value, node: &Node, path: &str) -> Outcome {
     let mut outcome = Outcome { good: 1, ..Outcome::default() };
     let mut refuse = |found: &str, wanted: &str| {
@@ -181,7 +175,7 @@ fn check_type(value: &Value, node: &Node, path: &str) -> Outcome {
         Value::List(_) => NodeType::Array,
         Value::Map(_) | Value::Struct(_) => NodeType::Object,
     };
-    let whole = matches!(value, Value::Float(number) if is_whole(*number)) && is(NodeType::Integer);
+    let whole = matches!(value, Value::Float(number) if limits::is_whole(*number)) && is(NodeType::Integer);
     let number = found == NodeType::Integer && is(NodeType::Number);
     let fits = is(found) || whole || number;
     let format = formats::known(node);

@@ -19,11 +19,12 @@ const DEFINITION_COST_MAX: u64 = 100_000_000;
 /// The most expensive ones are named, if they cost a hundredth of the limit at least.
 const NAMED_MAX: usize = 4;
 
-/// Judges the rules of a schema that is good otherwise. `known` says whether an expression was there before.
-pub(super) fn judge(schema: &Value, path: &str, unchanged: bool) -> Vec<FieldError> {
+/// Judges the rules of a structural schema. Those of a part that has other faults, at one of the places `spoilt` in it,
+/// are left alone until these are mended.
+pub(super) fn judge(schema: &Value, path: &str, unchanged: bool, spoilt: &[String]) -> Vec<FieldError> {
     let node = Arc::new(Node::read(schema));
     let Some(tree) = RuleTree::of(&node, Whole::Object) else { return Vec::new() };
-    let mut judge = Judge { errors: Vec::new(), total: 0, costs: Vec::new(), unchanged };
+    let mut judge = Judge { errors: Vec::new(), total: 0, costs: Vec::new(), unchanged, spoilt };
     judge.visit(&tree, &node, path, Some(1), None);
     if judge.total > DEFINITION_COST_MAX {
         judge.costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
@@ -37,15 +38,16 @@ pub(super) fn judge(schema: &Value, path: &str, unchanged: bool) -> Vec<FieldErr
     judge.errors
 }
 
-struct Judge {
+struct Judge<'s> {
     errors: Vec<FieldError>,
     total: u64,
     costs: Vec<(String, u64)>,
     /// The schema is as it was: what its expressions cost was accepted.
     unchanged: bool,
+    spoilt: &'s [String],
 }
 
-impl Judge {
+impl Judge<'_> {
     /// `times`: how many values of the schema there may be in one object, where that is bounded. `loose`: the path of
     /// the schema above which values cannot be found again in an older object.
     fn visit(&mut self, tree: &RuleTree, node: &Node, path: &str, times: Option<u64>, loose: Option<&str>) {
@@ -63,6 +65,10 @@ impl Judge {
         if let (Some(inner), Some(node_below)) = (&tree.items, &node.items) {
             let loose = loose.or((node.merge.list_type != "map").then_some(path));
             self.visit(inner, node_below, &format!("{path}.items"), below, loose);
+        }
+        let inside = |place: &String| place.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        if self.spoilt.iter().any(inside) {
+            return;
         }
         for (nth, rule) in tree.rules.iter().enumerate() {
             let path = format!("{path}.x-kubernetes-validations[{nth}]");

@@ -86,27 +86,31 @@ pub(super) fn judge(schema: &Value, path: &str, status: bool, lenient: Leniency<
         errors.push(FieldError::forbidden(format!("{at}.nullable"), "nullable cannot be true at the root"));
     }
     let mut unsupported = None;
+    // Expressions are compiled where types can be made of the schema.
+    let mut typed = false;
     if !lenient.schemas_may_be_unstructured || openapi::uses_extensions(schema) {
         match structural::unsupported(schema) {
             Some(why) => unsupported = Some(FieldError::invalid(at.as_str(), "", why)),
             None => {
-                let found = structural::judge(schema, &at);
-                let bad = !found.is_empty();
-                errors.extend(found);
-                if !bad {
-                    errors.extend(defaults::judge(schema, &at, lenient));
+                let mut found = structural::judge(schema, &at);
+                if found.is_empty() {
+                    found = defaults::judge(schema, &at, lenient);
                 }
+                typed = found.is_empty();
+                errors.extend(found);
             }
         }
     }
-    errors.extend(openapi::judge(schema, &at, lenient));
+    let form = openapi::judge(schema, &at, lenient);
+    let spoilt: Vec<String> = form.iter().map(|error| error.field.clone()).collect();
+    errors.extend(form);
     if errors.is_empty() {
         errors.extend(unsupported);
     }
-    if errors.is_empty() {
+    if typed {
         let known =
             lenient.before.is_some_and(|before| tree::all(before).into_iter().any(|(_, known)| known == schema));
-        errors.extend(rules::judge(schema, &at, known));
+        errors.extend(rules::judge(schema, &at, known, &spoilt));
     }
     errors
 }
