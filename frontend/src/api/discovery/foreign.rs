@@ -3,6 +3,8 @@
 //! In: the rows of this server, and what aggregated servers tell of themselves. Out: all groups in the order of their
 //! priorities. The order of this server's own groups stays as it is. Not here: how the servers are asked.
 
+use std::cmp::Reverse;
+
 use crate::api::registry::{Group, GroupVersion, Registry, group_priority, is_newer_version, priorities};
 
 /// A version of a group that another server serves.
@@ -22,6 +24,15 @@ pub(super) struct MergedGroup<'a> {
     pub(super) name: &'a str,
     priority: i64,
     pub(super) versions: Vec<MergedVersion<'a>>,
+}
+
+impl MergedGroup<'_> {
+    /// Its place in the list of groups: of equal priorities by the name of the first APIService, which begins with the
+    /// version. (Aggregated discovery goes by the names of groups.)
+    pub(super) fn rank(&self) -> (Reverse<i64>, Option<String>) {
+        let services = self.versions.iter().map(|version| format!("{}.{}", version.name(), self.name));
+        (Reverse(self.priority), services.min())
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -90,7 +90,9 @@ pub(super) fn core_versions(server_address: &str) -> ApiVersions<'_> {
 }
 
 pub(super) fn groups<'a>(registry: &'a Registry, others: &'a [Foreign]) -> GroupList<'a> {
-    let groups = merged(registry, others).into_iter().map(|group| entry(&group)).collect();
+    let mut groups = merged(registry, others);
+    groups.sort_by_cached_key(MergedGroup::rank);
+    let groups = groups.iter().map(entry).collect();
     GroupList { kind: "APIGroupList", api_version: "v1", groups }
 }
 

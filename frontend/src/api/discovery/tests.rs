@@ -161,6 +161,8 @@ fn with_others(path: &str, accept: &str) -> serde_json::Value {
     let others = [
         foreign("policy", "v9", 17100, true),
         foreign("wild.example", "v1", 17160, true),
+        foreign("equal.example", "v1beta1", 2, true),
+        foreign("rival.example", "v1", 2, true),
         foreign("zoo.example", "v1", 1, false),
     ];
     let headers = [(http::header::ACCEPT, HeaderValue::from_str(accept).unwrap())].into_iter().collect();
@@ -183,6 +185,8 @@ fn groups_of_other_servers_stand_where_their_priority_puts_them() {
         let at = |name: &str| all.iter().position(|each| each == name).unwrap();
         assert_eq!(at("wild.example") + 1, at("policy"), "{all:?}");
         assert_eq!(all.last().unwrap(), "zoo.example");
+        // The list of groups goes by APIServices ("v1.rival.example"), aggregated discovery by groups.
+        assert_eq!(at("rival.example") < at("equal.example"), list == "groups", "{all:?}");
         let policy = &document[list][at("policy")];
         assert_eq!(policy["versions"][0]["version"], "v9", "a greater priority comes first");
         assert_eq!(policy["versions"][1]["version"], "v1");

@@ -4,7 +4,10 @@
 //! In: the groups and versions of the API's snapshot. Out: objects in the store, available at once. Every server does
 //! the same: what another was faster with is left as it is. Not here: the APIServices of other servers.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -12,12 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::SelfClient;
 use crate::{
-    api::registry::{Group, priorities},
-    cluster::Cluster,
+    api::{
+        registry::{Group, priorities},
+        schema::{Object, Value as Field},
+    },
+    cluster::{Cluster, ResourceName},
     request::status::{ApiError, Reason},
     store::{Scope, StoreError},
 };
 
+const API_SERVICES: ResourceName<'static> = ("apiregistration.k8s.io", "apiservices");
 const SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const GROUP: &str = "apiregistration.k8s.io";
 const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
@@ -25,6 +32,8 @@ const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 const BATCH: usize = 1024;
 /// After a failure, it is tried again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Changes that come this close upon each other are worked on together.
+const SETTLES_WITHIN: Duration = Duration::from_millis(50);
 
 /// What is wanted for one version of a group.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +63,18 @@ fn wanted(groups: &[Group]) -> Vec<Wanted> {
 }
 
 impl Wanted {
+    /// Whether an object says all this.
+    fn is_said_by(&self, found: &Object) -> bool {
+        let text = |path: &[&str]| found.get(path).and_then(Field::as_str).unwrap_or_default();
+        let number = |field: &str| found.get(&["spec", field]).and_then(Field::as_i64).unwrap_or(0);
+        found.get(&["spec", "service"]).is_none()
+            && text(&["spec", "group"]) == self.group
+            && text(&["spec", "version"]) == self.version
+            && number("groupPriorityMinimum") == i64::from(self.group_priority)
+            && number("versionPriority") == i64::from(self.version_priority)
+            && text(&["metadata", "labels", LABEL]) == self.managed
+    }
+
     fn object(&self) -> Value {
         let mut spec = json!({
             "version": self.version,
@@ -82,6 +103,14 @@ impl Wanted {
             corrected
         })
     }
+}
+
+/// Whether an object has the condition of those that are served here.
+fn is_available(found: &Object) -> bool {
+    found.get_list(&["status", "conditions"]).unwrap_or_default().iter().any(|each| {
+        let is = |field: &str, value: &str| each.child(field).and_then(Field::as_str) == Some(value);
+        is("type", "Available") && is("status", "True") && is("reason", "Local")
+    })
 }
 
 /// The object with its condition; none when it has it already.
@@ -153,32 +182,41 @@ impl LocalServices {
                 taken = events.next(BATCH) => if taken.is_err() { return Ok(()) },
                 changed = self.changes.changed() => if changed.is_err() { return Ok(()) },
             }
+            tokio::time::sleep(SETTLES_WITHIN).await;
         }
     }
 
     async fn reconcile(&mut self) -> Result<(), ApiError> {
         let wanted = wanted(self.cluster().api.load().registry.groups());
-        let found = self.client.get(SERVICES).await?.unwrap_or_default();
-        let found = found["items"].as_array().cloned().unwrap_or_default();
+        let found = self.cluster().informer().list(API_SERVICES, "")?;
+        let by_name: HashMap<&str, &Object> = found.iter().map(|one| (one.name(), &**one)).collect();
         let now = self.cluster().now_text();
         for each in &wanted {
-            let one = found.iter().find(|one| one["metadata"]["name"] == each.name.as_str());
-            let result = match one {
+            let result = match by_name.get(&*each.name) {
                 None if each.managed == "onstart" && self.started => Ok(()),
                 None => self.client.ensure(SERVICES, &each.object()).await,
-                Some(one) => self.correct(each, one, &now).await,
+                Some(one) if self.stands(each, one) => Ok(()),
+                Some(_) => match self.client.get(&format!("{SERVICES}/{}", each.name)).await? {
+                    Some(one) => self.correct(each, &one, &now).await,
+                    None => Ok(()),
+                },
             };
             settled(result)?;
         }
         let names: HashSet<&str> = wanted.iter().map(|each| each.name.as_str()).collect();
-        for one in found.iter().filter(|one| one["metadata"]["labels"][LABEL] == "true") {
-            let name = one["metadata"]["name"].as_str().unwrap_or_default();
-            if !names.contains(name) {
-                settled(self.client.delete(&format!("{SERVICES}/{name}")).await)?;
-            }
+        let is_kept = |one: &&Object| one.get(&["metadata", "labels", LABEL]).and_then(Field::as_str) == Some("true");
+        for one in by_name.values().filter(|one| is_kept(one) && !names.contains(one.name())) {
+            settled(self.client.delete(&format!("{SERVICES}/{}", one.name())).await)?;
         }
         self.started = true;
         Ok(())
+    }
+
+    /// Whether nothing is to be done. What is not kept stays, after the start, as others have made it.
+    fn stands(&self, wanted: &Wanted, found: &Object) -> bool {
+        let left = wanted.managed != "true" && self.started;
+        let remote = found.get(&["spec", "service"]).is_some();
+        (left || wanted.is_said_by(found)) && (remote || is_available(found))
     }
 
     async fn correct(&self, wanted: &Wanted, found: &Value, now: &str) -> Result<(), ApiError> {
@@ -207,7 +245,10 @@ fn settled(result: Result<(), ApiError>) -> Result<(), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Api;
+    use crate::api::{
+        Api,
+        schema::{Schema, codec},
+    };
 
     #[test]
     fn every_version_of_every_group_but_the_aggregators_own_has_a_service_with_known_priorities() {
@@ -230,5 +271,11 @@ mod tests {
         assert_eq!(apps.corrected(&found).unwrap()["spec"]["versionPriority"], 15);
         let marked = available(&found, "2026-01-01T00:00:00Z").unwrap();
         assert!(available(&marked, "2026-01-01T00:00:01Z").is_none());
+        let read =
+            |json: &Value| codec::decode_json(&Schema::builtin(), json.to_string().as_bytes(), None).unwrap().object;
+        for (json, said, is_marked) in [(&apps.object(), true, false), (&marked, false, true)] {
+            let object = read(json);
+            assert_eq!((apps.is_said_by(&object), is_available(&object)), (said, is_marked), "{json}");
+        }
     }
 }
