@@ -12,11 +12,19 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tokio_rustls::TlsAcceptor;
 
 /// Group and version that it serves.
 pub const GROUP: &str = "wild.example.com";
+/// A type of every server, which this one describes otherwise.
+pub const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    Fine,
+    Babbling,
+}
 
 /// One server; it ends with the runtime that it was started on.
 pub struct Aggregated {
@@ -28,6 +36,15 @@ pub struct Aggregated {
 impl Aggregated {
     /// Serves on loopback under the name of a Service.
     pub async fn start(service: &str, namespace: &str) -> Result<Aggregated> {
+        Aggregated::serve(service, namespace, Manners::Fine).await
+    }
+
+    /// The same, but whatever it is asked, it answers something that is no HTTP.
+    pub async fn babbling(service: &str, namespace: &str) -> Result<Aggregated> {
+        Aggregated::serve(service, namespace, Manners::Babbling).await
+    }
+
+    async fn serve(service: &str, namespace: &str, manners: Manners) -> Result<Aggregated> {
         let certified = rcgen::generate_simple_self_signed(vec![format!("{service}.{namespace}.svc")])?;
         let key = PrivateKeyDer::from_pem_slice(certified.signing_key.serialize_pem().as_bytes())?;
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -41,7 +58,12 @@ impl Aggregated {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    if manners == Manners::Babbling {
+                        let words = "\0\u{1}HTTP/9.9 9999 \r\r\n\n: : :\r\n".repeat(1000);
+                        drop(stream.write_all(words.as_bytes()).await);
+                        return;
+                    }
                     let service = service_fn(|request| async { anyhow::Ok(answer(request).await) });
                     let connection = hyper::server::conn::http1::Builder::new();
                     let served = connection.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -75,6 +97,8 @@ async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
                 .insert(header::LOCATION, header::HeaderValue::from_static("https://elsewhere.example/"));
             response
         }
+        Some("/garbage") => json_answer(&json!("}{")),
+        None if path == "/openapi/v2" => json_answer(&openapi_v2(&root)),
         None if path == "/openapi/v3" => {
             let url = format!("/openapi/v3{root}?hash=AB");
             json_answer(&json!({"paths": {root.trim_start_matches('/'): {"serverRelativeURL": url}}}))
@@ -86,6 +110,21 @@ async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
             response
         }
     }
+}
+
+/// A document that also tells what is none of its business: another's path, and another's definition otherwise.
+fn openapi_v2(root: &str) -> Value {
+    let answers =
+        |name: &str| json!({"get": {"responses": {"200": {"schema": {"$ref": format!("#/definitions/{name}")}}}}});
+    json!({
+        "swagger": "2.0",
+        "paths": {format!("{root}/beasts"): answers("com.example.wild.v1.Beast"), "/api/v1/pods": answers("Wrong")},
+        "definitions": {
+            "Wrong": {"type": "string"},
+            "com.example.wild.v1.Beast": {"properties": {"meta": {"$ref": format!("#/definitions/{META}")}}},
+            META: {"type": "object", "properties": {"wild": {"type": "boolean"}}},
+        },
+    })
 }
 
 /// What it was asked, by whom.

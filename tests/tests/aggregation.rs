@@ -8,7 +8,7 @@ use http::Method;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
 use tests::{
-    aggregated::{Aggregated, GROUP},
+    aggregated::{Aggregated, GROUP, META},
     cluster::{Cluster, Spec},
     process::eventually,
     rest::Rest,
@@ -75,6 +75,12 @@ async fn an_aggregated_server_answers_for_its_group_and_harms_no_other() -> Resu
             ensure!(index["paths"][root.trim_start_matches('/')].is_object(), "{index}");
             let document = rest.must(Method::GET, &format!("/openapi/v3{root}"), None).await?;
             ensure!(document["openapi"] == "3.0.0", "{document}");
+            let whole = rest.must(Method::GET, "/openapi/v2", None).await?;
+            ensure!(whole["paths"][format!("{root}/beasts")].is_object(), "version 2 lacks the path");
+            let definitions = &whole["definitions"];
+            let reference = &definitions["com.example.wild.v1.Beast"]["properties"]["meta"]["$ref"];
+            ensure!(reference == &json!(format!("#/definitions/{META}_v2")), "{reference}");
+            ensure!(definitions[META]["properties"]["name"].is_object() && definitions["Wrong"].is_null());
             Ok(())
         })
         .await?;
@@ -107,6 +113,30 @@ async fn an_aggregated_server_answers_for_its_group_and_harms_no_other() -> Resu
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_talks_nonsense_makes_its_own_group_unavailable_and_nothing_else() -> Result<()> {
+    let cluster = Cluster::start(Spec { endpoint: Some("memory:".to_owned()), shims: 1, frontends: 1 }).await?;
+    let rest = Rest::new(cluster.admin_client()?, vec![cluster.frontends[0].url.clone()]);
+    let server = Aggregated::babbling("beasts", "default").await?;
+    let named = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "beasts"},
+        "spec": {"type": "ExternalName", "externalName": "localhost"}});
+    rest.must(Method::POST, "/api/v1/namespaces/default/services", Some(&named)).await?;
+    let service = api_service(server.address.port(), &server.ca);
+    rest.must(Method::POST, "/apis/apiregistration.k8s.io/v1/apiservices", Some(&service)).await?;
+    eventually("the server is found to be no API server", WITHIN, || async {
+        let found = condition(&rest).await?;
+        ensure!(found["status"] == "False" && found["reason"] == "FailedDiscoveryCheck", "{found}");
+        Ok(())
+    })
+    .await?;
+    let (status, body) = rest.once(Method::GET, &format!("/apis/{GROUP}/v1/beasts"), None).await?;
+    ensure!(status == 503, "{status} {body}");
+    for path in ["/apis", "/openapi/v2", "/openapi/v3", "/api/v1/namespaces", "/apis/apps/v1/deployments"] {
+        rest.must(Method::GET, path, None).await?;
+    }
+    Ok(())
 }
 
 /// A connection that is upgraded carries bytes both ways.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     custom::Definitions,
-    registry::{Kept, Registry},
+    registry::{Kept, Lasting, Registry},
     schema::Schema,
 };
 
@@ -19,13 +19,16 @@ pub struct Api {
     pub schema: Arc<Schema>,
     /// What is behind the rows of custom resources.
     pub definitions: Definitions,
-    /// Discovery and OpenAPI, made when first asked for and kept as long as the snapshot.
+    /// Discovery and what names documents of OpenAPI, made when first asked for and kept as long as the snapshot.
     pub documents: Kept,
+    /// Documents of OpenAPI: a snapshot takes over those of the one before.
+    pub openapi: Arc<Lasting>,
 }
 
 impl Api {
     pub fn new(registry: Registry, schema: Arc<Schema>) -> Api {
-        Api { registry, schema, definitions: Definitions::default(), documents: Kept::default() }
+        let (definitions, documents, openapi) = Default::default();
+        Api { registry, schema, definitions, documents, openapi }
     }
 
     pub fn with_definitions(self, definitions: Definitions) -> Api {
@@ -58,7 +61,7 @@ impl ApiHandle {
 
     /// Replaces the snapshot by what `change` makes of it; `change` may run again when another change came between.
     pub fn update(&self, change: impl Fn(&Api) -> Api) {
-        self.current.rcu(|api| change(api));
+        self.current.rcu(|api| Api { openapi: Arc::clone(&api.openapi), ..change(api) });
         self.changes.send_modify(|count| *count += 1);
     }
 

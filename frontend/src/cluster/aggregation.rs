@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::{
     api::{
         discovery::Foreign,
+        openapi::ForeignV2,
         schema::{Object, Value},
     },
     client::{Address, CallError, Client, Identity, Peer},
@@ -91,6 +92,13 @@ impl Aggregation {
         };
         self.remotes().iter().filter_map(told).collect()
     }
+
+    /// What they put into the document of OpenAPI v2, the more important first.
+    pub fn openapi_v2(&self) -> Vec<Arc<ForeignV2>> {
+        let mut remotes = self.remotes();
+        remotes.sort_by_key(|remote| std::cmp::Reverse((remote.group_priority, remote.version_priority)));
+        remotes.iter().filter_map(|remote| remote.documents()?.openapi_v2.clone()).collect()
+    }
 }
 
 /// What an APIService says of a server.
@@ -155,6 +163,8 @@ pub struct Documents {
     pub resources: Option<serde_json::Value>,
     /// The document of OpenAPI v3 of its version, as its index names it.
     pub openapi_v3: Option<String>,
+    /// What it puts into the document of OpenAPI v2.
+    pub openapi_v2: Option<Arc<ForeignV2>>,
 }
 
 /// One aggregated server, as one APIService names it.

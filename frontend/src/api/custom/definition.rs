@@ -11,7 +11,7 @@ use std::sync::{
 
 use crate::api::{
     registry::{
-        Encoding, LabelRefusal, Name, Resource, SelectableField, Storage, Subresource, Unset, Updates, Verb,
+        Encoding, LabelRefusal, Name, Resource, SelectableField, Storage, Subresource, Unset, Updates, Verb, hash_of,
         is_newer_version,
     },
     schema::{
@@ -51,6 +51,8 @@ pub struct Definition {
     singular: String,
     short_names: Vec<String>,
     categories: Vec<String>,
+    /// Made once: a registry that has them is made anew whenever any definition changes.
+    rows: OnceLock<Vec<Arc<Resource>>>,
 }
 
 /// How objects get from one version to another.
@@ -149,6 +151,7 @@ impl Definition {
             list_kind,
             storage_version,
             versions,
+            rows: OnceLock::new(),
         })
     }
 
@@ -161,8 +164,9 @@ impl Definition {
     }
 
     /// A row for each version that is served.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Resource> {
-        self.versions.iter().filter(|version| version.served).map(|version| self.row(version))
+    pub(super) fn rows(&self) -> &[Arc<Resource>] {
+        let served = self.versions.iter().filter(|version| version.served);
+        self.rows.get_or_init(|| served.map(|version| Arc::new(self.row(version))).collect())
     }
 
     fn row(&self, version: &Version) -> Resource {
@@ -288,7 +292,7 @@ fn published(schema: Option<&Value>, plural: &str) -> Published {
         Some(schema) => codec::encode_struct_json(schema, &mut json),
         None => json.extend(br#"{"type":"object","x-kubernetes-preserve-unknown-fields":true}"#),
     }
-    Published { schema: String::from_utf8_lossy(&json).into(), plural: plural.into() }
+    Published { hash: hash_of(&json).into(), schema: String::from_utf8_lossy(&json).into(), plural: plural.into() }
 }
 
 impl Column {

@@ -43,7 +43,7 @@ pub fn api_with(definitions: impl IntoIterator<Item = Arc<Definition>>) -> Api {
     served.retain(|definition| {
         definition.versions.iter().all(|v| builtin.get(&definition.group, &v.name, &definition.plural).is_none())
     });
-    let registry = builtin.with(served.iter().flat_map(|definition| definition.rows()));
+    let registry = builtin.with(served.iter().flat_map(|definition| definition.rows().iter().cloned()));
     let schema = Schema::builtin().with_kinds(served.iter().flat_map(|definition| definition.kinds().cloned()));
     Api::new(registry, Arc::new(schema)).with_definitions(served.into_iter().collect())
 }

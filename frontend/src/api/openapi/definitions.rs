@@ -1,6 +1,9 @@
 //! Structs of the schema as JSON schemas, with every definition that they refer to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -11,18 +14,39 @@ use crate::api::schema::{Field, Gvk, Kind, Presence, Schema, Shape, StructDef, S
 pub(super) struct Definitions<'a> {
     schema: &'a Schema,
     dialect: Dialect,
-    /// The kinds whose root a struct is, by the struct's name in documents.
-    kinds: HashMap<String, Vec<Gvk>>,
+    everywhere: Everywhere,
     made: BTreeMap<String, Value>,
 }
 
+/// Whose kinds options and events are said to be, which may come under any group's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Everywhere {
+    /// All groups of a server.
+    Builtin,
+    /// Those of a client alone: documents of custom resources are made with its types.
+    Clients,
+}
+
+/// Groups that a client has no types of.
+const NOT_CLIENTS: [&str; 4] =
+    ["admission.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io"];
+
+/// The built-in kinds whose root a struct is, by the struct's name in documents.
+static KINDS: LazyLock<HashMap<String, Vec<Gvk>>> = LazyLock::new(|| {
+    let mut kinds: HashMap<String, Vec<Gvk>> = HashMap::new();
+    for kind in Schema::builtin().kinds() {
+        kinds.entry(special::name_of(&kind.root)).or_default().push(kind.gvk.clone());
+    }
+    kinds
+});
+
 impl<'a> Definitions<'a> {
     pub(super) fn new(schema: &'a Schema, dialect: Dialect) -> Definitions<'a> {
-        let mut kinds: HashMap<String, Vec<Gvk>> = HashMap::new();
-        for kind in schema.kinds() {
-            kinds.entry(special::name_of(&kind.root)).or_default().push(kind.gvk.clone());
-        }
-        Definitions { schema, dialect, kinds, made: BTreeMap::new() }
+        Definitions { schema, dialect, everywhere: Everywhere::Builtin, made: BTreeMap::new() }
+    }
+
+    pub(super) fn with_everywhere(self, everywhere: Everywhere) -> Definitions<'a> {
+        Definitions { everywhere, ..self }
     }
 
     pub(super) fn finish(self) -> BTreeMap<String, Value> {
@@ -137,18 +161,16 @@ impl<'a> Definitions<'a> {
         if let Some(everywhere) = name.strip_prefix("io.k8s.apimachinery.pkg.apis.meta.v1.")
             && matches!(everywhere, "DeleteOptions" | "WatchEvent")
         {
-            let versions: std::collections::BTreeSet<(&str, &str)> = self
-                .schema
-                .kinds()
-                .map(|kind| (kind.gvk.group.as_ref(), kind.gvk.version.as_ref()))
-                .filter(|(group, _)| *group != "meta.k8s.io" && *group != "apidiscovery.k8s.io")
-                .collect();
-            let all = versions.into_iter();
-            return Some(
-                all.map(|(group, version)| json!({"group": group, "kind": everywhere, "version": version})).collect(),
-            );
+            let clients = self.everywhere == Everywhere::Clients;
+            let is_left_out = |group: &str| {
+                matches!(group, "meta.k8s.io" | "apidiscovery.k8s.io") || clients && NOT_CLIENTS.contains(&group)
+            };
+            let all = KINDS.values().flatten().filter(|gvk| !is_left_out(&gvk.group));
+            let versions: BTreeSet<_> = all.map(|gvk| (&gvk.group, &gvk.version)).collect();
+            let named = |(group, version)| json!({"group": group, "kind": everywhere, "version": version});
+            return Some(versions.into_iter().map(named).collect());
         }
-        let mut kinds: Vec<Gvk> = self.kinds.get(name)?.clone();
+        let mut kinds: Vec<Gvk> = KINDS.get(name)?.clone();
         for gvk in kinds.iter_mut().filter(|gvk| gvk.group == "meta.k8s.io") {
             *gvk = Gvk::new("", "v1", gvk.kind.clone());
         }

@@ -8,6 +8,7 @@ mod custom;
 mod definitions;
 mod dialect;
 mod facts;
+mod foreign;
 mod operations;
 mod proto_v2;
 mod routes;
@@ -19,6 +20,7 @@ mod v2;
 mod v3;
 
 pub(crate) use facts::{KEY_USAGES, STOP_SIGNALS};
+pub use foreign::ForeignV2;
 pub use serve::{Asked, Page, answer};
 
 /// The version of Kubernetes whose API this is.

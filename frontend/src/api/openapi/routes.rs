@@ -333,7 +333,9 @@ impl Builder<'_, '_> {
         (id, description): (String, String),
         options: &[&str],
     ) -> Operation {
-        let gvk = place.gvk();
+        // What is below a custom resource acts on its own kind, also where another kind is written.
+        let own = Place { subresource: place.subresource.filter(|_| !place.resource.custom), ..place };
+        let gvk = own.gvk();
         let mut parameters: Vec<Parameter> = options.iter().map(|name| self.option(name, action)).collect();
         let mut add = |name: &str, place, description: String| {
             parameters.push(Parameter { name: name.to_owned(), place, description, kind: "string" });

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
+    sync::{Arc, LazyLock},
 };
 
 use bytes::Bytes;
@@ -12,11 +13,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
-use super::{proto_v2, v2, v3};
+use super::{ForeignV2, foreign, proto_v2, v2, v3};
 use crate::{
     api::{
         Api,
-        registry::{GroupVersion, KeptDocument, Registry, hash_of},
+        registry::{GroupVersion, KeptDocument, Registry},
+        schema::Schema,
     },
     request::status::ApiError,
 };
@@ -51,6 +53,8 @@ pub struct Asked<'a> {
     pub now: Timestamp,
     /// Documents of other servers, by path, with the URLs that they name.
     pub others: &'a [(String, String)],
+    /// What other servers put into version 2, the more important first.
+    pub others_v2: &'a [Arc<ForeignV2>],
 }
 
 /// Pages that are neither resources nor discovery, in the index.
@@ -61,13 +65,18 @@ pub fn answer(page: Page<'_>, api: &Api, asked: Asked<'_>) -> Result<Response<By
     let form = wanted(asked.headers, page == Page::V2);
     let document = match page {
         Page::Index => return index(api, asked.others),
-        Page::V2 if form == Some(Form::Protobuf) => {
-            document(api, "v2.pb", || Some(proto_v2::document(&v2::document(&api.schema, &api.registry))))
+        Page::V2 => {
+            let whole = || foreign::merged(v2::document(&api.schema, &api.registry), asked.others_v2);
+            let hash = foreign::hash(&hash(api, "v2"), asked.others_v2);
+            Some(match form {
+                Some(Form::Protobuf) => kept(api, "v2.pb", hash, || proto_v2::document(&whole())),
+                _ => kept(api, "v2", hash, || text(whole())),
+            })
         }
-        Page::V2 => document(api, "v2", || Some(text(v2::document(&api.schema, &api.registry)))),
         Page::Document(path) => {
             let path = path.strip_suffix('/').unwrap_or(path);
-            document(api, path, || generate(api, path).map(text))
+            let made = || generate(api, path).map(text).unwrap_or_default();
+            is_document(&api.registry, path).then(|| kept(api, path, hash(api, path), made))
         }
     };
     let Some(document) = document else { return Ok(bare(StatusCode::NOT_FOUND)) };
@@ -208,18 +217,35 @@ fn generate(api: &Api, path: &str) -> Option<Value> {
     }
 }
 
-/// The kept document of a name that exists, compressed, under the hash that the index tells.
-fn document(api: &Api, name: &str, make: impl FnOnce() -> Option<Vec<u8>>) -> Option<KeptDocument> {
-    if !matches!(name, "v2" | "v2.pb") && !names(&api.registry).any(|known| known == name) {
-        return None;
-    }
-    Some(api.documents.get(&format!("openapi/{name}"), || {
-        let plain = make().unwrap_or_default();
+/// The document of a name that exists, compressed, under the hash that the index tells. It is made anew only when what
+/// it is made of has changed: definitions of other groups leave it alone.
+fn kept(api: &Api, name: &str, hash: String, make: impl FnOnce() -> Vec<u8>) -> KeptDocument {
+    api.openapi.get(name, hash, || {
+        api.openapi.retain(|name| matches!(name, "v2" | "v2.pb") || is_document(&api.registry, name));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         // Writing to memory cannot fail.
-        let compressed = gzip.write_all(&plain).and_then(|()| gzip.finish()).unwrap_or_default();
-        KeptDocument { body: compressed.into(), hash: hash(api, name) }
-    }))
+        let compressed = gzip.write_all(&make()).and_then(|()| gzip.finish()).unwrap_or_default();
+        compressed.into()
+    })
+}
+
+/// Whether version 3 has a document of this name.
+fn is_document(registry: &Registry, name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        ["api" | "apis"] => true,
+        ["apis", group] => registry.group(group).is_some_and(|group| !group.name.is_empty() && !group.is_custom()),
+        _ => rows(registry, &parts).is_some() || OTHERS.contains(&name),
+    }
+}
+
+/// The version that a document is of.
+fn rows<'a>(registry: &'a Registry, parts: &[&str]) -> Option<&'a GroupVersion> {
+    match parts {
+        ["api", version] => registry.group_version("", version),
+        ["apis", group, version] if !group.is_empty() => registry.group_version(group, version),
+        _ => None,
+    }
 }
 
 /// The names of all documents of version 3.
@@ -255,7 +281,8 @@ fn index_text(api: &Api, others: &[(String, String)]) -> String {
 }
 
 /// The program's part in the documents: when it writes them otherwise, their hashes change.
-const GENERATOR: [&[u8]; 7] = [
+const GENERATOR: [&[u8]; 8] = [
+    include_bytes!("custom.rs"),
     include_bytes!("definitions.rs"),
     include_bytes!("facts.rs"),
     include_bytes!("operations.rs"),
@@ -265,37 +292,53 @@ const GENERATOR: [&[u8]; 7] = [
     include_bytes!("v3.rs"),
 ];
 
-/// The hash of what a document is made of, so that the index need not make the documents: the program, the schema, the
-/// rows.
-fn hash(api: &Api, name: &str) -> String {
-    let sources = api.documents.get("openapi/sources", || {
-        let mut kinds: Vec<_> = api.schema.kinds().collect();
-        kinds.sort_by(|a, b| a.gvk.cmp(&b.gvk));
-        let mut digest = Sha512::new();
-        digest.update(env!("CARGO_PKG_VERSION"));
-        GENERATOR.iter().for_each(|source| digest.update(source));
-        for kind in kinds {
-            digest.update(format!("{:?}", kind.gvk));
-            digest.update(kind.root.doc.as_bytes());
-            for field in kind.root.fields.iter() {
-                digest.update(field.name.as_bytes());
-                digest.update(field.doc.as_bytes());
-            }
+/// What all documents are made of: the program and the built-in types.
+static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+    let schema = Schema::builtin();
+    let mut kinds: Vec<_> = schema.kinds().collect();
+    kinds.sort_by(|a, b| a.gvk.cmp(&b.gvk));
+    let mut digest = Sha512::new();
+    digest.update(env!("CARGO_PKG_VERSION"));
+    GENERATOR.iter().for_each(|source| digest.update(source));
+    for kind in kinds {
+        digest.update(format!("{:?}", kind.gvk));
+        digest.update(kind.root.doc.as_bytes());
+        for field in kind.root.fields.iter() {
+            digest.update(field.name.as_bytes());
+            digest.update(field.doc.as_bytes());
         }
-        KeptDocument { body: Bytes::new(), hash: format!("{:x?}", digest.finalize()) }
-    });
-    let parts: Vec<&str> = name.split('/').collect();
-    let rows = match parts.as_slice() {
-        ["api", version] => api.registry.group_version("", version),
-        ["apis", group, version] => api.registry.group_version(group, version),
-        _ => None,
+    }
+    format!("{:x?}", digest.finalize())
+});
+
+/// The hash of what a document is made of, so that the index need not make the documents: the program, the rows, the
+/// schemas of the rows that definitions define.
+fn hash(api: &Api, name: &str) -> String {
+    let made = || {
+        let parts: Vec<&str> = name.split('/').collect();
+        let versions: Vec<&GroupVersion> = match name {
+            "v2" => api.registry.groups().iter().flat_map(|group| &group.versions).collect(),
+            _ => rows(&api.registry, &parts).into_iter().collect(),
+        };
+        let mut digest = Sha512::new();
+        digest.update(PROGRAM.as_bytes());
+        digest.update(name);
+        for version in versions {
+            sources(api, version, &mut digest);
+        }
+        let hash = digest.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
+        KeptDocument { body: Bytes::new(), hash }
     };
-    let rows = rows.map_or_else(String::new, rows_text);
-    let everything =
-        if matches!(name, "v2" | "v2.pb") { api.registry.iter().map(|r| format!("{r:?}")).collect() } else { rows };
-    hash_of(format!("{} {name} {everything}", sources.hash).as_bytes())
+    api.documents.get(&format!("openapi/{name}"), made).hash
 }
 
-fn rows_text(version: &GroupVersion) -> String {
-    format!("{:?}", version.resources)
+fn sources(api: &Api, version: &GroupVersion, digest: &mut Sha512) {
+    for row in &version.resources {
+        digest.update(format!("{row:?}"));
+        if let Some(kind) = api.schema.kind(&row.group, &row.version, &row.kind).filter(|_| row.custom)
+            && let Some(published) = kind.custom.as_ref().and_then(|node| node.published.as_ref())
+        {
+            digest.update(published.hash.as_bytes());
+        }
+    }
 }

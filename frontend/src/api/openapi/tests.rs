@@ -17,7 +17,7 @@ fn get_with(api: &Api, url: &str, headers: &[(&'static str, &str)]) -> Response<
         Some((path, hash)) => (path, Some(hash)),
         None => (url, None),
     };
-    let asked = Asked { headers: &map, hash, now: Timestamp::UNIX_EPOCH, others: &[] };
+    let asked = Asked { headers: &map, hash, now: Timestamp::UNIX_EPOCH, others: &[], others_v2: &[] };
     answer(Page::at(path).unwrap(), api, asked).unwrap()
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     API_VERSION,
-    definitions::Definitions,
+    definitions::{Definitions, Everywhere},
     dialect::Dialect,
     operations::{self, Body, Content, Forms, In, Operation, Parameter, Paths},
     routes, special,
@@ -34,11 +34,16 @@ const PATCHES: [&str; 4] = [
 
 /// The document of one group version.
 pub(super) fn group_version(schema: &Schema, group: &str, version: &GroupVersion) -> Value {
-    let mut definitions = Definitions::new(schema, Dialect::V3);
+    let custom = version.resources.iter().all(|resource| resource.custom);
+    let everywhere = if custom { Everywhere::Clients } else { Everywhere::Builtin };
+    let mut definitions = Definitions::new(schema, Dialect::V3).with_everywhere(everywhere);
     let paths = routes::of_group_version(group, version, &mut definitions);
     let mut document = document(definitions, &paths);
-    if version.resources.iter().all(|resource| resource.custom) {
+    if custom {
         document["info"] = json!({"title": "Kubernetes CRD Swagger", "version": "v0.1.0"});
+        if let Some(components) = document["components"].as_object_mut() {
+            components.remove("securitySchemes");
+        }
     }
     document
 }

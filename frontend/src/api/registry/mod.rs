@@ -15,7 +15,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use kept::{Kept, KeptDocument, hash_of};
+pub use kept::{Kept, KeptDocument, Lasting, hash_of};
 pub use priorities::{group_priority, priorities};
 pub use row::{Encoding, Name, Resource, Storage, Subresource, Updates, Verb};
 pub use selectable::{LabelRefusal, SelectableField, Unset};

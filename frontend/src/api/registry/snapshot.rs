@@ -68,7 +68,7 @@ impl Registry {
                     registry.groups.len() - 1
                 }
             };
-            insert(&mut registry.groups[group], resource);
+            insert(&mut registry.groups[group], Arc::new(resource));
         }
         registry.builtin_groups = registry.groups.len();
         registry.reindex();
@@ -76,7 +76,7 @@ impl Registry {
     }
 
     /// This snapshot with more rows; a row of the same group, version and plural is replaced.
-    pub fn with(&self, rows: impl IntoIterator<Item = Resource>) -> Registry {
+    pub fn with(&self, rows: impl IntoIterator<Item = Arc<Resource>>) -> Registry {
         let mut next = self.clone();
         next.generation = next_generation();
         for resource in rows {
@@ -175,7 +175,7 @@ impl Registry {
 }
 
 /// Puts a row in its place: versions in order of arrival, resources sorted by plural.
-fn insert(group: &mut Group, resource: Resource) {
+fn insert(group: &mut Group, resource: Arc<Resource>) {
     let index = match group.versions.iter().position(|v| v.version == resource.version) {
         Some(index) => index,
         None => {
@@ -185,8 +185,8 @@ fn insert(group: &mut Group, resource: Resource) {
     };
     let resources = &mut group.versions[index].resources;
     match resources.binary_search_by(|r| r.plural.cmp(&resource.plural)) {
-        Ok(at) => resources[at] = Arc::new(resource),
-        Err(at) => resources.insert(at, Arc::new(resource)),
+        Ok(at) => resources[at] = resource,
+        Err(at) => resources.insert(at, resource),
     }
 }
 

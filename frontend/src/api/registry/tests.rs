@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 
 #[test]
@@ -101,7 +103,7 @@ fn rows_added_at_run_time_stand_behind_the_built_in_groups() {
     let base = Registry::builtin();
     let rows =
         [("b.example.com", "v1alpha1"), ("b.example.com", "v2"), ("b.example.com", "v1"), ("a.example.com", "v1")];
-    let next = base.with(rows.map(|(group, version)| custom(group, version, "things")));
+    let next = base.with(rows.map(|(group, version)| Arc::new(custom(group, version, "things"))));
     let names: Vec<_> = next.groups().iter().rev().take(2).map(|g| g.name.to_string()).collect();
     assert_eq!(names, ["b.example.com", "a.example.com"]);
     let versions: Vec<_> =

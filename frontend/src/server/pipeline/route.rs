@@ -182,8 +182,10 @@ impl Server {
             return Err(ApiError::method_not_allowed());
         }
         let now = self.context.cluster.clock.now();
-        let others = self.context.cluster.aggregation.openapi();
-        let asked = openapi::Asked { headers: &request.headers, hash: request.query.get("hash"), now, others: &others };
+        let aggregation = &self.context.cluster.aggregation;
+        let (others, others_v2) = (aggregation.openapi(), aggregation.openapi_v2());
+        let (headers, hash) = (&request.headers, request.query.get("hash"));
+        let asked = openapi::Asked { headers, hash, now, others: &others, others_v2: &others_v2 };
         let answer = openapi::answer(page, &self.context.cluster.api.load(), asked);
         answer.map(|response| response.map(body::full))
     }

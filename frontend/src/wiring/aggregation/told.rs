@@ -4,13 +4,16 @@
 //! is not understood, leaves what it told before. Answers have a bound in size and time, and of each only the part
 //! about the server's own group and version is kept.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, header};
 use serde_json::{Map, Value, json};
 
 use super::check::headers;
-use crate::cluster::{Cluster, Documents, Remote};
+use crate::{
+    api::openapi::ForeignV2,
+    cluster::{Cluster, Documents, Remote},
+};
 
 const TIME_MAX: Duration = Duration::from_secs(5);
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -28,7 +31,11 @@ pub(super) async fn learn(cluster: &Cluster, remote: &Remote) {
             .map(str::to_owned),
         None => before.as_ref().and_then(|before| before.openapi_v3.clone()),
     };
-    let documents = Documents { resources, openapi_v3 };
+    let openapi_v2 = match get(cluster, remote, "/openapi/v2", "application/json").await {
+        Some(document) => ForeignV2::cut(&document, &remote.root()).map(Arc::new),
+        None => before.as_ref().and_then(|before| before.openapi_v2.clone()),
+    };
+    let documents = Documents { resources, openapi_v3, openapi_v2 };
     if before.as_deref() != Some(&documents) {
         remote.tell(documents);
     }

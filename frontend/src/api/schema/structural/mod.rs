@@ -85,6 +85,8 @@ pub struct Node {
 pub struct Published {
     /// In JSON.
     pub schema: Box<str>,
+    /// Of the schema as it is written there.
+    pub hash: Box<str>,
     pub plural: Box<str>,
 }
 
