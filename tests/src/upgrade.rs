@@ -27,8 +27,18 @@ impl Answer {
     }
 }
 
+/// Sends a body of JSON as the administrator.
+pub async fn ask_with_body(url: &str, dir: &Path, method: &str, path: &str, body: &str) -> Result<Answer> {
+    let length = format!("Content-Length: {}", body.len());
+    exchange(url, dir, "admin", &[method, path], &["Content-Type: application/json", &length], body).await
+}
+
 /// Sends one request as the user whose certificate is `NAME.crt` of `dir`; `headers` are whole lines.
 pub async fn ask(url: &str, dir: &Path, name: &str, method: &str, path: &str, headers: &[&str]) -> Result<Answer> {
+    exchange(url, dir, name, &[method, path], headers, "").await
+}
+
+async fn exchange(url: &str, dir: &Path, name: &str, what: &[&str; 2], headers: &[&str], body: &str) -> Result<Answer> {
     let read = |file: String| std::fs::read(dir.join(&file)).with_context(|| format!("reading {file}"));
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&read("ca.crt".to_owned())?) {
@@ -46,7 +56,8 @@ pub async fn ask(url: &str, dir: &Path, name: &str, method: &str, path: &str, he
     let host = authority.split(':').next().unwrap_or_default().to_owned();
     let mut connection = TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(host)?, tcp).await?;
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{lines}\r\n");
+    let [method, path] = what;
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{lines}\r\n{body}");
     connection.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
