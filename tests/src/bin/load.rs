@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tests::load::{access, etcd, idle, kube, leases, pairs, watchers};
+use tests::load::{access, beside, etcd, idle, kube, leases, pairs, watchers};
 
 #[derive(Parser)]
 #[command(about = "Throughput, latency and server CPU of any etcd-compatible server or Kubernetes API server")]
@@ -117,6 +117,24 @@ enum Target {
         #[arg(long, default_value_t = 2_000)]
         requests: usize,
     },
+    /// The frontend beside a kube-apiserver, in one run: a table of figures with their ratios
+    Beside {
+        #[arg(long, env = "KUBE_APISERVER")]
+        kube_apiserver: PathBuf,
+        #[arg(long, env = "ETCD")]
+        etcd: PathBuf,
+        /// Another frontend than the one built with this program
+        #[arg(long, env = "FRONTEND")]
+        frontend: Option<PathBuf>,
+        /// Only these of empty, create, get, patch, patch-one, apply, watch, reconnect, list, gzip, start, large-list
+        #[arg(long, value_delimiter = ',')]
+        works: Vec<String>,
+        /// Pods of the large lists
+        #[arg(long, default_value_t = 50_000)]
+        pods: usize,
+        #[arg(long, default_value_t = 2_000)]
+        watchers: usize,
+    },
     /// Creates, gets, merge patches and lists of ConfigMaps
     Kube {
         #[arg(long)]
@@ -139,6 +157,9 @@ async fn main() -> anyhow::Result<()> {
     match target {
         Target::Pairs { benches, at_once, endpoint } => {
             pairs::run(pairs::Plan { benches, at_once, seconds, endpoint }).await
+        }
+        Target::Beside { kube_apiserver, etcd, frontend, works, pods, watchers } => {
+            beside::run(beside::Plan { kube_apiserver, etcd, frontend, works, seconds, pods, watchers }).await
         }
         Target::Etcd { endpoints, keys, value_bytes, works, rest } => {
             let rest = Duration::from_secs_f64(rest);

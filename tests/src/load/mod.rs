@@ -1,8 +1,9 @@
 //! The load tool's parts: what is measured ([`Measured`]), and what it can press: [`etcd`]-compatible servers, also
 //! with many [`watchers`], [`leases`] or [`idle`] connections, [`kube`] API servers, what [`access`] takes of their
-//! time, and [`pairs`] of both at their start and end.
+//! time, [`pairs`] of both at their start and end, and the frontend [`beside`] a kube-apiserver.
 
 pub mod access;
+pub mod beside;
 pub mod etcd;
 pub mod idle;
 pub mod kube;
@@ -41,12 +42,24 @@ impl Measured {
             self.work,
             self.clients,
             count,
-            count as f64 / self.elapsed.as_secs_f64(),
+            self.per_second(),
             ms(self.quantile(0.50)),
             ms(self.quantile(0.99)),
-            self.server_cpu.as_secs_f64() * 1e6 / count.max(1) as f64,
+            self.server_cpu_us(),
             self.errors,
         )
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub fn server_cpu_us(&self) -> f64 {
+        self.server_cpu.as_secs_f64() * 1e6 / self.latencies.len().max(1) as f64
+    }
+
+    pub fn p99_ms(&self) -> f64 {
+        self.quantile(0.99).as_secs_f64() * 1e3
     }
 
     fn quantile(&self, q: f64) -> Duration {
