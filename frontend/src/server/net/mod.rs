@@ -4,12 +4,14 @@
 //! beyond the certificates it showed (authn), what is answered (pipeline).
 
 mod error;
+mod gathered;
 mod serving_cert;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub use error::NetError;
+use gathered::Gathered;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -162,8 +164,9 @@ async fn connection(
         let (server, peer) = (Arc::clone(&server), peer.clone());
         async move { Ok::<_, std::convert::Infallible>(server.handle(request, peer).await) }
     });
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(tls), service);
-    if let Err(error) = watcher.watch(served).await {
+    let io = Gathered::new(tls);
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(io.clone()), service);
+    if let Err(error) = io.drive(watcher.watch(served)).await {
         tracing::debug!(%address, error, "connection ended");
     }
 }
