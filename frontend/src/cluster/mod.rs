@@ -7,6 +7,7 @@ mod informer;
 pub mod objects;
 mod routing;
 mod target;
+mod turns;
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ pub use informer::{Derived, Informer, ResourceName};
 pub use routing::{ENDPOINT_SLICES, SERVICE_NAME_LABEL, SERVICES};
 pub use target::Target;
 pub(crate) use target::known_kind;
+pub use turns::Turns;
 pub use webhook::{Place, Webhook, Webhooks, refusal_of_reply};
 
 use ipnet::IpNet;
@@ -27,7 +29,7 @@ use crate::{
     api::{ApiHandle, schema::Schema},
     client::Address,
     config::Routing,
-    store::Store,
+    store::{Store, Stored},
 };
 
 /// A source of wall-clock time, so that tests can stop it.
@@ -98,6 +100,8 @@ pub struct Cluster {
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     pub conversions: Conversions,
+    /// Who changes an object comes after those who asked before, by its key, and finds what the last one stored.
+    pub writes: Turns<String, Option<Stored>>,
     pub aggregation: Aggregation,
     /// Cancelled when the server goes down: streams end then.
     pub shutdown: CancellationToken,

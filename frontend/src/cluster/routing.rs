@@ -137,6 +137,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             settings: Settings { own_address: Some(own.clone()), ..Settings::default() },
             conversions: Conversions::default(),
+            writes: Default::default(),
             aggregation: Aggregation::default(),
             shutdown: tokio_util::sync::CancellationToken::new(),
         };

@@ -5,7 +5,7 @@ use super::{
     defaults, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     read_at,
-    respond::Answer,
+    respond::{Answer, Shown},
     write::insert,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
         &options,
     );
-    create_object(ctx, target, object, caller).await.map(|object| Answer::object(201, object))
+    create_object(ctx, target, object, caller).await.map(|shown| Answer::shown(201, shown))
 }
 
 /// Creates an object that was decoded and defaulted; with a generateName, under a name that is free.
@@ -47,7 +47,7 @@ pub(super) async fn create_object(
     target: &Target,
     mut object: Object,
     caller: Caller<'_>,
-) -> Result<Object, ApiError> {
+) -> Result<Shown, ApiError> {
     lifecycle::begin_create(ctx, target, &mut object, caller).await?;
     caller.steps.done("admitted");
     let generated = object.name().is_empty() && !object.generate_name().is_empty();
@@ -68,10 +68,12 @@ pub(super) async fn create_object(
         ready.object.set_resource_version("");
         let inserted = insert(ctx, &named, &key, ready, caller.dry_run).await;
         caller.steps.done("stored");
-        if let Some(mut stored) = inserted? {
+        if let Some(stored) = inserted? {
             // What is not stored comes back as it was sent.
             if caller.dry_run && !asked_for.is_empty() {
-                stored.set_resource_version(&asked_for);
+                let mut object = stored.into_object(&named)?;
+                object.set_resource_version(&asked_for);
+                return Ok(Shown::object(object));
             }
             return Ok(stored);
         }

@@ -83,14 +83,15 @@ pub(super) async fn remove(
     let mut mark = Mark { ctx, target, options, caller, outcome: Outcome::Gone };
     let marked = write::apply(ctx, target, options.dry_run, &mut mark).await?;
     let outcome = mark.outcome;
-    let mut removal = Removal { object: marked.object, removed: marked.removed, shows_object: true };
+    let mut removal =
+        Removal { object: marked.shown.into_object(target)?, removed: marked.removed, shows_object: true };
     match outcome {
         // A grace period of zero: it was announced, now it happens.
         Outcome::Graceful { seconds: 0, pending: false } if !options.dry_run => {
             let mut last = Last { uid: removal.object.uid().to_owned(), target };
             let gone = write::apply(ctx, target, false, &mut last).await;
             if let Ok(gone) = gone {
-                removal.object = gone.object;
+                removal.object = gone.shown.into_object(target)?;
             }
             removal.removed = true;
         }

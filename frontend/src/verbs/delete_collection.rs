@@ -9,6 +9,7 @@ use super::{
     delete_options::DeleteOptions,
     encodings, list,
     list_options::ListOptions,
+    page,
     respond::Answer,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) async fn delete_collection(
     let kind =
         known_kind(&target.api.schema, &target.resource.group, &target.resource.version, &target.resource.list_kind)?;
     let mut answer = Object::new(&kind);
-    list::set_list_meta(&mut answer, &listing);
+    page::set_list_meta(&mut answer, &listing);
     answer.set(&["items"], Value::List(items));
     Ok(Answer::object(200, answer))
 }

@@ -188,7 +188,8 @@ impl Evict<'_> {
             let mut mark = Mark { pods: self.pods, options: &options, now: self.ctx.cluster.now_text() };
             let marked = write::apply(self.ctx, self.pods, false, &mut mark).await?;
             if options.precondition_revision.is_some() {
-                options.precondition_revision = Some(marked.object.resource_version().to_owned());
+                options.precondition_revision =
+                    Some(marked.shown.into_object(self.pods)?.resource_version().to_owned());
             }
         }
         delete::remove(self.ctx, self.pods, &options, self.caller).await.map(|_| ())

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use super::{
     encodings, input,
     list_options::{ListOptions, Match, Selection},
-    page::Page,
+    page::{CHUNK, Page, set_list_meta},
+    protobuf_list,
     respond::{self, go_type},
     response::{encode, response},
     select, table,
@@ -26,6 +27,7 @@ use crate::{
     },
     store::{
         Entry, Key, ListAt, ListRequest, Listing, StoreError,
+        cache::Budget,
         continue_token::{BadToken, Continue},
     },
     verbs::Context,
@@ -167,9 +169,6 @@ fn expired(continue_token: Option<String>) -> ApiError {
     ApiError { list_meta, ..refusal }
 }
 
-/// Items written at once; the rest of a long list is encoded while it is sent.
-const CHUNK: usize = 256;
-
 fn write(
     ctx: &Context,
     target: &Target,
@@ -178,8 +177,12 @@ fn write(
     listing: Page,
 ) -> Result<Response<Body>, ApiError> {
     match output.transform {
-        Transform::None if output.media == MediaType::Json && !output.pretty => stream_json(target, listing),
+        Transform::None if output.media == MediaType::Json && !output.pretty => stream_json(ctx, target, listing),
         Transform::None => {
+            let listing = match protobuf_list::stream(target, output, listing)? {
+                Ok(response) => return Ok(response),
+                Err(listing) => listing,
+            };
             let items = listing.objects(target)?;
             let kind = known_kind(
                 &target.api.schema,
@@ -227,22 +230,13 @@ fn write(
     }
 }
 
-pub(super) fn set_list_meta(list: &mut Object, listing: &Page) {
-    list.set(&["metadata", "resourceVersion"], listing.revision.to_string());
-    if !listing.continue_token.is_empty() {
-        list.set(&["metadata", "continue"], listing.continue_token.as_str());
-    }
-    if let Some(remaining) = listing.remaining {
-        list.set(&["metadata", "remainingItemCount"], remaining);
-    }
-}
-
 /// The JSON of a list, without ever holding it as a whole.
-fn stream_json(target: &Target, listing: Page) -> Result<Response<Body>, ApiError> {
+fn stream_json(ctx: &Context, target: &Target, listing: Page) -> Result<Response<Body>, ApiError> {
     let (head, tail) = (head_json(target, &listing), tail_json(target, &listing));
+    let budget = Arc::clone(ctx.cluster.store.cache().encodings());
     if listing.entries.len() <= CHUNK {
         let mut out = BytesMut::from(head.as_bytes());
-        append(&mut out, target, &listing.entries, true)?;
+        append(&mut out, target, &listing.entries, &budget, true)?;
         out.put_slice(tail.as_bytes());
         return Ok(response(200, MediaType::Json, body::full(out.freeze())));
     }
@@ -251,11 +245,13 @@ fn stream_json(target: &Target, listing: Page) -> Result<Response<Body>, ApiErro
     let items = Arc::new(listing.entries);
     let chunks = (0..count).map(move |at| {
         let part = &items[at * CHUNK..((at + 1) * CHUNK).min(items.len())];
-        let mut out = BytesMut::new();
+        // As much as such items mostly take.
+        let stored: usize = part.iter().map(|item| item.value().len()).sum();
+        let mut out = BytesMut::with_capacity(stored * 2);
         if at == 0 {
             out.put_slice(head.as_bytes());
         }
-        append(&mut out, &target, part, at == 0)?;
+        append(&mut out, &target, part, &budget, at == 0)?;
         if at + 1 == count {
             out.put_slice(tail.as_bytes());
         }
@@ -264,12 +260,18 @@ fn stream_json(target: &Target, listing: Page) -> Result<Response<Body>, ApiErro
     Ok(response(200, MediaType::Json, body::stream(futures::stream::iter(chunks))))
 }
 
-fn append(out: &mut BytesMut, target: &Target, items: &[Arc<Entry>], first: bool) -> Result<(), ApiError> {
+fn append(
+    out: &mut BytesMut,
+    target: &Target,
+    items: &[Arc<Entry>],
+    budget: &Arc<Budget>,
+    first: bool,
+) -> Result<(), ApiError> {
     for (at, item) in items.iter().enumerate() {
         if at > 0 || !first {
             out.put_u8(b',');
         }
-        out.put_slice(&encodings::item(target, item)?);
+        out.put_slice(&encodings::item(target, item, budget)?);
     }
     Ok(())
 }

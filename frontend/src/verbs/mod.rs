@@ -28,6 +28,7 @@ mod ownership;
 mod page;
 mod patch;
 mod patch_document;
+mod protobuf_list;
 mod read_at;
 mod respond;
 mod response;

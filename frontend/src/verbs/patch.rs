@@ -46,7 +46,7 @@ pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user
     let written = write::apply(ctx, target, options.dry_run, &mut change).await;
     request.steps.done("stored");
     let written = written?;
-    Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
+    Ok(Answer::shown(if written.created { 201 } else { 200 }, written.shown))
 }
 
 /// The router of built-in resources knows patch types by text; it answers a 415 of its own.
@@ -67,6 +67,10 @@ struct PatchObject<'a> {
 }
 
 impl Rewrite for PatchObject<'_> {
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
             if current.is_none() && !(self.patch.may_create() && self.target.subresource.is_none()) {

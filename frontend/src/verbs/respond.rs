@@ -1,22 +1,23 @@
 //! From what a verb has to say to the bytes that the client asked for.
 
+use bytes::Bytes;
 use http::Response;
 
 use crate::{
     api::{
         registry::Resource,
-        schema::{Object, Schema, Value},
+        schema::{Object, Schema, Value, codec::Named},
         table::copy_metadata,
     },
     cluster::{Target, known_kind},
     request::{
         body::{self, Body},
         info::Query,
-        negotiate::{MetaVersion, Output, Transform},
+        negotiate::{MediaType, MetaVersion, Output, Transform},
         status::{ApiError, GroupResource, Reason},
     },
     verbs::{
-        Context,
+        Context, encodings,
         response::{encode, response},
         table::{TableStyle, table_of_object},
     },
@@ -25,12 +26,39 @@ use crate::{
 /// What a verb answers: an object, or a Status of success, and the HTTP status.
 pub(super) struct Answer {
     code: u16,
-    object: Box<Object>,
+    what: Shown,
+}
+
+/// An object that a client shall see.
+pub(super) enum Shown {
+    Object(Box<Object>),
+    /// As the store holds it, at a revision; 0 where it is not stored. Only where no webhook converts.
+    Stored {
+        bytes: Bytes,
+        revision: i64,
+    },
+}
+
+impl Shown {
+    pub(super) fn object(object: Object) -> Shown {
+        Shown::Object(Box::new(object))
+    }
+
+    pub(super) fn into_object(self, target: &Target) -> Result<Object, ApiError> {
+        match self {
+            Shown::Object(object) => Ok(*object),
+            Shown::Stored { bytes, revision } => target.decode_bytes(&bytes, revision),
+        }
+    }
 }
 
 impl Answer {
     pub(super) fn object(code: u16, object: Object) -> Answer {
-        Answer { code, object: Box::new(object) }
+        Answer::shown(code, Shown::object(object))
+    }
+
+    pub(super) fn shown(code: u16, what: Shown) -> Answer {
+        Answer { code, what }
     }
 
     /// A Status of success about an object.
@@ -78,7 +106,22 @@ pub(super) fn respond(
     output: Output,
     answer: Answer,
 ) -> Result<Response<Body>, ApiError> {
-    let Answer { code, object } = answer;
+    let Answer { code, what } = answer;
+    if let (Shown::Stored { bytes, revision }, Transform::None) = (&what, output.transform) {
+        let body = match output.media {
+            MediaType::Json if !output.pretty => {
+                let mut json = encodings::json_of_stored(target, bytes, *revision, Named::Kind)?;
+                json.push(b'\n');
+                Some(Bytes::from(json))
+            }
+            MediaType::Protobuf => Some(encodings::protobuf_of_stored(target, bytes, *revision)?),
+            _ => None,
+        };
+        if let Some(body) = body {
+            return Ok(response(code, output.media, body::full(body)));
+        }
+    }
+    let object = what.into_object(target)?;
     let is_status = object.gvk().kind == "Status";
     let bytes = match output.transform {
         Transform::None => encode(&object, output),

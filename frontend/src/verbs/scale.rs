@@ -161,7 +161,7 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
     let main = Target { subresource: None, ..target.clone() };
     let mut rescale = Rescale { ctx, target: &main, endpoint: target, source, caller };
     let written = write::apply(ctx, &main, options.dry_run, &mut rescale).await?;
-    Ok(Answer::object(200, of_object(target, &written.object)?))
+    Ok(Answer::object(200, of_object(target, &written.shown.into_object(&main)?)?))
 }
 
 struct Rescale<'a> {

@@ -2,7 +2,10 @@
 
 use super::list_options::Selection;
 use crate::{
-    api::schema::{Object, Value, codec},
+    api::schema::{
+        Object, Value,
+        codec::{self, Message},
+    },
     cluster::Target,
     store::{
         Entry, Scope,
@@ -45,6 +48,9 @@ pub(super) fn selects(target: &Target, selection: &Selection, entry: &Entry) -> 
 
 /// Labels and selectable fields of a stored object. One that cannot be read has neither.
 fn read(target: &Target, entry: &Entry) -> Selectable {
+    if let Some(selectable) = read_message(target, entry) {
+        return selectable;
+    }
     // Fields of built-in kinds are those of the version that is stored.
     let object = match target.resource.custom {
         true => target.decode_view(entry).ok(),
@@ -65,6 +71,25 @@ fn read(target: &Target, entry: &Entry) -> Selectable {
         })
         .collect();
     Selectable { labels, fields }
+}
+
+/// The same from its bytes, without decoding the rest of it.
+fn read_message(target: &Target, entry: &Entry) -> Option<Selectable> {
+    let kind = target.stored_kind().ok().filter(|kind| kind.custom.is_none())?;
+    let message = Message::read(&kind.root, codec::message_of(&kind.gvk, entry.value())?)?;
+    let metadata = message.messages_of("metadata").next()??;
+    let label = |(key, value): (&str, Option<&[u8]>)| {
+        Some((key.into(), std::str::from_utf8(value.unwrap_or_default()).ok()?.into()))
+    };
+    let labels = metadata.entries_of("labels").map(label).collect::<Option<_>>()?;
+    let fields = target.resource.selectable_fields.iter().map(|field| {
+        let found = field.paths.iter().find_map(|path| {
+            let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+            message.printed(&names).filter(|text| !text.is_empty())
+        });
+        (field.key.as_ref().into(), found.as_deref().unwrap_or_else(|| field.unset.as_str()).into())
+    });
+    Some(Selectable { labels, fields: fields.collect() })
 }
 
 fn printed(object: &Object, path: &[&str]) -> Option<String> {

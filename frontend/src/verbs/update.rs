@@ -43,7 +43,7 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let written = write::apply(ctx, target, options.dry_run, &mut change).await;
     request.steps.done("stored");
     let written = written?;
-    Ok(Answer::object(if written.created { 201 } else { 200 }, written.object))
+    Ok(Answer::shown(if written.created { 201 } else { 200 }, written.shown))
 }
 
 pub(super) fn unnamed(target: &Target) -> ApiError {

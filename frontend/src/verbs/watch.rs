@@ -270,7 +270,8 @@ impl Watching {
     }
 
     async fn frames_of(&mut self, events: &[Arc<CacheEvent>]) -> Result<Bytes, ApiError> {
-        let mut out = Vec::new();
+        // Most often there is one, which all watchers share.
+        let mut frames: Vec<Bytes> = Vec::with_capacity(events.len());
         let before: Vec<Arc<Entry>> = events.iter().filter_map(|event| event.prev().cloned()).collect();
         let after: Vec<Arc<Entry>> = events.iter().map(|event| Arc::clone(event.entry())).collect();
         let mut before = self.target.views(&self.ctx.cluster, &before).await?.into_iter();
@@ -285,9 +286,12 @@ impl Watching {
                 _ => None,
             };
             let view = told.as_deref().unwrap_or(&after);
-            out.extend_from_slice(&self.frames.of_event(&self.ctx, &self.target, kind, event, view)?);
+            frames.push(self.frames.of_event(&self.ctx, &self.target, kind, event, view)?);
         }
-        Ok(out.into())
+        match frames.len() {
+            1 => Ok(frames.swap_remove(0)),
+            _ => Ok(frames.concat().into()),
+        }
     }
 
     /// What an event is to this watcher; none: nothing.

@@ -9,7 +9,10 @@ use super::{
     table::{self, TableStyle},
 };
 use crate::{
-    api::schema::{Object, codec},
+    api::schema::{
+        Object,
+        codec::{self, Named},
+    },
     cluster::{Target, known_kind},
     request::{
         info::Query,
@@ -108,7 +111,7 @@ impl Frames {
         if matches!(self.shown, Shown::Objects) {
             let id = encodings::id(&target.kind, kind.form(self.media));
             let media = self.media;
-            return event.frame(id, |_| whole(media, kind.name(), &encodings::object(target, view)?));
+            return event.frame(id, |_| of_whole_view(media, kind.name(), target, view));
         }
         self.of_view(ctx, target, kind, view)
     }
@@ -120,6 +123,9 @@ impl Frames {
         kind: EventType,
         view: &Entry,
     ) -> Result<Bytes, ApiError> {
+        if matches!(self.shown, Shown::Objects) {
+            return of_whole_view(self.media, kind.name(), target, view);
+        }
         self.of_object(ctx, target, kind.name(), &encodings::object(target, view)?)
     }
 
@@ -165,6 +171,13 @@ impl Frames {
         let status = codec::decode_json(&schema, json, Some(&kind.gvk)).map_err(ApiError::internal)?.object;
         whole(self.media, "ERROR", &status)
     }
+}
+
+fn of_whole_view(media: MediaType, name: &str, target: &Target, view: &Entry) -> Result<Bytes, ApiError> {
+    if media == MediaType::Protobuf {
+        return protobuf_frame(name, encodings::protobuf(target, view)?);
+    }
+    Ok(json_frame(name, &encodings::json(target, view, Named::Kind)?))
 }
 
 fn whole(media: MediaType, name: &str, object: &Object) -> Result<Bytes, ApiError> {

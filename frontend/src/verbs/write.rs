@@ -3,15 +3,19 @@
 //! In: a [`Rewrite`], which may run more than once. Out: the object as it is now stored. The first look may be at the
 //! cache; a refusal of what was seen there is judged again on a fresh read before the client hears it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::time::timeout;
 
+use super::respond::Shown;
 use crate::{
     api::schema::Object,
     cluster::Target,
     object::strategy::{self, Claims},
     request::status::ApiError,
-    store::{CreateOutcome, DeleteOutcome, StoreError, Stored, UpdateOutcome},
+    store::{CreateOutcome, DeleteOutcome, Key, StoreError, Stored, UpdateOutcome},
     verbs::Context,
 };
 
@@ -69,6 +73,11 @@ impl Step {
 pub(super) trait Rewrite: Send {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>>;
 
+    /// Whether it waits for others that change the same object, since all of them would have to be judged again.
+    fn takes_turns(&self) -> bool {
+        false
+    }
+
     /// Where the current object is looked for the first time.
     fn first_look(&self) -> FirstLook {
         FirstLook::Cache
@@ -84,7 +93,7 @@ pub(super) enum FirstLook {
 
 /// How a change ended.
 pub(super) struct Written {
-    pub(super) object: Object,
+    pub(super) shown: Shown,
     pub(super) created: bool,
     pub(super) removed: bool,
 }
@@ -99,8 +108,14 @@ pub(super) async fn apply(
     change: &mut dyn Rewrite,
 ) -> Result<Written, ApiError> {
     let key = target.key(&ctx.cluster)?;
+    let turn = (change.takes_turns() && !dry_run).then(|| ctx.cluster.writes.turn(key.clone()));
+    let mut turn = match &turn {
+        Some(turn) => timeout(TURN_WAIT_MAX, turn.lock()).await.ok(),
+        None => None,
+    };
+    let left = turn.as_mut().and_then(|left| left.take());
     let mut current = match change.first_look() {
-        FirstLook::Cache => cached(ctx, target, &key).await?,
+        FirstLook::Cache => known(ctx, target, &key, left).await?,
         FirstLook::Store => None,
     };
     let mut fresh = current.is_none();
@@ -121,8 +136,15 @@ pub(super) async fn apply(
             }
             other => other?,
         };
+        let create_revision = current.as_ref().map_or(0, |current| current.stored.create_revision);
         match commit(ctx, target, &key, current.take(), step, dry_run, fresh).await? {
-            Committed::Done(written) => return Ok(*written),
+            Committed::Done(written) => {
+                if let (Some(left), Shown::Stored { bytes, revision }) = (turn.as_mut(), &written.shown) {
+                    let (key, value, mod_revision) = (Key::from(key), bytes.clone(), *revision);
+                    **left = Some(Stored { key, value, create_revision, mod_revision, version: 0 });
+                }
+                return Ok(*written);
+            }
             Committed::Again(newer) => {
                 stored = newer;
                 fresh = true;
@@ -131,9 +153,15 @@ pub(super) async fn apply(
     }
 }
 
-/// What the cache has of the object.
-async fn cached(ctx: &Context, target: &Target, key: &str) -> Result<Option<Current>, ApiError> {
+/// How long a change waits for those before it; then it races with them.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What the cache has of the object, or what was left by the change before, whose event is still to come.
+async fn known(ctx: &Context, target: &Target, key: &str, left: Option<Stored>) -> Result<Option<Current>, ApiError> {
     let Some(entry) = ctx.cluster.store.cache().get(key).ok().flatten() else { return Ok(None) };
+    if let Some(stored) = left.filter(|left| left.mod_revision > entry.mod_revision()) {
+        return Ok(Some(Current { object: target.read(&ctx.cluster, &stored).await?, stored }));
+    }
     let views = target.views(&ctx.cluster, std::slice::from_ref(&entry)).await?;
     let object = views.first().map(|view| target.decode_view(view)).transpose()?;
     Ok(object.map(|object| Current { object, stored: entry.stored() }))
@@ -165,7 +193,7 @@ async fn commit(
             replaced.map_err(|fault| store_fault(target, fault))?.into_committed(ctx, target).await
         }
         (Step::Write(ready), None) => match insert(ctx, target, key, *ready, dry_run).await? {
-            Some(object) => done(object, true, false),
+            Some(shown) => done(shown, true, false),
             None => {
                 let newer = ctx.cluster.store.get(key).await.map_err(|error| store_error(target, error))?;
                 Ok(Committed::Again(newer))
@@ -175,18 +203,18 @@ async fn commit(
             match ctx.cluster.store.delete(key, current.stored.mod_revision).await {
                 Ok(DeleteOutcome::Deleted { .. } | DeleteOutcome::Changed(None)) => {
                     ready.claims.commit(&ctx.cluster).await;
-                    done(ready.object, false, true)
+                    done(Shown::object(ready.object), false, true)
                 }
                 Ok(DeleteOutcome::Changed(newer)) => Ok(Committed::Again(newer)),
                 Err(error) => Err(store_error(target, error)),
             }
         }
-        (Step::Remove(ready), _) => done(ready.object, false, true),
+        (Step::Remove(ready), _) => done(Shown::object(ready.object), false, true),
     }
 }
 
-fn done(object: Object, created: bool, removed: bool) -> Result<Committed, ApiError> {
-    Ok(Committed::Done(Box::new(Written { object, created, removed })))
+fn done(shown: Shown, created: bool, removed: bool) -> Result<Committed, ApiError> {
+    Ok(Committed::Done(Box::new(Written { shown, created, removed })))
 }
 
 #[derive(Clone, Copy)]
@@ -207,11 +235,17 @@ enum Replaced {
 impl Replaced {
     async fn into_committed(self, ctx: &Context, target: &Target) -> Result<Committed, ApiError> {
         match self {
-            Replaced::Stored { bytes, revision } => {
-                done(target.read_bytes(&ctx.cluster, &bytes, revision).await?, false, false)
-            }
+            Replaced::Stored { bytes, revision } => done(shown(ctx, target, bytes, revision).await?, false, false),
             Replaced::Changed(newer) => Ok(Committed::Again(newer)),
         }
+    }
+}
+
+/// What was stored, as the client sees it.
+async fn shown(ctx: &Context, target: &Target, bytes: Bytes, revision: i64) -> Result<Shown, ApiError> {
+    match target.is_converted() {
+        true => target.read_bytes(&ctx.cluster, &bytes, revision).await.map(Shown::object),
+        false => Ok(Shown::Stored { bytes, revision }),
     }
 }
 
@@ -252,14 +286,14 @@ pub(super) async fn insert(
     key: &str,
     mut ready: Ready,
     dry_run: bool,
-) -> Result<Option<Object>, ApiError> {
+) -> Result<Option<Shown>, ApiError> {
     let mut inserted = insert_bytes(ctx, target, key, &ready.object, dry_run).await;
     if inserted.as_ref().is_err_and(|fault| ready.shed(fault)) {
         inserted = insert_bytes(ctx, target, key, &ready.object, dry_run).await;
     }
     settle_claims(ctx, ready.claims, &inserted).await;
     match inserted.map_err(|fault| store_fault(target, fault))? {
-        Replaced::Stored { bytes, revision } => target.read_bytes(&ctx.cluster, &bytes, revision).await.map(Some),
+        Replaced::Stored { bytes, revision } => shown(ctx, target, bytes, revision).await.map(Some),
         Replaced::Changed(_) => Ok(None),
     }
 }

@@ -319,6 +319,7 @@ async fn context(
             own_address: Some(own_address(address)),
         },
         conversions: Conversions::default(),
+        writes: Default::default(),
         aggregation: Aggregation::default(),
         shutdown: CancellationToken::new(),
     });

@@ -89,6 +89,7 @@ async fn context(server: &Server, direct: &Store, rival: &Rival) -> Arc<Context>
         clock: Arc::new(SystemClock),
         settings,
         conversions: Conversions::default(),
+        writes: Default::default(),
         aggregation: Aggregation::default(),
         shutdown: CancellationToken::new(),
     });

@@ -11,6 +11,7 @@ pub mod meta;
 pub mod object;
 pub mod plans;
 pub mod scalar;
+pub mod stored;
 pub mod structural;
 pub mod tables;
 pub mod value;

@@ -8,15 +8,13 @@
 //! (`api::schema::convert`).
 
 mod review;
-mod turns;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
 
-pub use self::turns::Conversions;
-use super::{Cluster, Place, Target, Webhook};
+use super::{Cluster, Place, Target, Webhook, Webhooks, turns::Turns};
 use crate::{
     api::{
         Api,
@@ -33,6 +31,14 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 const BATCH_OBJECTS_MAX: usize = 200;
 /// A batch is sent when its objects have so many bytes.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The connections to conversion webhooks, and whose turn it is to ask for what the cache holds: the others wait and find
+/// it made.
+#[derive(Default)]
+pub struct Conversions {
+    webhooks: Webhooks,
+    turns: Turns<ViewId, ()>,
+}
 
 impl Target {
     /// The webhook between the versions of this resource.
@@ -92,7 +98,7 @@ impl Target {
         if let Some(views) = known(id, entries) {
             return Ok(views);
         }
-        let turn = cluster.conversions.turn(id);
+        let turn = cluster.conversions.turns.turn(id);
         let late = |_| ApiError::unknown(review::failed(&self.kind.gvk, "context deadline exceeded"));
         let _turn = timeout(TIME_MAX, turn.lock()).await.map_err(late)?;
         let mut views: Vec<Option<Arc<Entry>>> = entries.iter().map(|entry| entry.view(id)).collect();

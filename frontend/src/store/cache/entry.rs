@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::mvccpb::KeyValue;
 
+use super::budget::{Budget, Held};
 use crate::store::{Key, Stored};
 
 /// Which encoding of an object: the caller numbers its formats and versions, and a version anew when its schema
@@ -61,7 +62,7 @@ pub struct Entry {
     version: i64,
     selectable: Kept<KindNumber, Arc<Selectable>>,
     memo: OnceLock<Arc<dyn Any + Send + Sync>>,
-    encodings: Kept<EncodingId, Bytes>,
+    encodings: Kept<EncodingId, Arc<Held>>,
     views: Views,
     is_converted: bool,
 }
@@ -212,9 +213,21 @@ impl Entry {
         self.memo.get_or_init(|| Arc::new(make(self))).clone().downcast().ok()
     }
 
-    /// The object in one encoding, made by `make` the first time.
-    pub fn encoding<E>(&self, id: EncodingId, make: impl FnOnce(&Entry) -> Result<Bytes, E>) -> Result<Bytes, E> {
-        self.encodings.get(&id).map_or_else(|| make(self).map(|bytes| self.encodings.keep(id, bytes)), Ok)
+    /// The object in one encoding, made by `make` the first time, and again where the budget does not allow to keep it.
+    pub fn encoding<E>(
+        &self,
+        id: EncodingId,
+        budget: &Arc<Budget>,
+        make: impl FnOnce(&Entry) -> Result<Bytes, E>,
+    ) -> Result<Bytes, E> {
+        if let Some(held) = self.encodings.get(&id) {
+            return Ok(held.bytes());
+        }
+        let bytes = make(self)?;
+        if let Some(held) = Held::new(&bytes, budget) {
+            self.encodings.keep(id, held);
+        }
+        Ok(bytes)
     }
 
     /// Bytes that this entry holds, its encodings aside.
@@ -376,12 +389,12 @@ mod tests {
 
     #[test]
     fn encodings_are_made_once_and_bounded() {
-        let entry = entry();
+        let (entry, budget) = (entry(), Arc::new(Budget::new(1000)));
         let mut made = 0;
         for round in 0..2 {
             for id in 0..20 {
                 let bytes = entry
-                    .encoding(EncodingId(id), |entry| {
+                    .encoding(EncodingId(id), &budget, |entry| {
                         made += 1;
                         assert_eq!(entry.value(), "value");
                         Ok::<_, ()>(Bytes::from(id.to_string()))
@@ -391,7 +404,26 @@ mod tests {
             }
             assert_eq!(made, if round == 0 { 20 } else { 32 });
         }
-        assert_eq!(entry.encoding(EncodingId(99), |_| Err("no")), Err("no"));
+        assert_eq!(entry.encoding(EncodingId(99), &budget, |_| Err("no")), Err("no"));
+    }
+
+    #[test]
+    fn what_the_budget_does_not_allow_is_made_anew_and_what_goes_leaves_room() {
+        let budget = Arc::new(Budget::new(7));
+        let made = |entry: &Entry, id| {
+            let mut made = false;
+            let bytes = entry.encoding(EncodingId(id), &budget, |_| {
+                made = true;
+                Ok::<_, ()>(Bytes::from_static(b"12345"))
+            });
+            assert_eq!(bytes.unwrap(), "12345");
+            made
+        };
+        let (one, two) = (entry(), entry());
+        assert!(made(&one, 1) && !made(&one, 1), "it is kept");
+        assert!(made(&two, 1) && made(&two, 1), "it does not fit");
+        drop(one);
+        assert!(made(&two, 1) && !made(&two, 1), "there is room again");
     }
 
     #[test]

@@ -19,13 +19,15 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{CacheEvent, Entry, Scope, layout::namespace_of, tree::Tree};
 
-/// How much history is kept of each resource.
+/// How much history is kept of each resource, and how much of what could be made again.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
     /// Never fewer than these, if there were as many.
     pub events_min: usize,
     pub events_max: usize,
     pub bytes_max: usize,
+    /// For encodings of entries, of all resources together.
+    pub encodings_bytes_max: usize,
     /// Events younger than this are kept within the upper bounds.
     pub fresh_for: Duration,
 }
@@ -36,6 +38,8 @@ impl Default for CacheLimits {
             events_min: 1024,
             events_max: 102_400,
             bytes_max: 128 << 20,
+            // Lists of ten thousand pods repeat at the cost of sending them.
+            encodings_bytes_max: 128 << 20,
             // As long as kube-apiserver keeps them: longer than a bookmark's period of a minute.
             fresh_for: Duration::from_secs(75),
         }

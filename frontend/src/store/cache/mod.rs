@@ -5,6 +5,7 @@
 //! Not here: what the values mean, and freshness: whoever needs the latest asks the store for its revision and waits
 //! for that.
 
+mod budget;
 mod entry;
 mod feed;
 mod group;
@@ -28,6 +29,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+pub use budget::Budget;
 pub use entry::{CacheEvent, EncodingId, Entry, EventKind, KindNumber, Selectable, ViewId};
 pub use group::{CacheLimits, WatchEnd};
 pub use layout::Scope;
@@ -52,6 +54,8 @@ struct Shared {
     /// Below which everything lies, ending in a slash.
     root: String,
     limits: CacheLimits,
+    /// For encodings of entries.
+    encodings: Arc<Budget>,
     /// Written while everything is replaced, so that no reader sees half of it.
     groups: RwLock<Groups>,
     /// Everything up to here has been applied. Advanced after the groups, so that whoever reads it first and a group
@@ -75,12 +79,18 @@ impl Cache {
         Cache(Arc::new(Shared {
             root: format!("{prefix}/"),
             limits,
+            encodings: Arc::new(Budget::new(limits.encodings_bytes_max)),
             groups: RwLock::default(),
             watermark: AtomicI64::new(0),
             advanced: watch::Sender::new(0),
             ready: AtomicBool::new(false),
             progress_wanted: Notify::new(),
         }))
+    }
+
+    /// What encodings of entries are kept within.
+    pub fn encodings(&self) -> &Arc<Budget> {
+        &self.0.encodings
     }
 
     /// Everything up to this revision has been applied; 0 before the store was read.

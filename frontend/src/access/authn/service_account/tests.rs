@@ -44,6 +44,7 @@ async fn accounts(settings: &[&str]) -> (ServiceAccounts, PrivateKey) {
         clock: Arc::new(crate::cluster::FixedClock("2026-01-01T00:00:00Z".parse().unwrap())),
         settings: crate::cluster::Settings::default(),
         conversions: crate::cluster::Conversions::default(),
+        writes: Default::default(),
         aggregation: crate::cluster::Aggregation::default(),
         shutdown: tokio_util::sync::CancellationToken::new(),
     };

@@ -139,7 +139,7 @@ fn write_map<'a, V>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, V
 }
 
 /// What Go prints for a plain value that was never set.
-fn write_absent(out: &mut Vec<u8>, field: &Field) {
+pub(super) fn write_absent(out: &mut Vec<u8>, field: &Field) {
     if field.presence == Presence::Nullable || field.shape != Shape::One {
         return out.extend_from_slice(b"null");
     }
@@ -155,7 +155,7 @@ fn write_absent(out: &mut Vec<u8>, field: &Field) {
     out.extend_from_slice(text);
 }
 
-fn write_int(out: &mut Vec<u8>, number: i64) {
+pub(super) fn write_int(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut rest = number.unsigned_abs();

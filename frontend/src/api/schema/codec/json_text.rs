@@ -328,6 +328,11 @@ pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Prints JSON without white space and with Go's HTML escapes.
 pub(super) fn write_compact(out: &mut Vec<u8>, json: &[u8]) {
+    // What is stored mostly is compact already. Without an early end the compiler looks at many bytes at once.
+    let is_other = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t') | is_escaped_in_html(*byte);
+    if !json.iter().fold(false, |found, byte| found | is_other(byte)) {
+        return out.extend_from_slice(json);
+    }
     let mut at = 0;
     while at < json.len() {
         match json[at] {
@@ -344,9 +349,18 @@ pub(super) fn write_compact(out: &mut Vec<u8>, json: &[u8]) {
     }
 }
 
+/// What Go escapes for the sake of HTML, or may: 0xe2 begins the two separators of lines.
+fn is_escaped_in_html(byte: u8) -> bool {
+    matches!(byte, b'<' | b'>' | b'&' | 0xe2)
+}
+
 /// `plain`: the text is no JSON yet, so that quotes, backslashes and controls are escaped too.
 fn write_escaped(out: &mut Vec<u8>, text: &[u8], plain: bool) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let is_escaped = |byte: &u8| is_escaped_in_html(*byte) | (plain & matches!(byte, b'"' | b'\\' | 0..=0x1f));
+    if !text.iter().fold(false, |found, byte| found | is_escaped(byte)) {
+        return out.extend_from_slice(text);
+    }
     let mut done = 0;
     for (at, byte) in text.iter().enumerate() {
         let escape: &[u8] = match byte {

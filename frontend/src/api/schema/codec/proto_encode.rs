@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     ENVELOPE_MAGIC,
+    stored_protobuf::put_head,
     wire::{FIXED64, Writer},
 };
 use crate::api::schema::{
@@ -13,7 +14,7 @@ use crate::api::schema::{
         duration, time,
         time::{Instant, parse_time},
     },
-    tables::{Field, Kind, Presence, Shape, StructDef, Wire, WireTarget},
+    tables::{Field, Gvk, Kind, Presence, Shape, StructDef, Wire, WireTarget},
     value::{Struct, Value},
 };
 
@@ -31,6 +32,22 @@ pub fn encode_protobuf(object: &Object) -> Bytes {
     out.close(1, type_meta);
     out.bytes(ENVELOPE_MAGIC);
     out.finish()
+}
+
+/// What stands before a message and behind it.
+pub(super) fn envelope(gvk: &Gvk, message_len: usize) -> (Vec<u8>, &'static [u8]) {
+    let (kind, version) = (gvk.kind.as_bytes(), gvk.api_version());
+    let mut type_meta = Vec::new();
+    put_head(&mut type_meta, 1, version.len());
+    type_meta.extend_from_slice(version.as_bytes());
+    put_head(&mut type_meta, 2, kind.len());
+    type_meta.extend_from_slice(kind);
+    let mut head = ENVELOPE_MAGIC.to_vec();
+    put_head(&mut head, 1, type_meta.len());
+    head.extend_from_slice(&type_meta);
+    put_head(&mut head, 2, message_len);
+    // Encoding and content type, both empty.
+    (head, &[3 << 3 | 2, 0, 4 << 3 | 2, 0])
 }
 
 /// The message alone.

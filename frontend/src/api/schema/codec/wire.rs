@@ -17,6 +17,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// One field: its number and what stands there.
+#[derive(Clone, Copy)]
 pub(super) enum Payload<'a> {
     Varint(u64),
     Fixed64(u64),
@@ -39,6 +40,11 @@ impl Payload<'_> {
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// The next field; None at the end.

@@ -10,9 +10,11 @@ mod pods;
 mod rule;
 mod rules;
 mod services;
+mod settled;
 mod workloads;
 
 pub use pods::container_sums;
+pub use settled::is_settled;
 
 use std::sync::LazyLock;
 

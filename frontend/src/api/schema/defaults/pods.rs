@@ -128,17 +128,18 @@ pub(super) fn pod(pod: &mut Struct) {
     }
 }
 
+pub(super) const OLD_ANNOTATIONS: [&str; 4] = [
+    "pod.beta.kubernetes.io/init-containers",
+    "pod.alpha.kubernetes.io/init-containers",
+    "pod.beta.kubernetes.io/init-container-statuses",
+    "pod.alpha.kubernetes.io/init-container-statuses",
+];
+
 /// What init containers were before they were fields is not passed on.
 fn drop_old_annotations(pod: &mut Struct) {
-    const OLD: [&str; 4] = [
-        "pod.beta.kubernetes.io/init-containers",
-        "pod.alpha.kubernetes.io/init-containers",
-        "pod.beta.kubernetes.io/init-container-statuses",
-        "pod.alpha.kubernetes.io/init-container-statuses",
-    ];
     let annotations = pod.get_mut("metadata").and_then(|metadata| metadata.child_mut("annotations"));
     if let Some(annotations) = annotations.and_then(Value::as_map_mut) {
-        OLD.iter().for_each(|key| drop(annotations.remove(key)));
+        OLD_ANNOTATIONS.iter().for_each(|key| drop(annotations.remove(key)));
     }
 }
 

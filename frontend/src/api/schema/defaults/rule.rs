@@ -1,6 +1,9 @@
 //! What a row of defaults says, and how its functions look into a struct.
 
-use crate::api::schema::value::{Struct, Value};
+use crate::api::schema::{
+    codec::Message,
+    value::{Struct, Value},
+};
 
 /// One row. `at` is "core.v1.PodSpec": package without "api.", struct.
 pub(super) struct Rule {
@@ -9,6 +12,14 @@ pub(super) struct Rule {
     pub(super) values: &'static [(&'static [&'static str], Default)],
     /// Runs before the values.
     pub(super) function: Option<fn(&mut Struct)>,
+    /// Tells of a stored message that the function would change nothing; without it nobody can.
+    pub(super) is_settled: Option<fn(&Message<'_>) -> bool>,
+}
+
+impl Rule {
+    pub(super) const fn settled_if(self, is_settled: fn(&Message<'_>) -> bool) -> Rule {
+        Rule { is_settled: Some(is_settled), ..self }
+    }
 }
 
 pub(super) enum Default {

@@ -3,17 +3,17 @@
 use super::{
     Default,
     Default::{Empty, Number, Text, Texts, Truth},
-    Rule, autoscaling, pods, services, workloads,
+    Rule, autoscaling, pods, services, settled, workloads,
 };
 
 type Values = &'static [(&'static [&'static str], Default)];
 
 const fn rule(at: &'static str, values: Values) -> Rule {
-    Rule { at, values, function: None }
+    Rule { at, values, function: None, is_settled: None }
 }
 
 const fn with(at: &'static str, function: fn(&mut super::Struct), values: Values) -> Rule {
-    Rule { at, values, function: Some(function) }
+    Rule { at, values, function: Some(function), is_settled: None }
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -22,7 +22,7 @@ const FILE_MODE: Default = Number(420);
 
 pub(super) static RULES: &[Rule] = &[
     // core
-    with("core.v1.Pod", pods::pod, &[(&["spec", "enableServiceLinks"], Truth(true))]),
+    with("core.v1.Pod", pods::pod, &[(&["spec", "enableServiceLinks"], Truth(true))]).settled_if(settled::pod),
     with(
         "core.v1.PodSpec",
         pods::service_account,
@@ -33,11 +33,12 @@ pub(super) static RULES: &[Rule] = &[
             (&["terminationGracePeriodSeconds"], Number(30)),
             (&["schedulerName"], Text("default-scheduler")),
         ],
-    ),
-    with("core.v1.Container", pods::container, CONTAINER),
-    with("core.v1.EphemeralContainer", pods::container, CONTAINER),
-    with("core.v1.Volume", pods::volume, &[]),
-    with("core.v1.ImageVolumeSource", pods::image_volume, &[]),
+    )
+    .settled_if(settled::pod_spec),
+    with("core.v1.Container", pods::container, CONTAINER).settled_if(settled::container),
+    with("core.v1.EphemeralContainer", pods::container, CONTAINER).settled_if(settled::container),
+    with("core.v1.Volume", pods::volume, &[]).settled_if(settled::volume),
+    with("core.v1.ImageVolumeSource", pods::image_volume, &[]).settled_if(settled::image_volume),
     rule("core.v1.ContainerPort", &[(&["protocol"], Text("TCP"))]),
     rule(
         "core.v1.Probe",
@@ -75,12 +76,13 @@ pub(super) static RULES: &[Rule] = &[
     ),
     with("core.v1.Service", services::service, &[]),
     rule("core.v1.EndpointPort", &[(&["protocol"], Text("TCP"))]),
-    with("core.v1.Namespace", services::namespace, &[(&["status", "phase"], Text("Active"))]),
-    with("core.v1.NodeStatus", services::node_status, &[]),
+    with("core.v1.Namespace", services::namespace, &[(&["status", "phase"], Text("Active"))])
+        .settled_if(settled::namespace),
+    with("core.v1.NodeStatus", services::node_status, &[]).settled_if(settled::node_status),
     with("core.v1.LimitRangeItem", services::limit_range_item, &[]),
-    with("core.v1.PodStatus", pods::addresses, &[]),
-    with("core.v1.NodeSpec", services::node_cidrs, &[]),
-    with("core.v1.Secret", services::secret, &[(&["type"], Text("Opaque"))]),
+    with("core.v1.PodStatus", pods::addresses, &[]).settled_if(settled::pod_status),
+    with("core.v1.NodeSpec", services::node_cidrs, &[]).settled_if(settled::node_spec),
+    with("core.v1.Secret", services::secret, &[(&["type"], Text("Opaque"))]).settled_if(settled::secret),
     rule(
         "core.v1.PersistentVolume",
         &[

@@ -288,6 +288,7 @@ async fn context(config: &Config, authentication: Authentication) -> Arc<Context
         clock: Arc::new(SystemClock),
         settings: Settings::default(),
         conversions: Conversions::default(),
+        writes: Default::default(),
         aggregation: Aggregation::default(),
         shutdown: CancellationToken::new(),
     });
