@@ -1,5 +1,6 @@
-//! What the store holds, in the encodings that clients ask for, made of the stored bytes without a tree in between. Only
-//! for objects that are served as they are stored: of the same version, with all their defaults. Everybody else decodes.
+//! What the store holds, in the encodings that clients ask for, made of the stored bytes without a tree in between.
+//! Only for objects that are served as they are stored: of the same version, with all their defaults. Everybody else
+//! decodes.
 
 use super::{
     codec::{self, Message, Named, Spliced},

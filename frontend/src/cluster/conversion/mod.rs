@@ -32,8 +32,8 @@ const BATCH_OBJECTS_MAX: usize = 200;
 /// A batch is sent when its objects have so many bytes.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The connections to conversion webhooks, and whose turn it is to ask for what the cache holds: the others wait and find
-/// it made.
+/// The connections to conversion webhooks, and whose turn it is to ask for what the cache holds: the others wait and
+/// find it made.
 #[derive(Default)]
 pub struct Conversions {
     webhooks: Webhooks,

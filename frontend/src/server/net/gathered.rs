@@ -1,5 +1,5 @@
-//! Writes of a connection, gathered: what many streams have to say at the same moment leaves in full TLS records and few
-//! calls of the operating system.
+//! Writes of a connection, gathered: what many streams have to say at the same moment leaves in full TLS records and
+//! few calls of the operating system.
 //!
 //! HTTP/2 flushes behind every frame. Here a flush waits until the connection has nothing more to do for now, or until
 //! enough is gathered; then everything is written.

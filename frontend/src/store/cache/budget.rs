@@ -1,5 +1,5 @@
-//! Memory for what is derived from entries and could be made again: their encodings. What does not fit is made anew each
-//! time; what is kept stays until its entry goes.
+//! Memory for what is derived from entries and could be made again: their encodings. What does not fit is made anew
+//! each time; what is kept stays until its entry goes.
 
 use std::sync::{
     Arc,

@@ -1,6 +1,6 @@
-//! The frontend beside a kube-apiserver, in one run: the same works on both, row by row, and a table of the figures with
-//! their ratios. kube-apiserver stands on an etcd; the frontend on a shim over PostgreSQL with fsync on, and, for the
-//! works that read a large store, on that same etcd.
+//! The frontend beside a kube-apiserver, in one run: the same works on both, row by row, and a table of the figures
+//! with their ratios. kube-apiserver stands on an etcd; the frontend on a shim over PostgreSQL with fsync on, and, for
+//! the works that read a large store, on that same etcd.
 
 mod figures;
 mod pods;
