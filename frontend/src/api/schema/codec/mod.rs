@@ -46,9 +46,6 @@ use super::{
     tables::{Gvk, Type},
 };
 
-/// In front of every protobuf object.
-const ENVELOPE_MAGIC: &[u8] = b"k8s\0";
-
 /// Reads what the store holds, whichever encoding it is in; the stored kind may differ from the served one.
 pub fn decode_stored(schema: &Schema, bytes: &[u8]) -> Result<Object, DecodeError> {
     let decoded = match bytes.first() {

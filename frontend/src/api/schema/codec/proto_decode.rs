@@ -1,8 +1,8 @@
 //! Protobuf to objects. Fields that the schema has not are dropped; a message that comes twice is merged, as gogo does.
 
 use super::{
-    DecodeError, Decoded, ENVELOPE_MAGIC,
-    wire::{Payload, Reader},
+    DecodeError, Decoded,
+    wire::{ENVELOPE_MAGIC, Payload, Reader},
 };
 use crate::api::schema::{
     kinds::Schema,

@@ -4,9 +4,8 @@
 use bytes::Bytes;
 
 use super::{
-    ENVELOPE_MAGIC,
     stored_protobuf::put_head,
-    wire::{FIXED64, Writer},
+    wire::{ENVELOPE_MAGIC, FIXED64, Writer},
 };
 use crate::api::schema::{
     object::Object,

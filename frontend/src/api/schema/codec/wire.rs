@@ -3,6 +3,9 @@
 
 use super::DecodeError;
 
+/// In front of every protobuf object.
+pub(super) const ENVELOPE_MAGIC: &[u8] = b"k8s\0";
+
 pub(super) const VARINT: u8 = 0;
 pub(super) const FIXED64: u8 = 1;
 pub(super) const BYTES: u8 = 2;

@@ -11,6 +11,7 @@ mod rule;
 mod rules;
 mod services;
 mod settled;
+mod untouched;
 mod workloads;
 
 pub use pods::container_sums;

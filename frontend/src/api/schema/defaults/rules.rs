@@ -3,7 +3,7 @@
 use super::{
     Default,
     Default::{Empty, Number, Text, Texts, Truth},
-    Rule, autoscaling, pods, services, settled, workloads,
+    Rule, autoscaling, pods, services, untouched, workloads,
 };
 
 type Values = &'static [(&'static [&'static str], Default)];
@@ -22,7 +22,7 @@ const FILE_MODE: Default = Number(420);
 
 pub(super) static RULES: &[Rule] = &[
     // core
-    with("core.v1.Pod", pods::pod, &[(&["spec", "enableServiceLinks"], Truth(true))]).settled_if(settled::pod),
+    with("core.v1.Pod", pods::pod, &[(&["spec", "enableServiceLinks"], Truth(true))]).settled_if(untouched::pod),
     with(
         "core.v1.PodSpec",
         pods::service_account,
@@ -34,11 +34,11 @@ pub(super) static RULES: &[Rule] = &[
             (&["schedulerName"], Text("default-scheduler")),
         ],
     )
-    .settled_if(settled::pod_spec),
-    with("core.v1.Container", pods::container, CONTAINER).settled_if(settled::container),
-    with("core.v1.EphemeralContainer", pods::container, CONTAINER).settled_if(settled::container),
-    with("core.v1.Volume", pods::volume, &[]).settled_if(settled::volume),
-    with("core.v1.ImageVolumeSource", pods::image_volume, &[]).settled_if(settled::image_volume),
+    .settled_if(untouched::pod_spec),
+    with("core.v1.Container", pods::container, CONTAINER).settled_if(untouched::container),
+    with("core.v1.EphemeralContainer", pods::container, CONTAINER).settled_if(untouched::container),
+    with("core.v1.Volume", pods::volume, &[]).settled_if(untouched::volume),
+    with("core.v1.ImageVolumeSource", pods::image_volume, &[]).settled_if(untouched::image_volume),
     rule("core.v1.ContainerPort", &[(&["protocol"], Text("TCP"))]),
     rule(
         "core.v1.Probe",
@@ -77,12 +77,12 @@ pub(super) static RULES: &[Rule] = &[
     with("core.v1.Service", services::service, &[]),
     rule("core.v1.EndpointPort", &[(&["protocol"], Text("TCP"))]),
     with("core.v1.Namespace", services::namespace, &[(&["status", "phase"], Text("Active"))])
-        .settled_if(settled::namespace),
-    with("core.v1.NodeStatus", services::node_status, &[]).settled_if(settled::node_status),
+        .settled_if(untouched::namespace),
+    with("core.v1.NodeStatus", services::node_status, &[]).settled_if(untouched::node_status),
     with("core.v1.LimitRangeItem", services::limit_range_item, &[]),
-    with("core.v1.PodStatus", pods::addresses, &[]).settled_if(settled::pod_status),
-    with("core.v1.NodeSpec", services::node_cidrs, &[]).settled_if(settled::node_spec),
-    with("core.v1.Secret", services::secret, &[(&["type"], Text("Opaque"))]).settled_if(settled::secret),
+    with("core.v1.PodStatus", pods::addresses, &[]).settled_if(untouched::pod_status),
+    with("core.v1.NodeSpec", services::node_cidrs, &[]).settled_if(untouched::node_spec),
+    with("core.v1.Secret", services::secret, &[(&["type"], Text("Opaque"))]).settled_if(untouched::secret),
     rule(
         "core.v1.PersistentVolume",
         &[
