@@ -154,7 +154,7 @@ pub(super) async fn apply(
 }
 
 /// How long a change waits for those before it; then it races with them.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(1);
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// What the cache has of the object, or what was left by the change before, whose event is still to come.
 async fn known(ctx: &Context, target: &Target, key: &str, left: Option<Stored>) -> Result<Option<Current>, ApiError> {

@@ -92,7 +92,11 @@ fn one_pass_shows_what_decoding_shows() {
                     );
                 }
             }
-            if let Some(spliced) = splice(raw, "77") {
+            // What encoding would write otherwise than it was stored (a text of a union that is empty) stays as it is.
+            let mut same = decoded.clone();
+            same.set_resource_version("");
+            let is_kept = encode_protobuf(&same) == stored;
+            if let Some(spliced) = splice(raw, "77").filter(|_| is_kept) {
                 let (mut bytes, tail) = protobuf_envelope(&kind.gvk, spliced.length());
                 spliced.append(&mut bytes);
                 bytes.extend_from_slice(tail);
