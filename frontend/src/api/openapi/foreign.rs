@@ -32,20 +32,26 @@ impl ForeignV2 {
             .filter(|(path, _)| path.starts_with(&below))
             .map(|(path, item)| (path.clone(), item.clone()))
             .collect();
-        let mut definitions = Map::new();
-        let mut wanted: Vec<String> = Vec::new();
-        paths.values().for_each(|item| references(item, &mut wanted));
-        while let Some(name) = wanted.pop() {
-            if !definitions.contains_key(&name)
-                && let Some(definition) = document["definitions"].get(&name)
-            {
-                references(definition, &mut wanted);
-                definitions.insert(name, definition.clone());
-            }
-        }
+        let known = document["definitions"].as_object().cloned().unwrap_or_default();
+        let definitions = needed(paths.values(), &known);
         let hash = hash_of(format!("{paths:?}{definitions:?}").as_bytes());
         (!paths.is_empty()).then_some(ForeignV2 { hash, paths, definitions })
     }
+}
+
+/// The definitions that paths refer to, directly or not.
+fn needed<'p>(paths: impl Iterator<Item = &'p Value>, known: &Map<String, Value>) -> Map<String, Value> {
+    let (mut definitions, mut wanted) = (Map::new(), Vec::new());
+    paths.for_each(|item| references(item, &mut wanted));
+    while let Some(name) = wanted.pop() {
+        if !definitions.contains_key(&name)
+            && let Some(definition) = known.get(&name)
+        {
+            references(definition, &mut wanted);
+            definitions.insert(name, definition.clone());
+        }
+    }
+    definitions
 }
 
 /// The names of all definitions that a value refers to.
@@ -72,24 +78,29 @@ pub(super) fn hash(own: &str, others: &[Arc<ForeignV2>]) -> String {
 /// The document with the parts of others in it. Paths that are there already stay as they are.
 pub(super) fn merged(mut document: Value, others: &[Arc<ForeignV2>]) -> Value {
     for other in others {
+        let is_new = |path: &String| document["paths"].get(path).is_none();
+        let paths: Map<String, Value> = other
+            .paths
+            .iter()
+            .filter(|(path, _)| is_new(path))
+            .map(|(path, item)| (path.clone(), item.clone()))
+            .collect();
+        let more = needed(paths.values(), &other.definitions);
         let Some(definitions) = document["definitions"].as_object_mut() else { continue };
-        let names = new_names(definitions, &other.definitions);
-        let renamed = |value: &Value| {
-            let mut value = value.clone();
+        let names = new_names(definitions, &more);
+        let renamed = |mut value: Value| {
             rename(&mut value, &names);
             value
         };
-        for (name, definition) in &other.definitions {
-            let name = names.get(name).unwrap_or(name);
-            match definitions.get_mut(name) {
-                Some(there) => add_kinds(there, definition),
-                None => drop(definitions.insert(name.clone(), renamed(definition))),
+        for (name, definition) in more {
+            let name = names.get(&name).cloned().unwrap_or(name);
+            match definitions.get_mut(&name) {
+                Some(there) => add_kinds(there, &definition),
+                None => drop(definitions.insert(name, renamed(definition))),
             }
         }
-        if let Some(paths) = document["paths"].as_object_mut() {
-            for (path, item) in &other.paths {
-                paths.entry(path.clone()).or_insert_with(|| renamed(item));
-            }
+        if let Some(all) = document["paths"].as_object_mut() {
+            all.extend(paths.into_iter().map(|(path, item)| (path, renamed(item))));
         }
     }
     document
