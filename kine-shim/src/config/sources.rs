@@ -67,6 +67,9 @@ const WITHOUT_EFFECT: &[(&str, bool)] = &[
     ("enable-lease-checkpoint", false),
     ("enable-lease-checkpoint-persist", false),
     ("enable-log-rotation", false),
+    // Gone from etcd with its API of version 2.
+    ("enable-v2", false),
+    ("enable-v2v3", true),
     ("feature-gates", true),
     ("force-new-cluster", false),
     ("grpc-keepalive-min-time", true),

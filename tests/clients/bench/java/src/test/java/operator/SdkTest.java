@@ -39,7 +39,7 @@ class SdkTest {
             try {
                 client.resource(map("greeting").build()).create();
                 var greeted = client.configMaps().inNamespace("default").withName("greeting")
-                    .waitUntilCondition(map -> map != null && map.getData() != null, 30, TimeUnit.SECONDS);
+                    .waitUntilCondition(map -> map != null && GREETING.equals(map.getData()), 30, TimeUnit.SECONDS);
                 assertEquals(GREETING, greeted.getData());
             } finally {
                 operator.stop();
