@@ -34,6 +34,7 @@ const SMALL_PUTS: usize = 6_000;
 const CONNECTIONS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "its bounds were not yet seen to hold on a calm machine"]
 async fn a_shim_that_is_asked_too_much_says_so_and_recovers() -> Result<()> {
     let Some(postgres) = postgres::shared("a_shim_that_is_asked_too_much_says_so_and_recovers") else { return Ok(()) };
     let url = postgres.database().await?;
