@@ -306,10 +306,10 @@ fn what_controllers_say_is_judged_once() {
     const POLICIES: (&str, &str) = ("admissionregistration.k8s.io", "validatingadmissionpolicies");
     let policy = |status: &str| {
         format!(
-            r#"{{"kind":"ValidatingAdmissionPolicy","apiVersion":"admissionregistration.k8s.io/v1","metadata":{{"name":"a","resourceVersion":"1"}},"status":{{{status}}}}}"#
+            r#"{{"kind":"ValidatingAdmissionPolicy","apiVersion":"admissionregistration.k8s.io/v1","metadata":{{"name":"a","namespace":"b","resourceVersion":"1"}},"status":{{{status}}}}}"#
         )
     };
-    let said = r#""typeChecking":{"expressionWarnings":[{"fieldRef":"0010.0","warning":"w"},{"fieldRef":" "}]},"conditions":[{"type":"A","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]"#;
+    let said = r#""typeChecking":{"expressionWarnings":[{"fieldRef":"%","warning":"w"},{"fieldRef":" "}]},"conditions":[{"type":"A","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]"#;
     check_update(
         POLICIES,
         "status",
@@ -317,7 +317,7 @@ fn what_controllers_say_is_judged_once() {
         &policy(said),
         &[
             "status.conditions[0].reason: Required value",
-            "status.typeChecking.expressionWarnings[0].fieldRef: Invalid value: \"0010.0\": invalid JSONPath: cannot parse number 0010.0",
+            "status.typeChecking.expressionWarnings[0].fieldRef: Invalid value: \"%\": invalid JSONPath: unrecognized character in action: U+0025 '%'",
             "status.typeChecking.expressionWarnings[1].fieldRef: Required value",
             "status.typeChecking.expressionWarnings[1].warning: Required value",
         ],
