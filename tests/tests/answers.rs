@@ -1,5 +1,5 @@
-//! Single answers that clients compare word for word, over the wire: each row is a request to a fresh cluster, in order,
-//! with the status and a part of the text that a real server answers.
+//! Single answers that clients compare word for word, over the wire: each row is a request to a fresh cluster, in
+//! order, with the status and a part of the text that a real server answers.
 
 use std::time::Duration;
 
