@@ -18,6 +18,8 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const SERVICES: &str = "/api/v1/namespaces/default/services";
 const SETS: &str = "/apis/apps/v1/namespaces/default/daemonsets";
@@ -32,6 +34,7 @@ struct Row {
     method: &'static str,
     path: String,
     media: &'static str,
+    accept: &'static str,
     body: serde_json::Value,
     status: u16,
     /// Parts of the answer or, behind `not`, of none.
@@ -40,7 +43,7 @@ struct Row {
 }
 
 fn row(method: &'static str, path: impl Into<String>, media: &'static str, body: serde_json::Value) -> Row {
-    Row { method, path: path.into(), media, body, status: 200, says: &[], not: &[] }
+    Row { method, path: path.into(), media, accept: JSON, body, status: 200, says: &[], not: &[] }
 }
 
 impl Row {
@@ -50,6 +53,10 @@ impl Row {
 
     fn without(self, not: &'static [&'static str]) -> Row {
         Row { not, ..self }
+    }
+
+    fn accepting(self, accept: &'static str) -> Row {
+        Row { accept, ..self }
     }
 }
 
@@ -179,6 +186,18 @@ fn refusals() -> Vec<Row> {
     ]
 }
 
+/// What is not stored is shown in columns too.
+fn tables() -> Vec<Row> {
+    let components = "/api/v1/componentstatuses";
+    let columns = &[r#""kind":"Table""#, r#""name":"Status""#, r#""cells":["etcd-0","Healthy","ok",""]"#];
+    let one = format!("{components}/etcd-0");
+    vec![
+        row("GET", components, JSON, json!(null)).accepting(TABLE).is(200, columns),
+        row("GET", one, JSON, json!(null)).accepting(TABLE).is(200, columns),
+        row("GET", components, JSON, json!(null)).is(200, &[r#""kind":"ComponentStatusList""#]),
+    ]
+}
+
 /// Somebody says of every flow schema whether its level exists.
 fn flow_schemas() -> Vec<Row> {
     let body = json!({
@@ -240,6 +259,7 @@ impl Asking {
             .method(row.method)
             .uri(format!("{}{}", self.server, row.path))
             .header(header::CONTENT_TYPE, row.media)
+            .header(header::ACCEPT, row.accept)
             .body(Full::new(Bytes::from(row.body.to_string())))?;
         let response = self.client.request(request).await?;
         let status = response.status().as_u16();
@@ -267,7 +287,7 @@ async fn clients_are_answered_word_for_word() -> Result<()> {
     let asking = Asking { client: cluster.admin_client()?, server };
     asking.ask(&row("POST", ACCOUNTS, JSON, json!({"metadata": {"name": "default"}}))).await?;
     asking.check(&definition()).await?;
-    for row in [patches(), services(), annotated(), refusals(), flow_schemas()].iter().flatten() {
+    for row in [patches(), services(), annotated(), refusals(), tables(), flow_schemas()].iter().flatten() {
         asking.check(row).await?;
     }
     let things = row("GET", THINGS, JSON, json!(null));

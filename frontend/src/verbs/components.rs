@@ -4,16 +4,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Response};
 
-use super::{list_options::ListOptions, respond::Answer};
+use super::{
+    list_options::ListOptions,
+    respond::{Answer, respond},
+    table::table_of_objects,
+};
 use crate::{
     api::schema::{Object, Value},
     client::{Client, Peer},
     cluster::{Target, known_kind},
     request::{
         Request,
+        body::Body,
         info::Verb,
+        negotiate::{self, Offer, Transform},
         status::{ApiError, GroupResource},
     },
     verbs::Context,
@@ -27,27 +33,38 @@ const DAEMONS: [(&str, &str); 2] =
 const STORE: &str = "etcd-0";
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Answer, ApiError> {
+pub(super) async fn read(ctx: &Context, target: &Target, request: &Request) -> Result<Response<Body>, ApiError> {
+    let output = negotiate::output(&request.headers, &request.query, &Offer::OBJECTS)?;
     if request.info.verb == Verb::Get {
         let Some(found) = status(ctx, target, &target.name).await? else {
             return Err(ApiError::not_found(&GroupResource::new("", "componentstatus"), &target.name));
         };
-        return Ok(Answer::object(200, found));
+        return respond(ctx, target, &request.query, output, Answer::object(200, found));
     }
+    let found = selected(ctx, target, request).await?;
+    if let Transform::Table(version) = output.transform {
+        return table_of_objects(ctx, target, request, output, version, &found);
+    }
+    let items = found.into_iter().map(|mut item| {
+        item.root_mut().remove("kind");
+        item.root_mut().remove("apiVersion");
+        Value::Struct(item.root().clone())
+    });
+    let mut list = Object::new(&known_kind(&target.api.schema, "", "v1", "ComponentStatusList")?);
+    list.set(&["items"], Value::List(items.collect()));
+    respond(ctx, target, &request.query, output, Answer::object(200, list))
+}
+
+async fn selected(ctx: &Context, target: &Target, request: &Request) -> Result<Vec<Object>, ApiError> {
     let selection = ListOptions::parse(&request.query, target)?.selection;
-    let mut items = Vec::new();
+    let mut found = Vec::new();
     for name in DAEMONS.iter().map(|(name, _)| *name).chain([STORE]) {
         let named = |field: &str| if field == "metadata.name" { name.to_owned() } else { String::new() };
-        let selected = selection.labels.matches(|_| None) && selection.fields.matches(named);
-        if let Some(mut item) = if selected { status(ctx, target, name).await? } else { None } {
-            item.root_mut().remove("kind");
-            item.root_mut().remove("apiVersion");
-            items.push(Value::Struct(item.root().clone()));
+        if selection.labels.matches(|_| None) && selection.fields.matches(named) {
+            found.extend(status(ctx, target, name).await?);
         }
     }
-    let mut list = Object::new(&known_kind(&target.api.schema, "", "v1", "ComponentStatusList")?);
-    list.set(&["items"], Value::List(items));
-    Ok(Answer::object(200, list))
+    Ok(found)
 }
 
 /// How a component is; none of that name is known.

@@ -60,9 +60,7 @@ async fn read(ctx: Arc<Context>, target: Target, request: Request) -> Result<Res
         return watch::watch(ctx, target, request, output).await;
     }
     if target.row() == components::ROW {
-        let output = negotiate::output(&request.headers, &request.query, &offer(&target))?;
-        let answer = components::read(&ctx, &target, &request).await?;
-        return respond(&ctx, &target, &request.query, output, answer);
+        return components::read(&ctx, &target, &request).await;
     }
     if request.info.verb == Verb::List {
         let output = negotiate::collection_output(&request.headers, &request.query, &offer(&target))?;

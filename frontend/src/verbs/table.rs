@@ -95,6 +95,20 @@ pub(super) fn table_of_list(
     Ok(response(200, output.media, body::full(in_media(bytes, output))))
 }
 
+/// Objects that are not stored as a table.
+pub(super) fn table_of_objects(
+    ctx: &Context,
+    target: &Target,
+    request: &Request,
+    output: Output,
+    version: MetaVersion,
+    objects: &[Object],
+) -> Result<Response<Body>, ApiError> {
+    let options = TableStyle::parse(&request.query, version)?.options(ctx, true);
+    let bytes = table::table(&target.api.schema, &item(target), objects, &ListMeta::default(), &options)?;
+    Ok(response(200, output.media, body::full(in_media(bytes, output))))
+}
+
 /// Rows that do not show the object itself are made of what is stored, where its version says more.
 fn as_stored(target: &Target, style: TableStyle) -> Result<Option<Target>, ApiError> {
     let says_less = target.row() == ("autoscaling", "horizontalpodautoscalers") && target.resource.version == "v1";

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     decl::DeclType,
     library::{self, Function},
+    macros::Macros,
     types::Type,
 };
 
@@ -18,6 +19,7 @@ pub struct Env {
     /// Variables whose fields are asked for one by one while an expression runs.
     lazy: Option<String>,
     sizes: Option<Arc<DeclType>>,
+    macros: Macros,
 }
 
 impl Env {
@@ -45,6 +47,16 @@ impl Env {
     pub fn sized_by(mut self, of: &Arc<DeclType>) -> Env {
         self.sizes = Some(of.clone());
         self
+    }
+
+    /// Expressions may name a value: `cel.bind(name, value, expression)`.
+    pub fn with_bind(mut self) -> Env {
+        self.macros = Macros::WithBind;
+        self
+    }
+
+    pub(super) fn macros(&self) -> Macros {
+        self.macros
     }
 
     pub(super) fn sizes(&self) -> Option<&DeclType> {

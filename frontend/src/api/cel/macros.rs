@@ -18,6 +18,15 @@ pub(super) struct MacroError {
 
 type Expansion = Result<Expr, MacroError>;
 
+/// Which macros an environment has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Macros {
+    #[default]
+    Common,
+    /// `cel.bind(name, value, expression)` too.
+    WithBind,
+}
+
 /// How a macro is found, and what expands it.
 struct Macro {
     name: &'static str,
@@ -79,12 +88,17 @@ enum Transform {
 
 /// Expands the call if it is a macro; gives target and arguments back if it is none.
 pub(super) fn expand(
+    macros: Macros,
     places: &mut Places,
     id: Id,
     name: &str,
     target: Option<Expr>,
     args: Vec<Expr>,
 ) -> Result<Expansion, (Option<Expr>, Vec<Expr>)> {
+    let is_bind = name == "bind" && target.as_ref().and_then(Expr::as_ident) == Some("cel");
+    if macros == Macros::WithBind && is_bind && args.len() == 3 {
+        return Ok(Expander { places, id }.named(args));
+    }
     let style = if target.is_some() { Style::Receiver } else { Style::Global };
     let found = MACROS.iter().find(|row| row.name == name && row.args == args.len() && row.style == style);
     match found {
@@ -311,6 +325,17 @@ impl Expander<'_> {
         }
         let none = self.call("optional.none", Vec::new());
         Ok(self.call("_?_:_", vec![has, mapped, none]))
+    }
+
+    /// `cel.bind(name, value, expression)`
+    fn named(&mut self, mut args: Vec<Expr>) -> Expansion {
+        let (body, value, variable) = (args.remove(2), args.remove(1), args.remove(0));
+        let Some(name) = variable.as_ident() else {
+            let message = "cel.bind() variable names must be simple identifiers".to_owned();
+            return Err(MacroError { id: variable.id, message });
+        };
+        let range = self.list(Vec::new());
+        Ok(self.bind(range, name, value, body))
     }
 
     /// A comprehension over nothing, whose accumulator is a variable of `body`.

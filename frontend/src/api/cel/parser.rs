@@ -4,7 +4,7 @@
 use super::{
     ast::{Ast, Call, Expr, Id, Kind, Literal, Select, Test},
     lexer::{self, Lexeme, Token},
-    macros,
+    macros::{self, Macros},
     source::{Issues, Location},
     syntax::Rule,
     tokens::{Stop, Tokens},
@@ -15,7 +15,7 @@ const CODE_POINTS_MAX: usize = 100_000;
 /// Rules that contain themselves more often are refused.
 const DEPTH_MAX: usize = 250;
 
-pub(super) fn parse(source: &str) -> Result<Ast, Issues> {
+pub(super) fn parse(source: &str, macros: Macros) -> Result<Ast, Issues> {
     let mut issues = Issues::new(source);
     let length = source.chars().count();
     if length > CODE_POINTS_MAX {
@@ -25,7 +25,7 @@ pub(super) fn parse(source: &str) -> Result<Ast, Issues> {
         return Err(issues);
     }
     let lexemes = lexer::lex(source, &mut issues);
-    let mut parser = Parser { tokens: Tokens::new(source, &lexemes, issues), open: 0, heights: Vec::new() };
+    let mut parser = Parser { tokens: Tokens::new(source, &lexemes, issues), macros, open: 0, heights: Vec::new() };
     let parsed = parser.expression().and_then(|root| {
         let ended = parser.tokens.expect(Token::End).map(|_| ());
         parser.tokens.recover(Rule::Expression, ended, ())?;
@@ -50,6 +50,7 @@ pub(super) type Parsed = Result<Expr, Stop>;
 
 pub(super) struct Parser<'l> {
     pub(super) tokens: Tokens<'l>,
+    macros: Macros,
     /// Expressions within expressions that are not ended yet.
     open: usize,
     /// How deep operators, selections and calls of a node are nested, by its number.
@@ -112,7 +113,7 @@ impl<'l> Parser<'l> {
     }
 
     fn expand(&mut self, id: Id, function: &str, target: Option<Expr>, args: Vec<Expr>) -> Expr {
-        match macros::expand(&mut self.tokens.places, id, function, target, args) {
+        match macros::expand(self.macros, &mut self.tokens.places, id, function, target, args) {
             Ok(Ok(expr)) => {
                 self.tokens.places.forget(id);
                 expr

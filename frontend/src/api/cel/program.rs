@@ -24,7 +24,7 @@ pub struct Compiled {
 
 /// Parses an expression and finds its types.
 pub fn compile(source: &str, env: &Env) -> Result<Compiled, Issues> {
-    let ast = parser::parse(source)?;
+    let ast = parser::parse(source, env.macros())?;
     let checked = checker::check(source, ast, env)?;
     validators::validate(source, &checked)?;
     Ok(Compiled { checked, env: env.clone() })

@@ -33,7 +33,7 @@ static DEVICE: LazyLock<Env> = LazyLock::new(|| {
             ("capacity", by_domain(DeclType::quantity())),
         ],
     ));
-    Env::new().declare("device", &device).sized_by(&device)
+    Env::new().declare("device", &device).sized_by(&device).with_bind()
 });
 
 fn selector<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
@@ -71,6 +71,7 @@ mod tests {
             "true",
             "device.driver == 'gpu.example.com'",
             "device.attributes['gpu.example.com'].healthy",
+            "cel.bind(gpu, device.attributes['gpu.example.com'], gpu.healthy && gpu.model == 'a')",
             "device.attributes['gpu.example.com'].model == 'a' && 'x' in device.attributes",
             "device.capacity['gpu.example.com'].memory.isGreaterThan(quantity('1Gi'))",
         ] {
