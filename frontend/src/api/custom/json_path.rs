@@ -30,6 +30,8 @@ enum Step {
         right: JsonPath,
     },
     Constant(Value),
+    /// A word that is no field: a path may hold it, and finds nothing then.
+    Identifier,
 }
 
 type Found<'a> = Vec<Cow<'a, Value>>;
@@ -104,7 +106,7 @@ impl Parser<'_> {
                     steps.push(self.field());
                 }
                 '+' | '-' | '0'..='9' => steps.push(self.number()?),
-                c if c == '_' || c.is_alphabetic() => steps.push(self.identifier()?),
+                c if c == '_' || c.is_alphabetic() => steps.push(self.identifier()),
                 '}' => return Err("unclosed action".to_owned()),
                 '\r' | '\n' => return Err("unclosed action".to_owned()),
                 other => return Err(format!("unrecognized character in action: U+{:04X} '{other}'", other as u32)),
@@ -124,15 +126,15 @@ impl Parser<'_> {
         }
     }
 
-    fn identifier(&mut self) -> Result<Step, String> {
+    fn identifier(&mut self) -> Step {
         let start = self.at;
         while !is_terminator(self.peek()) {
             self.at += 1;
         }
         match self.text(start, self.at).as_str() {
-            "true" => Ok(Step::Constant(Value::Bool(true))),
-            "false" => Ok(Step::Constant(Value::Bool(false))),
-            other => Err(format!("unrecognized identifier {other}")),
+            "true" => Step::Constant(Value::Bool(true)),
+            "false" => Step::Constant(Value::Bool(false)),
+            _ => Step::Identifier,
         }
     }
 
@@ -299,6 +301,7 @@ impl Step {
                 }
                 Some(out)
             }
+            Step::Identifier => None,
             Step::Constant(value) => Some(found.iter().map(|_| Cow::Owned(value.clone())).collect()),
         }
     }

@@ -309,7 +309,7 @@ fn what_controllers_say_is_judged_once() {
             r#"{{"kind":"ValidatingAdmissionPolicy","apiVersion":"admissionregistration.k8s.io/v1","metadata":{{"name":"a","namespace":"b","resourceVersion":"1"}},"status":{{{status}}}}}"#
         )
     };
-    let said = r#""typeChecking":{"expressionWarnings":[{"fieldRef":"%","warning":"w"},{"fieldRef":" "}]},"conditions":[{"type":"A","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]"#;
+    let said = r#""typeChecking":{"expressionWarnings":[{"fieldRef":"%","warning":"w"},{"fieldRef":" "},{"fieldRef":"spec.validations[0].expression","warning":"w"}]},"conditions":[{"type":"A","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]"#;
     check_update(
         POLICIES,
         "status",
