@@ -28,6 +28,9 @@ const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 const THINGS: &str = "/apis/example.org/v1/things";
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
+const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 const SCHEMAS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
 
 struct Row {
@@ -233,6 +236,29 @@ fn applied() -> Vec<Row> {
     ]
 }
 
+/// A policy against everything in its own group, its binding, and what it refuses.
+fn policy() -> ([Row; 2], Row) {
+    let rule = json!({"operations": ["*"], "apiGroups": ["admissionregistration.k8s.io"], "apiVersions": ["*"], "resources": ["*"]});
+    let spec = json!({"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false"}]});
+    let bound = json!({"policyName": "own", "validationActions": ["Deny"]});
+    let made = [
+        row("POST", POLICIES, JSON, json!({"metadata": {"name": "own"}, "spec": spec})).is(201, &[]),
+        row("POST", BINDINGS, JSON, json!({"metadata": {"name": "own"}, "spec": bound})).is(201, &[]),
+    ];
+    let refused = row("POST", format!("{HOOKS}?dryRun=All"), JSON, json!({"metadata": {"name": "h"}}));
+    (made, refused.is(422, &["denied request"]))
+}
+
+/// No policy keeps anybody from mending or removing policies.
+fn policies_of_policies() -> [Row; 3] {
+    let labels = json!({"metadata": {"labels": {"a": "b"}}});
+    [
+        row("PATCH", format!("{POLICIES}/own"), MERGE, labels),
+        row("DELETE", format!("{BINDINGS}/own"), JSON, json!({})),
+        row("DELETE", format!("{POLICIES}/own"), JSON, json!({})),
+    ]
+}
+
 /// The definition of what [`applied`] is about.
 fn definition() -> Row {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
@@ -293,6 +319,14 @@ async fn clients_are_answered_word_for_word() -> Result<()> {
     let things = row("GET", THINGS, JSON, json!(null));
     eventually("custom resources", Duration::from_secs(10), || asking.check(&things)).await?;
     for row in &applied() {
+        asking.check(row).await?;
+    }
+    let (made, refused) = policy();
+    for row in &made {
+        asking.check(row).await?;
+    }
+    eventually("a policy", Duration::from_secs(10), || asking.check(&refused)).await?;
+    for row in &policies_of_policies() {
         asking.check(row).await?;
     }
     let mine = row("GET", format!("{SCHEMAS}/mine"), JSON, json!(null)).is(200, &["but there is no such object"]);

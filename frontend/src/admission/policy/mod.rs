@@ -30,6 +30,11 @@ use crate::{
 
 /// What no policy is asked about: the questions that decide whether somebody may do something.
 const EXCLUDED: &[(&str, &str)] = &[
+    // No policy keeps anybody from mending or removing policies.
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
     ("authentication.k8s.io", "selfsubjectreviews"),
     ("authentication.k8s.io", "tokenreviews"),
     ("authorization.k8s.io", "localsubjectaccessreviews"),
