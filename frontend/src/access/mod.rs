@@ -69,7 +69,7 @@ impl Access {
 
     pub async fn authorize(&self, request: Authenticated) -> Result<Authorized, ApiError> {
         let attributes = Attributes::of_request(request.user(), request.request());
-        let annotations = &request.request().annotations;
+        let annotations = &request.request().notes.annotations;
         let began = Instant::now();
         let decision = self.authorization.authorize(&attributes).await;
         self.metrics.authorized(decision.result(), began.elapsed());

@@ -13,6 +13,23 @@ use super::{
     steps::Steps,
 };
 
+/// What is noted of a request while it is answered. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Notes {
+    /// Becomes `Warning` headers of the answer.
+    pub warnings: Warnings,
+    /// Goes into the audit log with the request.
+    pub annotations: AuditAnnotations,
+    /// Told in the log where the request was slow.
+    pub steps: Steps,
+}
+
+impl Notes {
+    pub fn since(began: Instant) -> Notes {
+        Notes { warnings: Warnings::default(), annotations: AuditAnnotations::default(), steps: Steps::since(began) }
+    }
+}
+
 /// A request as a handler sees it.
 #[derive(Debug)]
 pub struct Request {
@@ -31,12 +48,7 @@ pub struct Request {
     pub received_at: Instant,
     /// When the answer must be there; none for long-running requests.
     pub deadline: Option<Instant>,
-    /// Becomes `Warning` headers of the answer.
-    pub warnings: Warnings,
-    /// Goes into the audit log with the request.
-    pub annotations: AuditAnnotations,
-    /// Told in the log where the request was slow.
-    pub steps: Steps,
+    pub notes: Notes,
     /// The id that ties answer, log and audit together.
     pub audit_id: String,
 }
@@ -61,9 +73,7 @@ impl Request {
             peer: Peer::default(),
             received_at: Instant::now(),
             deadline: None,
-            warnings: Warnings::default(),
-            annotations: AuditAnnotations::default(),
-            steps: Steps::since(Instant::now()),
+            notes: Notes::since(Instant::now()),
             audit_id: String::new(),
         })
     }

@@ -12,6 +12,6 @@ mod steps;
 pub mod url;
 pub mod user;
 
-pub use message::{AuditAnnotations, Peer, Request, Session, Warnings};
+pub use message::{AuditAnnotations, Notes, Peer, Request, Session, Warnings};
 pub use steps::Steps;
 pub use user::User;

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
     respond::Answer,
@@ -27,9 +27,9 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let kind = known_kind(&target.api.schema, "", "v1", "Binding")?;
     let mut binding =
-        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.notes.warnings)?;
     defaults::settle_namespace(target, &mut binding)?;
-    input::merge_owner_references(&mut binding, &request.warnings);
+    input::merge_owner_references(&mut binding, &request.notes.warnings);
     let pods = target.api.registry.get("", "v1", "pods").cloned().ok_or_else(ApiError::resource_not_found)?;
     let pod_kind = known_kind(&target.api.schema, "", "v1", "Pod")?;
     let name = if target.name.is_empty() { binding.name().to_owned() } else { target.name.clone() };
@@ -40,11 +40,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         return Err(ApiError::unknown(error));
     }
     let pod = Target { resource: pods, kind: pod_kind, name, subresource: None, ..target.clone() };
-    let caller = Caller::writes(
-        user,
-        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-        &options,
-    );
+    let caller = Caller::writes(user, &request.notes, &options);
     caller.admit(ctx, target, &mut binding, None).await?;
     caller.validate(ctx, target, Some(&mut binding), None).await?;
     let key = caller.shown_key(ctx, &pod)?;

@@ -7,7 +7,7 @@ use crate::{
     api::schema::{Gvk, Object},
     cluster::Target,
     object::managed_fields,
-    request::{AuditAnnotations, Steps, User, Warnings, status::ApiError},
+    request::{AuditAnnotations, Notes, Steps, User, Warnings, status::ApiError},
     verbs::Context,
 };
 
@@ -43,21 +43,13 @@ enum Asked {
     Already,
 }
 
-/// What goes back with the answer, into the audit log, and into the log of the server.
-#[derive(Clone, Copy)]
-pub(super) struct Notes<'a> {
-    pub(super) warnings: &'a Warnings,
-    pub(super) annotations: &'a AuditAnnotations,
-    pub(super) steps: &'a Steps,
-}
-
 impl<'a> Caller<'a> {
-    pub(super) fn writes(user: &'a User, notes: Notes<'a>, options: &'a WriteOptions) -> Caller<'a> {
+    pub(super) fn writes(user: &'a User, notes: &'a Notes, options: &'a WriteOptions) -> Caller<'a> {
         Caller {
             user,
-            warnings: notes.warnings,
-            annotations: notes.annotations,
-            steps: notes.steps,
+            warnings: &notes.warnings,
+            annotations: &notes.annotations,
+            steps: &notes.steps,
             dry_run: options.dry_run,
             field_manager: &options.field_manager,
             options: Options::Write(options),
@@ -65,12 +57,12 @@ impl<'a> Caller<'a> {
         }
     }
 
-    pub(super) fn deletes(user: &'a User, notes: Notes<'a>, options: &'a DeleteOptions) -> Caller<'a> {
+    pub(super) fn deletes(user: &'a User, notes: &'a Notes, options: &'a DeleteOptions) -> Caller<'a> {
         Caller {
             user,
-            warnings: notes.warnings,
-            annotations: notes.annotations,
-            steps: notes.steps,
+            warnings: &notes.warnings,
+            annotations: &notes.annotations,
+            steps: &notes.steps,
             dry_run: options.dry_run,
             field_manager: "",
             options: Options::Delete(options),

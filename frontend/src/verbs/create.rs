@@ -1,7 +1,7 @@
 //! POST to a collection.
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults, input, lifecycle,
     options::{OptionsKind, WriteOptions},
     read_at,
@@ -27,17 +27,19 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &offer)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
-    let mut object =
-        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
-    request.steps.done("decoded");
+    let mut object = input::decode(
+        &target.api.schema,
+        &target.kind,
+        media,
+        &body,
+        options.field_validation,
+        &request.notes.warnings,
+    )?;
+    request.notes.steps.done("decoded");
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;
-    input::merge_owner_references(&mut object, &request.warnings);
-    let caller = Caller::writes(
-        user,
-        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-        &options,
-    );
+    input::merge_owner_references(&mut object, &request.notes.warnings);
+    let caller = Caller::writes(user, &request.notes, &options);
     create_object(ctx, target, object, caller).await.map(|shown| Answer::shown(201, shown))
 }
 

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults,
     delete_options::{DeleteOptions, Propagation},
     respond::Answer,
@@ -26,21 +26,11 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) async fn delete(ctx: &Context, target: &Target, request: Request, user: &User) -> Result<Answer, ApiError> {
     let body = request.body.read().await?;
     let options = DeleteOptions::parse(&request.headers, &request.query, &body)?;
-    warn_of_kept_dependents(target, &options, &request.warnings);
+    warn_of_kept_dependents(target, &options, &request.notes.warnings);
     if let Some(why) = strategy::refused_deletion(target.row(), &target.name) {
         return Err(ApiError::forbidden(&target.group_resource(), &target.name, why));
     }
-    let removal = remove(
-        ctx,
-        target,
-        &options,
-        Caller::deletes(
-            user,
-            Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-            &options,
-        ),
-    )
-    .await?;
+    let removal = remove(ctx, target, &options, Caller::deletes(user, &request.notes, &options)).await?;
     let accepted = !removal.removed && options.orphan_dependents == Some(false);
     removal.answer(target, if accepted { 202 } else { 200 })
 }

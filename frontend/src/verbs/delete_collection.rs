@@ -4,7 +4,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     delete::{remove, warn_of_kept_dependents},
     delete_options::DeleteOptions,
     encodings, list,
@@ -29,9 +29,8 @@ pub(super) async fn delete_collection(
     let options = ListOptions::parse(&request.query, target)?;
     let body = request.body.read().await?;
     let deletion = DeleteOptions::parse(&request.headers, &request.query, &body)?;
-    warn_of_kept_dependents(target, &deletion, &request.warnings);
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
-    let caller = Caller::deletes(user, notes, &deletion).of_collection();
+    warn_of_kept_dependents(target, &deletion, &request.notes.warnings);
+    let caller = Caller::deletes(user, &request.notes, &deletion).of_collection();
     let listing = list::read(ctx, target, &options).await?;
     let workers = ctx.cluster.settings.delete_collection_workers.max(1);
     let removals: Vec<_> =

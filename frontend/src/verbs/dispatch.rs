@@ -31,7 +31,7 @@ pub async fn dispatch(ctx: Arc<Context>, authorized: Authorized) -> Result<Respo
     let target = Target::resolve(&ctx.cluster, &request.info)?;
     let version = target.definition().and_then(|definition| definition.version(&target.resource.version));
     if let Some(warning) = version.and_then(|version| version.warning.as_ref()) {
-        request.warnings.add(warning.clone());
+        request.notes.warnings.add(warning.clone());
     }
     if target.subresource.as_ref().is_some_and(|subresource| !subresource.connects.is_empty()) {
         return connect::connect(&ctx, &target, request, &user).await;

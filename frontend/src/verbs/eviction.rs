@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults, delete,
     delete_options::{DeleteOptions, Wish},
     input,
@@ -41,7 +41,9 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     let kind = known_kind(&target.api.schema, "policy", "v1", "Eviction")?;
     let mut eviction = match beta(&kind, media, &body)? {
         Some(eviction) => eviction,
-        None => input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?,
+        None => {
+            input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.notes.warnings)?
+        }
     };
     defaults::settle_namespace(target, &mut eviction)?;
     if eviction.name() != target.name {
@@ -49,8 +51,7 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     }
     let asked: Vec<&str> = request.query.all("dryRun").collect();
     let deletion = deletion_of(&eviction, &asked)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
-    let caller = Caller::writes(user, notes, &options);
+    let caller = Caller::writes(user, &request.notes, &options);
     caller.admit(ctx, target, &mut eviction, None).await?;
     caller.validate(ctx, target, Some(&mut eviction), None).await?;
     let caller = caller.admitted().deleting(&deletion);

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     input, lifecycle,
     options::{OptionsKind, WriteOptions},
     ownership::Ownership,
@@ -30,21 +30,17 @@ pub(super) async fn patch(ctx: &Context, target: &Target, request: Request, user
     let supported = if target.resource.custom { CUSTOM } else { BUILTIN };
     let kind = patch_type(&request, supported)?;
     let body = request.body.read().await?;
-    request.steps.done("read");
+    request.notes.steps.done("read");
     let options = WriteOptions::parse(
         &request.query,
         &request.headers,
         OptionsKind::Patch { apply: kind == PatchType::ApplyYaml },
     )?;
-    let caller = Caller::writes(
-        user,
-        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-        &options,
-    );
-    let patch = Patch::new(kind, body, &options, &request.warnings);
+    let caller = Caller::writes(user, &request.notes, &options);
+    let patch = Patch::new(kind, body, &options, &request.notes.warnings);
     let mut change = PatchObject { ctx, target, patch, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await;
-    request.steps.done("stored");
+    request.notes.steps.done("stored");
     let written = written?;
     Ok(Answer::shown(if written.created { 201 } else { 200 }, written.shown))
 }

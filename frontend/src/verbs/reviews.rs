@@ -1,7 +1,7 @@
 //! Resources that are answered without being stored: reviews.
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
     ownership,
@@ -27,11 +27,16 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
-    let mut review =
-        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
+    let mut review = input::decode(
+        &target.api.schema,
+        &target.kind,
+        media,
+        &body,
+        options.field_validation,
+        &request.notes.warnings,
+    )?;
     defaults::settle_namespace(target, &mut review)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
-    let caller = Caller::writes(user, notes, &options);
+    let caller = Caller::writes(user, &request.notes, &options);
     ownership::update(ctx, target, caller, None, &mut review);
     caller.admit(ctx, target, &mut review, None).await?;
     caller.validate(ctx, target, Some(&mut review), None).await?;

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     get, input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
@@ -141,22 +141,19 @@ pub(super) async fn change(ctx: &Context, target: &Target, request: Request, use
             &request.headers,
             OptionsKind::Patch { apply: patch == PatchType::ApplyYaml },
         )?;
-        (Source::Patch(Patch::new(patch, body, &options, &request.warnings)), options)
+        (Source::Patch(Patch::new(patch, body, &options, &request.notes.warnings)), options)
     } else {
         let body = request.body.read().await?;
         let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Update)?;
         let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
         let validation = options.field_validation;
-        let mut scale = input::decode(&target.api.schema, &kind(target)?, media, &body, validation, &request.warnings)?;
+        let mut scale =
+            input::decode(&target.api.schema, &kind(target)?, media, &body, validation, &request.notes.warnings)?;
         super::defaults::settle_namespace(target, &mut scale)?;
         check_name(target, &scale)?;
         (Source::Whole(Box::new(scale)), options)
     };
-    let caller = Caller::writes(
-        user,
-        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-        &options,
-    );
+    let caller = Caller::writes(user, &request.notes, &options);
     // The workload itself is written, by the rules of its main endpoint.
     let main = Target { subresource: None, ..target.clone() };
     let mut rescale = Rescale { ctx, target: &main, endpoint: target, source, caller };

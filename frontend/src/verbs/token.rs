@@ -1,7 +1,7 @@
 //! POST to a service account's token: a token that dies with what it is bound to.
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     defaults, input,
     options::{OptionsKind, WriteOptions},
     ownership,
@@ -30,10 +30,9 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
     let kind = known_kind(&target.api.schema, GROUP, "v1", KIND)?;
     let mut wanted =
-        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.warnings)?;
+        input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.notes.warnings)?;
     defaults::settle_namespace(target, &mut wanted)?;
-    let notes = Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps };
-    let caller = Caller::writes(user, notes, &options);
+    let caller = Caller::writes(user, &request.notes, &options);
     ownership::update(ctx, target, caller, None, &mut wanted);
     caller.admit(ctx, target, &mut wanted, None).await?;
     if !wanted.name().is_empty() && wanted.name() != target.name {
@@ -53,7 +52,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let seconds = match ctx.access.service_accounts.max_expiration_seconds() {
         Some(max) if seconds > max => {
             let text = format!("requested expiration of {seconds} seconds shortened to {max} seconds");
-            request.warnings.add(text);
+            request.notes.warnings.add(text);
             wanted.set(&["spec", "expirationSeconds"], max);
             max
         }

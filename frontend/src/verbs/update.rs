@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::{
-    caller::{Caller, Notes},
+    caller::Caller,
     input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
@@ -26,22 +26,24 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Update)?;
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
-    let mut object =
-        input::decode(&target.api.schema, &target.kind, media, &body, options.field_validation, &request.warnings)?;
-    request.steps.done("decoded");
+    let mut object = input::decode(
+        &target.api.schema,
+        &target.kind,
+        media,
+        &body,
+        options.field_validation,
+        &request.notes.warnings,
+    )?;
+    request.notes.steps.done("decoded");
     super::defaults::settle_namespace(target, &mut object)?;
     check_name(target, &object)?;
-    input::merge_owner_references(&mut object, &request.warnings);
+    input::merge_owner_references(&mut object, &request.notes.warnings);
     let uid = object.uid().to_owned();
     let expected_uid = (!uid.is_empty()).then_some(uid);
-    let caller = Caller::writes(
-        user,
-        Notes { warnings: &request.warnings, annotations: &request.annotations, steps: &request.steps },
-        &options,
-    );
+    let caller = Caller::writes(user, &request.notes, &options);
     let mut change = Update { ctx, target, object, expected_uid, caller };
     let written = write::apply(ctx, target, options.dry_run, &mut change).await;
-    request.steps.done("stored");
+    request.notes.steps.done("stored");
     let written = written?;
     Ok(Answer::shown(if written.created { 201 } else { 200 }, written.shown))
 }

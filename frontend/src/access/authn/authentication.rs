@@ -47,7 +47,7 @@ impl Authentication {
                 Err(why) => refusals.push(why.0),
             }
         }
-        let token = bearer_token(&request.headers, &request.warnings).map(str::to_owned);
+        let token = bearer_token(&request.headers, &request.notes.warnings).map(str::to_owned);
         for token in [Ok(token), websocket::token(&request.headers)] {
             let Some(token) = token.unwrap_or_else(|why| {
                 refusals.push(why.0);
@@ -55,7 +55,7 @@ impl Authentication {
             }) else {
                 continue;
             };
-            match self.identify(&token, &self.audiences, &request.warnings).await {
+            match self.identify(&token, &self.audiences, &request.notes.warnings).await {
                 Ok(identity) => return Ok(Some(identity.user)),
                 Err(why) => refusals.push(why.0),
             }

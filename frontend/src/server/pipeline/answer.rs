@@ -129,14 +129,14 @@ impl Server {
         };
         // What answers in another protocol is the other end's, as it stands.
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            respond::finish(response.headers_mut(), &trace.audit_id, trace.warnings.take());
+            respond::finish(response.headers_mut(), &trace.audit_id, trace.notes.warnings.take());
         }
         if trace.info.method == http::Method::HEAD {
             // On HTTP/2 a body would break the stream.
             response = response.map(|_| body::empty());
         }
         self.record(&trace, &user, &response);
-        for (key, value) in trace.annotations.take() {
+        for (key, value) in trace.notes.annotations.take() {
             trace.record.annotate(&key, value);
         }
         let code = response.status().as_u16();
@@ -192,7 +192,7 @@ impl Server {
                 user,
                 "Trace: (total time: {}ms):{}",
                 latency.as_millis(),
-                trace.steps.told(latency)
+                trace.notes.steps.told(latency)
             );
         }
         let api = self.context.cluster.api.load();

@@ -28,7 +28,7 @@ use crate::{
     access::{Authorized, Unauthenticated, authz::Attributes},
     config,
     request::{
-        AuditAnnotations, Peer, Request, Session, Steps, User, Warnings,
+        Notes, Peer, Request, Session, User,
         body::{Body, BodyError, RequestBody, Seen},
         info::{Query, RequestInfo, has_valid_escapes},
         status::ApiError,
@@ -74,12 +74,10 @@ struct Trace {
     query: Query,
     info: RequestInfo,
     uri: http::Uri,
-    warnings: Warnings,
+    notes: Notes,
     audit_id: String,
     received_at: Instant,
     record: Record,
-    annotations: AuditAnnotations,
-    steps: Steps,
     session: Session,
     body: Seen,
     peer: Option<SocketAddr>,
@@ -198,18 +196,15 @@ impl Server {
             respond::identify(response.headers_mut(), &audit_id);
             Box::new(response)
         })?;
-        let warnings = Warnings::default();
         let trace = Trace {
             headers: parts.headers.clone(),
             query: query.clone(),
             info: info.clone(),
             uri: parts.uri.clone(),
-            warnings: warnings.clone(),
+            notes: Notes::since(received_at),
             audit_id: audit_id.clone(),
             received_at,
             record: Record::default(),
-            annotations: AuditAnnotations::default(),
-            steps: Steps::since(received_at),
             session: Session::default(),
             body: Seen::default(),
             peer: peer.address,
@@ -236,9 +231,7 @@ impl Server {
             peer,
             received_at,
             deadline,
-            warnings,
-            annotations: trace.annotations.clone(),
-            steps: trace.steps.clone(),
+            notes: trace.notes.clone(),
             audit_id,
         };
         Ok((request, trace))

@@ -99,7 +99,7 @@ impl Server {
                 return Err(ApiError::resource_not_found());
             }
             if let Some(text) = deprecation(info) {
-                authorized.request().warnings.add(text);
+                authorized.request().notes.warnings.add(text);
             }
             return self.resources.serve(&self.context, authorized).await;
         }

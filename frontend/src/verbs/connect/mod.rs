@@ -123,9 +123,9 @@ async fn admit(
         old: None,
         options: None,
         dry_run: false,
-        warnings: &request.warnings,
-        annotations: &request.annotations,
-        steps: &request.steps,
+        warnings: &request.notes.warnings,
+        annotations: &request.notes.annotations,
+        steps: &request.notes.steps,
         reinvocation: Reinvocation::default(),
     };
     ctx.admission.admit(&ctx.cluster, &mut attributes).await?;

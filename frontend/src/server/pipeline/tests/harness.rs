@@ -67,7 +67,7 @@ impl Resources for StandIn {
                     self.slow.notify_one();
                     futures::future::pending().await
                 }
-                "warn" => request.warnings.add("careful: \"x\""),
+                "warn" => request.notes.warnings.add("careful: \"x\""),
                 _ => {}
             }
             request.body.read().await?;
