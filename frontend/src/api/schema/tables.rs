@@ -170,6 +170,11 @@ pub struct Field {
 }
 
 impl Field {
+    /// One plain value, whose zero is the same as nothing.
+    pub fn is_plain(&self) -> bool {
+        self.presence.is_plain() && self.shape == Shape::One
+    }
+
     /// The struct behind this field, through list or map.
     pub fn struct_ref(&self) -> Option<&StructRef> {
         match &self.kind {
@@ -224,6 +229,13 @@ pub enum Presence {
     Omit,
     /// Go's plain value: zeros are always written, in JSON too.
     Always,
+}
+
+impl Presence {
+    /// Of Go's plain values a zero is the same as nothing.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Presence::Omit | Presence::Always)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Judgements of one field that need to know nothing else: the words of which the rules' rows are made.
 
 use super::{judge::Judge, meta, names, place::Place};
-use crate::api::schema::{Kind, Presence, Shape, Value};
+use crate::api::schema::{Kind, Presence, Value};
 
 pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 pub(super) const POSITIVE: &str = "must be greater than zero";
@@ -144,7 +144,7 @@ fn given<'t>(place: &Place<'_, 't>, field: &str) -> Option<&'t str> {
 fn number(place: &Place, field: &str) -> Option<i64> {
     place.number(field).or_else(|| {
         let def = place.fields.def().field(field)?;
-        let plain = matches!(def.presence, Presence::Omit | Presence::Always) && def.shape == Shape::One;
+        let plain = def.is_plain();
         (plain && matches!(def.kind, Kind::Int32 | Kind::Int64)).then_some(0)
     })
 }

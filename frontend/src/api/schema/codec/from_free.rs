@@ -11,7 +11,7 @@ use super::{
 };
 use crate::api::schema::{
     object::Object,
-    tables::{Field, Kind, Presence, Shape, StructRef, Type},
+    tables::{Field, Kind, Shape, StructRef, Type},
     value::{MapValue, Struct, Text, Value},
 };
 
@@ -90,7 +90,7 @@ impl Reader {
             (Shape::Map, other) => Err(format!("cannot restore map from {}", go_kind(other))),
             (Shape::One, value) => {
                 let value = self.one(field, value)?;
-                let plain = matches!(field.presence, Presence::Omit | Presence::Always);
+                let plain = field.presence.is_plain();
                 Ok((!is_unset(field, &value, plain)).then_some(value))
             }
         }

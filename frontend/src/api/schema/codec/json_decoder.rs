@@ -10,7 +10,7 @@ use super::{
     json_text::{Cursor, DEPTH_MAX, Token},
 };
 use crate::api::schema::{
-    tables::{Field, Kind, Presence, Shape, StructDef, StructRef},
+    tables::{Field, Kind, Shape, StructDef, StructRef},
     value::{MapValue, Struct, Text, Value},
 };
 
@@ -147,7 +147,7 @@ impl<'a> Decoder<'a> {
         if token == Token::Null {
             self.cursor.word()?;
             // null leaves a plain value as it was, and empties everything else.
-            let plain = matches!(field.presence, Presence::Omit | Presence::Always);
+            let plain = field.presence.is_plain();
             return Ok(if plain && field.shape == Shape::One { old } else { None });
         }
         match field.shape {
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
             Shape::Map => self.map(field, token, old),
             Shape::One => {
                 let value = self.one(&field.kind, field, token, old)?;
-                let plain = matches!(field.presence, Presence::Omit | Presence::Always);
+                let plain = field.presence.is_plain();
                 Ok(value.filter(|value| !is_unset(field, value, plain)))
             }
         }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::wire::{Payload, Reader};
-use crate::api::schema::tables::{Field, Kind, Presence, Shape, StructDef, Wire, WireTarget};
+use crate::api::schema::tables::{Field, Kind, Shape, StructDef, Wire, WireTarget};
 
 /// Messages nested deeper are left to the decoder, which refuses them.
 const DEPTH_MAX: usize = 100;
@@ -140,8 +140,7 @@ impl<'a> Message<'a> {
         if !rest.is_empty() {
             return self.inner(field, payload).is_some_and(|inner| inner.has(rest));
         }
-        let plain = matches!(field.presence, Presence::Omit | Presence::Always) && field.shape == Shape::One;
-        !plain || !self.is_zero(field, payload)
+        !field.is_plain() || !self.is_zero(field, payload)
     }
 
     /// A plain field's zero is the same as nothing. What cannot be read counts as one.
@@ -159,8 +158,7 @@ impl<'a> Message<'a> {
     fn is_nothing(&self) -> bool {
         self.found.iter().all(|(slot, payload)| {
             let field = &self.def.fields[*slot];
-            let plain = matches!(field.presence, Presence::Omit | Presence::Always) && field.shape == Shape::One;
-            plain && self.is_zero(field, payload)
+            field.is_plain() && self.is_zero(field, payload)
         })
     }
 }

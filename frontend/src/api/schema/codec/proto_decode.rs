@@ -11,7 +11,7 @@ use crate::api::schema::{
         duration, quantity,
         time::{Instant, format_micro_time, format_time},
     },
-    tables::{Field, Gvk, Kind, Presence, Shape, StructDef, StructRef, Type, WireTarget},
+    tables::{Field, Gvk, Kind, Shape, StructDef, StructRef, Type, WireTarget},
     value::{MapValue, Struct, Text, Value},
 };
 
@@ -150,7 +150,7 @@ fn read_field(field: &Field, slot: &mut Option<Value>, payload: Payload<'_>, dep
         return Ok(());
     }
     let value = read_one(&field.kind, slot.take(), payload, depth)?;
-    let plain = matches!(field.presence, Presence::Omit | Presence::Always);
+    let plain = field.presence.is_plain();
     // In a plain field a zero is the same as nothing, but bytes may be empty and there.
     let absent = plain && value.is_zero() && !matches!(value, Value::Bytes(_) | Value::List(_));
     *slot = (!absent).then_some(value);

@@ -173,7 +173,7 @@ impl Writer<'_> {
         };
         let start = self.out.len();
         let is_zero = self.value(message, field, payload, below)?;
-        if !matches!(field.presence, Presence::Omit | Presence::Always) || !is_zero {
+        if !field.presence.is_plain() || !is_zero {
             return Some(Given::Printed);
         }
         let is_collection = matches!(field.kind, Kind::Bytes | Kind::StringItems);

@@ -1,7 +1,7 @@
 //! Values carried over to another version by the names of fields.
 
 use crate::api::schema::{
-    tables::{Field, Kind, Presence, Shape, StructRef},
+    tables::{Field, Kind, Shape, StructRef},
     value::{MapValue, Struct, Value},
 };
 
@@ -46,7 +46,7 @@ fn old_name<'a>(owner: &str, name: &'a str, from: &Struct) -> Option<&'a str> {
 }
 
 fn convert_field(source: &Field, value: Option<&Value>, target: &Field) -> Option<Value> {
-    let plain = |field: &Field| matches!(field.presence, Presence::Omit | Presence::Always);
+    let plain = |field: &Field| field.presence.is_plain();
     let Some(value) = value else {
         // A plain zero becomes a pointer to it.
         return match (&source.kind, source.shape) {
