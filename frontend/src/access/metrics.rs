@@ -191,14 +191,14 @@ impl Metrics {
         self.decisions.get_or_create(&Decided { r#type: kind.to_owned(), name: name.to_owned(), decision }).inc();
     }
 
-    /// Whether a token was found among those that were judged lately.
+    /// Whether a token was found among those that were authenticated lately.
     pub(super) fn looked_up(&self, hit: bool) {
         self.tokens_looked_up.get_or_create(&Looked { status: if hit { "hit" } else { "miss" } }).inc();
     }
 
-    /// A token that was not known was judged, or nobody could.
-    pub(super) fn fetched(&self, judged: bool) {
-        self.tokens_fetched.get_or_create(&Looked { status: if judged { "ok" } else { "error" } }).inc();
+    /// A token that was not known was authenticated, or nobody could.
+    pub(super) fn fetched(&self, is_ok: bool) {
+        self.tokens_fetched.get_or_create(&Looked { status: if is_ok { "ok" } else { "error" } }).inc();
     }
 
     pub(super) fn webhook_called(&self, name: &str, call: Call, time: Duration) {
@@ -211,7 +211,7 @@ impl Metrics {
         self.webhooks_failed_open.get_or_create(&Evaluated { name: name.to_owned(), result: call.name() }).inc();
     }
 
-    pub(super) fn issued_token_judged(&self, issuer: &str, good: bool, time: Duration) {
+    pub(super) fn issued_token_validated(&self, issuer: &str, good: bool, time: Duration) {
         let result = if good { "success" } else { "failure" };
         let labels = Issued { result, jwt_issuer_hash: digest(issuer) };
         self.issued_token_times.get_or_create(&labels).observe(time.as_secs_f64());
@@ -260,7 +260,7 @@ mod tests {
         metrics.fetched(false);
         metrics.webhook_called("w", Call::Late, second);
         metrics.webhook_failed_open("w", Call::Late);
-        metrics.issued_token_judged("https://issuer", true, second);
+        metrics.issued_token_validated("https://issuer", true, second);
         metrics.authorization_reloaded(false);
         let mut registry = Registry::default();
         metrics.register(&mut registry);

@@ -30,7 +30,7 @@ const REASON: &str = "authorization.k8s.io/reason";
 pub struct Access {
     pub authentication: Authentication,
     pub authorization: Authorization,
-    /// Judges grants of rights, whatever else authorizes requests.
+    /// Checks grants of rights, whatever else authorizes requests.
     pub rbac: Arc<Rbac>,
     /// Makes tokens of service accounts.
     pub service_accounts: Arc<ServiceAccounts>,
@@ -60,7 +60,7 @@ impl Access {
         }
     }
 
-    /// Makes the request that of the user it asks to act as. Judged by the rights of the real user.
+    /// Makes the request that of the user it asks to act as. Decided by the rights of the real user.
     pub async fn impersonate(&self, request: Authenticated) -> Result<Authenticated, ApiError> {
         let (mut request, user) = request.into_parts();
         let user = authz::impersonate(&self.authorization, user, &mut request.headers).await?;
@@ -73,7 +73,7 @@ impl Access {
         let began = Instant::now();
         let decision = self.authorization.authorize(&attributes).await;
         self.metrics.authorized(decision.result(), began.elapsed());
-        match decision.judge(&attributes) {
+        match decision.into_result(&attributes) {
             Ok(reason) => {
                 annotations.add(DECISION, "allow");
                 annotations.add(REASON, reason);

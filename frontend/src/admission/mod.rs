@@ -1,8 +1,8 @@
 //! What may still happen to an object between its decoding and the store: plugins that change it, then plugins that
-//! only judge it.
+//! only validate it.
 //!
-//! In: [`Attributes`], made by the verb inside its update loop, so that what is judged is what will be committed. Out:
-//! a changed object, or a refusal. The chain is async and may run again on a newer state: a plugin must not keep
+//! In: [`Attributes`], made by the verb inside its update loop, so that what is validated is what will be committed.
+//! Out: a changed object, or a refusal. The chain is async and may run again on a newer state: a plugin must not keep
 //! anything of an earlier run. Not here: validation by the type itself.
 //!
 //! Which plugins there are, in which order and which run by default is a [`table`]; what an operator says about that is

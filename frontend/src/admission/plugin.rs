@@ -35,12 +35,12 @@ pub(super) struct Parts<'a> {
 /// A plugin, or what keeps it from being made.
 pub(super) type Made = Result<Arc<dyn Plugin>, String>;
 
-/// Several complaints as one text, each once.
-pub(super) fn aggregate(complaints: Vec<String>) -> Option<String> {
-    let mut once: Vec<String> = Vec::with_capacity(complaints.len());
-    for complaint in complaints {
-        if !once.contains(&complaint) {
-            once.push(complaint);
+/// Several messages as one text, each once.
+pub(super) fn aggregate(messages: Vec<String>) -> Option<String> {
+    let mut once: Vec<String> = Vec::with_capacity(messages.len());
+    for message in messages {
+        if !once.contains(&message) {
+            once.push(message);
         }
     }
     match once.len() {

@@ -1,4 +1,4 @@
-//! Tolerations of pods: lists of them joined, and judged by a list of what is allowed.
+//! Tolerations of pods: lists of them joined, and checked against a list of what is allowed.
 
 use crate::api::schema::Value;
 

@@ -37,7 +37,7 @@ pub use hook::{Hook, Retries};
 pub use hops::{append_forwarded_for, remove_hop_headers};
 pub use kubeconfig::{Credentials, Kubeconfig, Shown};
 pub use peer::{Address, Identity, Peer};
-pub use tls::{ca_complaint, check_authorities};
+pub use tls::{ca_error, check_authorities};
 pub use upgrade::{join, switching};
 
 /// A whole answer.

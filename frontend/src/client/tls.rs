@@ -42,7 +42,7 @@ pub fn check_authorities(pem: &[u8]) -> Result<(), String> {
 }
 
 /// Why no certificate could be trusted by this bundle, in the words of Go's client; none: one could.
-pub fn ca_complaint(pem: &[u8]) -> Option<String> {
+pub fn ca_error(pem: &[u8]) -> Option<String> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
     let parses = |der: &CertificateDer<'_>| x509_parser::parse_x509_certificate(der).is_ok();
     if found.iter().flatten().any(parses) {

@@ -20,7 +20,7 @@ pub use routing::{ENDPOINT_SLICES, SERVICE_NAME_LABEL, SERVICES};
 pub use target::Target;
 pub(crate) use target::known_kind;
 pub use turns::Turns;
-pub use webhook::{Place, Webhook, Webhooks, refusal_of_reply};
+pub use webhook::{Endpoint, Webhook, Webhooks, refusal_of_reply};
 
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 
-use super::{Cluster, Place, Remote, ResourceName, Webhook, Webhooks};
+use super::{Cluster, Endpoint, Remote, ResourceName, Webhook, Webhooks};
 use crate::{
     api::schema::{Object, Value},
     client::{Address, CallError, Client, Reply},
@@ -28,13 +28,13 @@ impl Cluster {
         review: Vec<u8>,
         time: Duration,
     ) -> Result<Reply, CallError> {
-        let address = match hook.place {
-            Place::Service { namespace, name, port, .. } => {
+        let address = match hook.endpoint {
+            Endpoint::Service { namespace, name, port, .. } => {
                 let url = hook.url(time)?;
                 let failed = |CallError(why)| CallError(format!("Post {url:?}: {why}"));
                 Some(self.address_of_service(namespace, name, *port).map_err(failed)?)
             }
-            Place::Url(_) | Place::Nowhere => None,
+            Endpoint::Url(_) | Endpoint::Nowhere => None,
         };
         webhooks.post(hook, address, review, time).await
     }

@@ -189,9 +189,9 @@ impl Target {
 
     /// The same without the prefix of all keys: errors of dry runs show that, since they do not come from the store.
     pub fn key_below_prefix(&self) -> Result<String, ApiError> {
-        let complaints = segment_complaints(&self.name);
-        if !complaints.is_empty() {
-            return Err(ApiError::bad_request(format!("Name parameter invalid: {:?}: {complaints}", self.name)));
+        let messages = segment_errors(&self.name);
+        if !messages.is_empty() {
+            return Err(ApiError::bad_request(format!("Name parameter invalid: {:?}: {messages}", self.name)));
         }
         self.check_namespace()?;
         Ok(self.storage()?.key(&self.namespace, &self.name))
@@ -272,7 +272,7 @@ impl Target {
 }
 
 /// Why a name cannot be a segment of a path; empty: it can.
-fn segment_complaints(name: &str) -> String {
+fn segment_errors(name: &str) -> String {
     match name {
         "." | ".." => format!("may not be '{name}'"),
         _ => {

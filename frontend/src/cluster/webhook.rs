@@ -1,5 +1,5 @@
-//! Webhooks that objects of the cluster name: where they are, and the connections to them. One client for each place
-//! and authority, kept while it is used.
+//! Webhooks that objects of the cluster name: where they are, and the connections to them. One client for each
+//! endpoint and authority, kept while it is used.
 
 use std::{
     collections::HashMap,
@@ -24,20 +24,20 @@ const WAITING_MAX: usize = 1000;
 
 /// Where a webhook is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Endpoint {
     Url(String),
     Service { namespace: String, name: String, path: String, port: u16 },
     Nowhere,
 }
 
-impl Place {
+impl Endpoint {
     /// What a clientConfig says.
-    pub fn of(client_config: &Value) -> Place {
+    pub fn of(client_config: &Value) -> Endpoint {
         let text =
             |value: &Value, field: &str| value.child(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some(service) = client_config.child("service") {
             let port = service.child("port").and_then(Value::as_i64).and_then(|port| u16::try_from(port).ok());
-            return Place::Service {
+            return Endpoint::Service {
                 namespace: text(service, "namespace"),
                 name: text(service, "name"),
                 path: text(service, "path"),
@@ -45,8 +45,8 @@ impl Place {
             };
         }
         match client_config.child("url").and_then(Value::as_str) {
-            Some(url) => Place::Url(url.to_owned()),
-            None => Place::Nowhere,
+            Some(url) => Endpoint::Url(url.to_owned()),
+            None => Endpoint::Nowhere,
         }
     }
 }
@@ -55,7 +55,7 @@ impl Place {
 pub struct Webhook<'a> {
     /// Tells it from others: so many wait for each.
     pub uid: &'a str,
-    pub place: &'a Place,
+    pub endpoint: &'a Endpoint,
     pub ca: &'a [u8],
 }
 
@@ -63,12 +63,12 @@ impl Webhook<'_> {
     /// Where it is called, as errors show it.
     pub fn url(&self, time: Duration) -> Result<String, CallError> {
         let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-        Ok(format!("{}?timeout={seconds}s", base(self.place)?))
+        Ok(format!("{}?timeout={seconds}s", base(self.endpoint)?))
     }
 }
 
 /// Where, trusting whom, and, for a Service, at which address.
-type Key = (Place, Vec<u8>, Option<Address>);
+type Key = (Endpoint, Vec<u8>, Option<Address>);
 
 /// A webhook that is busy and says for how long is asked again, so often at most.
 const BUSY_MAX: u32 = 10;
@@ -101,7 +101,7 @@ impl Webhooks {
             .try_acquire()
             .map_err(|_| CallError(format!("{WAITING_MAX} requests are waiting for this webhook already")))?;
         let url = hook.url(time)?;
-        let shown = self.shown(hook.place)?;
+        let shown = self.shown(hook.endpoint)?;
         let client = self.client(hook, address, &shown)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*"));
@@ -124,17 +124,17 @@ impl Webhooks {
         }
     }
 
-    /// What the webhook at a place is shown.
-    pub(crate) fn shown(&self, place: &Place) -> Result<Shown, CallError> {
-        let found = match place {
-            Place::Service { namespace, name, port, .. } => {
+    /// What the webhook at an endpoint is shown.
+    pub(crate) fn shown(&self, endpoint: &Endpoint) -> Result<Shown, CallError> {
+        let found = match endpoint {
+            Endpoint::Service { namespace, name, port, .. } => {
                 self.credentials.for_server(&format!("{name}.{namespace}.svc"), *port)
             }
-            Place::Url(url) => {
+            Endpoint::Url(url) => {
                 let uri: http::Uri = url.parse().map_err(|error| CallError(format!("invalid URL: {error}")))?;
                 self.credentials.for_server(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443))
             }
-            Place::Nowhere => Ok(Shown::default()),
+            Endpoint::Nowhere => Ok(Shown::default()),
         };
         found.map_err(CallError)
     }
@@ -151,13 +151,13 @@ impl Webhooks {
     }
 
     fn client(&self, hook: &Webhook<'_>, address: Option<Address>, shown: &Shown) -> Result<Client, CallError> {
-        let key = (hook.place.clone(), hook.ca.to_vec(), address.clone());
+        let key = (hook.endpoint.clone(), hook.ca.to_vec(), address.clone());
         let mut clients = self.clients.lock();
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let server_name = match hook.place {
-            Place::Service { namespace, name, .. } => Some(format!("{name}.{namespace}.svc")),
+        let server_name = match hook.endpoint {
+            Endpoint::Service { namespace, name, .. } => Some(format!("{name}.{namespace}.svc")),
             _ => None,
         };
         let (ca, identity) = (hook.ca.to_vec(), shown.identity.clone());
@@ -178,18 +178,18 @@ fn busy_for(reply: &Reply) -> Option<Duration> {
 }
 
 /// The address that is called, as errors show it.
-fn base(place: &Place) -> Result<String, CallError> {
-    Ok(match place {
-        Place::Url(url) => {
+fn base(endpoint: &Endpoint) -> Result<String, CallError> {
+    Ok(match endpoint {
+        Endpoint::Url(url) => {
             let host_end = url.find("://").map_or(0, |at| at + 3);
             let bare = !url[host_end..].contains('/');
             if bare { format!("{url}/") } else { url.clone() }
         }
-        Place::Service { namespace, name, path, port } => {
+        Endpoint::Service { namespace, name, path, port } => {
             let slash = if path.starts_with('/') { "" } else { "/" };
             format!("https://{name}.{namespace}.svc:{port}{slash}{path}")
         }
-        Place::Nowhere => return Err(CallError("webhook configuration must have either service or URL".to_owned())),
+        Endpoint::Nowhere => return Err(CallError("webhook configuration must have either service or URL".to_owned())),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Finding out whether a write whose reply was lost has happened.
 //!
 //! In: the write. Out: [`Found`]. The watch cache knows every change of the key since the write began, which settles
-//! it; where it cannot help, the key and its older versions are read. A create that left no trace cannot be judged: it
+//! it; where it cannot help, the key and its older versions are read. A create that left no trace cannot be told: it
 //! may still be on its way, and, had it happened and been deleted again, a second one would bring the object back.
 
 use std::time::Duration;

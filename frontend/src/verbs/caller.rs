@@ -45,29 +45,20 @@ enum Asked {
 
 impl<'a> Caller<'a> {
     pub(super) fn writes(user: &'a User, notes: &'a Notes, options: &'a WriteOptions) -> Caller<'a> {
-        Caller {
-            user,
-            warnings: &notes.warnings,
-            annotations: &notes.annotations,
-            steps: &notes.steps,
-            dry_run: options.dry_run,
-            field_manager: &options.field_manager,
-            options: Options::Write(options),
-            admission: Asked::Yet,
-        }
+        Caller::new(user, notes, Options::Write(options))
     }
 
     pub(super) fn deletes(user: &'a User, notes: &'a Notes, options: &'a DeleteOptions) -> Caller<'a> {
-        Caller {
-            user,
-            warnings: &notes.warnings,
-            annotations: &notes.annotations,
-            steps: &notes.steps,
-            dry_run: options.dry_run,
-            field_manager: "",
-            options: Options::Delete(options),
-            admission: Asked::Yet,
-        }
+        Caller::new(user, notes, Options::Delete(options))
+    }
+
+    fn new(user: &'a User, notes: &'a Notes, options: Options<'a>) -> Caller<'a> {
+        let (dry_run, field_manager) = match options {
+            Options::Write(options) => (options.dry_run, options.field_manager.as_str()),
+            Options::Delete(options) => (options.dry_run, ""),
+        };
+        let Notes { warnings, annotations, steps } = notes;
+        Caller { user, warnings, annotations, steps, dry_run, field_manager, options, admission: Asked::Yet }
     }
 
     /// For each object of a collection.
@@ -85,7 +76,8 @@ impl<'a> Caller<'a> {
         if self.dry_run { target.key_below_prefix() } else { target.key(&ctx.cluster) }
     }
 
-    /// For the write that follows from one that admission has judged already, as that of a workload from its scale.
+    /// For the write that follows from one that admission has let through already, as that of a workload from its
+    /// scale.
     pub(super) fn admitted(self) -> Caller<'a> {
         Caller { admission: Asked::Already, ..self }
     }
@@ -110,8 +102,8 @@ impl Caller<'_> {
             let options = self.options(target, operation(Some(&*object), old));
             let mut attributes = self.attributes(target, &name, Some(&mut *object), old, options.as_ref());
             ctx.admission.admit(&ctx.cluster, &mut attributes).await?;
-            if let Some(complaint) = managed_fields::restore_entries(object, entries) {
-                self.warnings.add(format!("{BROKEN_ENTRIES}: {complaint}"));
+            if let Some(error) = managed_fields::restore_entries(object, entries) {
+                self.warnings.add(format!("{BROKEN_ENTRIES}: {error}"));
             }
         }
         let write = rbac::Write {

@@ -27,14 +27,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &offer)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
-    let mut object = input::decode(
-        &target.api.schema,
-        &target.kind,
-        media,
-        &body,
-        options.field_validation,
-        &request.notes.warnings,
-    )?;
+    let mut object = input::object(target, media, &body, &options, &request.notes)?;
     request.notes.steps.done("decoded");
     defaults::wipe_system_fields(&mut object);
     defaults::settle_namespace(target, &mut object)?;

@@ -104,7 +104,7 @@ impl DeleteOptions {
         } else {
             from_body(negotiate::input(headers, &Offer::DOCUMENTS)?, body)?
         };
-        wire.wish().judged()
+        wire.wish().validated()
     }
 }
 
@@ -169,7 +169,7 @@ fn from_json(body: &[u8]) -> Result<Wire, ApiError> {
     serde_json::from_slice(&json).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-/// What a client asks for, not judged yet.
+/// What a client asks for, not validated yet.
 pub(super) struct Wish {
     pub(super) grace_period_seconds: Option<i64>,
     pub(super) uid: Option<String>,
@@ -194,7 +194,7 @@ impl Wire {
 }
 
 impl Wish {
-    pub(super) fn judged(self) -> Result<DeleteOptions, ApiError> {
+    pub(super) fn validated(self) -> Result<DeleteOptions, ApiError> {
         let mut errors = Vec::new();
         if self.propagation_policy.is_some() && self.orphan_dependents.is_some() {
             let detail = "orphanDependents and deletionPropagation cannot be both set";

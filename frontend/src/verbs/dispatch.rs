@@ -76,7 +76,7 @@ async fn read(ctx: Arc<Context>, target: Target, request: Request) -> Result<Res
 
 async fn change(ctx: &Context, target: Target, request: Request, user: User) -> Result<Response<Body>, ApiError> {
     let output = match request.info.verb {
-        // The media type of a patch is judged before anything else.
+        // The media type of a patch is checked before anything else.
         Verb::Patch => None,
         _ => Some(negotiate::output(&request.headers, &request.query, &offer(&target))?),
     };

@@ -104,7 +104,7 @@ fn deletion_of(eviction: &Object, asked: &[&str]) -> Result<DeleteOptions, ApiEr
         propagation_policy: text(&["propagationPolicy"]),
         dry_run: if own.is_empty() { asked.iter().map(|text| (*text).to_owned()).collect() } else { own },
     }
-    .judged()
+    .validated()
 }
 
 struct Evict<'a> {

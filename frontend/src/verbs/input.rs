@@ -6,16 +6,28 @@
 
 use bytes::Bytes;
 
-use super::options::FieldValidation;
+use super::options::{FieldValidation, WriteOptions};
 use crate::{
     api::schema::{DecodeError, Object, Schema, StrictError, Type, Value, apply_defaults, codec},
+    cluster::Target,
     object::strategy,
     request::{
-        Warnings,
+        Notes, Warnings,
         negotiate::MediaType,
         status::{ApiError, FieldError},
     },
 };
+
+/// A body as the object that a write takes.
+pub(super) fn object(
+    target: &Target,
+    media: MediaType,
+    body: &Bytes,
+    options: &WriteOptions,
+    notes: &Notes,
+) -> Result<Object, ApiError> {
+    decode(&target.api.schema, &target.kind, media, body, options.field_validation, &notes.warnings)
+}
 
 /// Decodes a body that should be of `kind` (any version of the group that the endpoint accepts is that one here).
 pub(super) fn decode(
@@ -153,7 +165,7 @@ pub(super) fn conversion_error(object: &Object, kind: &Type) -> String {
 }
 
 /// What Go's parser says of text that is no JSON.
-pub(super) fn json_complaint(body: &[u8], error: &serde_json::Error) -> String {
+pub(super) fn json_error(body: &[u8], error: &serde_json::Error) -> String {
     let any = crate::api::schema::Gvk::from_static("", "v1", "ConfigMap");
     match codec::decode_json(&Schema::builtin(), body, Some(&any)) {
         Err(DecodeError::Syntax(text)) => text,

@@ -5,10 +5,10 @@
 //!    nobody.
 //! 2. *Mutating admission* sees the object as the client sent it, completed by defaults alone.
 //! 3. *What others gave* it, addresses and ports, is carried over from the current object or refused, before anything
-//!    that depends on it is judged.
+//!    that depends on it is validated.
 //! 4. *Preparation* comes after it, so that no plugin can set what belongs to the server: system metadata, the parts of
 //!    other endpoints, the generation.
-//! 5. *Validation* by the type judges the prepared object, since preparation drops what may not be set.
+//! 5. *Validation* by the type sees the prepared object, since preparation drops what may not be set.
 //! 6. *Validating admission* sees exactly what will be stored, and never an invalid object.
 //! 7. *Claims* on what others may want too (addresses, ports) come last, so that a refused object has taken nothing.
 //! 8. The store compares and swaps. Claims are committed or undone by its answer: see [`super::write`].
@@ -90,7 +90,7 @@ impl Proposal {
     }
 }
 
-/// Judges a proposed object against the current one, and completes it for the store. Without a current one it is a
+/// Validates a proposed object against the current one, and completes it for the store. Without a current one it is a
 /// create by a verb that may create.
 pub(super) async fn change(
     ctx: &Context,

@@ -148,7 +148,7 @@ fn read_token(options: &ListOptions, prefix: &str) -> Result<Continue, ApiError>
     Continue::decode(&options.continue_token, prefix).map_err(|error| {
         let why = match &error {
             BadToken::Json { text, error } => {
-                format!("continue key is not valid: {}", input::json_complaint(text, error))
+                format!("continue key is not valid: {}", input::json_error(text, error))
             }
             other => other.to_string(),
         };

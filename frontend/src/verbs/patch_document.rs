@@ -1,4 +1,4 @@
-//! Patch documents: read, judged as strictly as the client wishes, and applied to an object.
+//! Patch documents: read, checked as strictly as the client wishes, and applied to an object.
 //!
 //! In: the body of a PATCH and an object. Out: the changed object, or the refusal of the real server. A document is
 //! read when there is an object to apply it to, since that there is none is said first. Not here: who owns what, and
@@ -119,7 +119,7 @@ impl Patch {
 
     fn json(&self, prefix: &str) -> Result<Json, ApiError> {
         serde_json::from_slice::<Json>(&self.body)
-            .map_err(|error| ApiError::bad_request(format!("{prefix}{}", input::json_complaint(&self.body, &error))))
+            .map_err(|error| ApiError::bad_request(format!("{prefix}{}", input::json_error(&self.body, &error))))
     }
 
     /// The keys that came twice, where somebody wants to know.
@@ -138,7 +138,7 @@ impl Patch {
         let document = self.json(if self.is_strict() { DECODING } else { "" })?;
         let mut strict = self.repeated(DECODING)?;
         if self.is_strict() {
-            strict.extend(judge_operations(&document)?);
+            strict.extend(validate_operations(&document)?);
             strict.sort_by_key(|error| operation_index(error));
         }
         let strict = strict.iter().map(|error| format!("json patch {error}")).collect();
@@ -219,7 +219,7 @@ impl Patch {
                 let info = TypeInfo::of_struct(&kind.root);
                 let merged = strategic_merge(original, patch.clone(), &info).map_err(refusal)?;
                 let decoded = codec::object_of_free(kind, &free(Json::Object(merged)));
-                self.judged(kind, document, decoded, || go_print(&Json::Object(patch.clone())))
+                self.decoded_object(kind, document, decoded, || go_print(&Json::Object(patch.clone())))
             }
             (Form::Json(patch), original) => {
                 let patched = patch.apply(&original).map_err(refusal)?;
@@ -244,7 +244,7 @@ impl Patch {
             return self.refuse_versionless(target, document, fields, &text);
         }
         let decoded = codec::decode_json(&target.api.schema, text.as_bytes(), Some(&kind.gvk));
-        self.judged(kind, document, decoded, || text)
+        self.decoded_object(kind, document, decoded, || text)
     }
 
     /// A patched object without a version is read as the internal type of its kind, which has none of the fields that
@@ -267,7 +267,7 @@ impl Patch {
     }
 
     /// The patched document as an object of the same kind. What is wrong with it is an error of the field `patch`.
-    fn judged(
+    fn decoded_object(
         &self,
         kind: &Type,
         document: &Document,
@@ -335,7 +335,7 @@ fn json_type(value: &Json) -> &'static str {
 }
 
 /// What strict reading finds in the operations of a JSON patch: members that none has, and members of the wrong type.
-fn judge_operations(document: &Json) -> Result<Vec<String>, ApiError> {
+fn validate_operations(document: &Json) -> Result<Vec<String>, ApiError> {
     let mut unknown = Vec::new();
     for (at, operation) in document.as_array().into_iter().flatten().enumerate() {
         for (name, value) in operation.as_object().into_iter().flatten() {

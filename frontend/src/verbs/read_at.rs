@@ -14,7 +14,7 @@ pub(super) enum ReadAt {
 }
 
 impl ReadAt {
-    /// Reads a resourceVersion. The complaint is that of Go's parser.
+    /// Reads a resourceVersion. The error is that of Go's parser.
     pub(super) fn parse(text: &str) -> Result<ReadAt, String> {
         match text {
             "" => Ok(ReadAt::Latest),

@@ -27,14 +27,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let media = negotiate::input(&request.headers, &Offer::OBJECTS)?;
     let body = request.body.read().await?;
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Create)?;
-    let mut review = input::decode(
-        &target.api.schema,
-        &target.kind,
-        media,
-        &body,
-        options.field_validation,
-        &request.notes.warnings,
-    )?;
+    let mut review = input::object(target, media, &body, &options, &request.notes)?;
     defaults::settle_namespace(target, &mut review)?;
     let caller = Caller::writes(user, &request.notes, &options);
     ownership::update(ctx, target, caller, None, &mut review);

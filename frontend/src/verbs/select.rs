@@ -1,4 +1,4 @@
-//! Which objects a selection means, judged from what the cache keeps of them.
+//! Which objects a selection means, told by what the cache keeps of them.
 
 use super::list_options::Selection;
 use crate::{

@@ -26,14 +26,7 @@ pub(super) async fn update(ctx: &Context, target: &Target, request: Request, use
     let options = WriteOptions::parse(&request.query, &request.headers, OptionsKind::Update)?;
     let offer = if target.resource.custom { Offer::CUSTOM } else { Offer::OBJECTS };
     let media = negotiate::input(&request.headers, &offer)?;
-    let mut object = input::decode(
-        &target.api.schema,
-        &target.kind,
-        media,
-        &body,
-        options.field_validation,
-        &request.notes.warnings,
-    )?;
+    let mut object = input::object(target, media, &body, &options, &request.notes)?;
     request.notes.steps.done("decoded");
     super::defaults::settle_namespace(target, &mut object)?;
     check_name(target, &object)?;

@@ -1,7 +1,7 @@
 //! The way of a changed object into the store: a loop of read, rewrite and compare-and-swap.
 //!
 //! In: a [`Rewrite`], which may run more than once. Out: the object as it is now stored. The first look may be at the
-//! cache; a refusal of what was seen there is judged again on a fresh read before the client hears it.
+//! cache; a refusal of what was seen there is decided again on a fresh read before the client hears it.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl Step {
 pub(super) trait Rewrite: Send {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>>;
 
-    /// Whether it waits for others that change the same object, since all of them would have to be judged again.
+    /// Whether it waits for others that change the same object, since all of them would have to begin again.
     fn takes_turns(&self) -> bool {
         false
     }
@@ -220,7 +220,7 @@ fn done(shown: Shown, created: bool, removed: bool) -> Result<Committed, ApiErro
 #[derive(Clone, Copy)]
 struct Mode {
     dry_run: bool,
-    /// What was judged was read from the store itself.
+    /// What was decided on was read from the store itself.
     fresh: bool,
 }
 

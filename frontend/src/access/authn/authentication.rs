@@ -81,8 +81,8 @@ impl Authentication {
         Err(BadCredentials(aggregate(refusals).unwrap_or_else(|| INVALID_TOKEN.to_owned())))
     }
 
-    /// Judges a token that came some other way than with the request, as TokenReview does. What is wrong is told as the
-    /// real server tells it, whose own token is asked about first.
+    /// Authenticates a token that came some other way than with the request, as TokenReview does. What is wrong is told
+    /// as the real server tells it, whose own token is asked about first.
     pub async fn review(&self, token: &str, audiences: &[String]) -> Result<Identity, BadCredentials> {
         let asked = if audiences.is_empty() { &self.audiences } else { audiences };
         let token = token.trim().split(' ').next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Client certificates: the common name is the user, the organizations are the groups.
 //!
 //! TLS lets any certificate in whose key the client holds, so that a bad one is answered with a 401 as the real server
-//! does; whether an authority signed it is judged here. The file of authorities is read anew when it changes.
+//! does; whether an authority signed it is verified here. The file of authorities is read anew when it changes.
 
 use std::{
     path::{Path, PathBuf},

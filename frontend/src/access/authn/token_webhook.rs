@@ -1,4 +1,4 @@
-//! Tokens that a service of the operator's judges: TokenReview over a webhook.
+//! Tokens that a service of the operator's authenticates: TokenReview over a webhook.
 //!
 //! Answers are kept for a while, refusals too; that nobody answered is not.
 
@@ -32,7 +32,7 @@ type Answer = Result<Option<Identity>, BadCredentials>;
 pub struct TokenWebhook {
     hook: Hook,
     version: String,
-    /// Of this server, for services that do not judge audiences.
+    /// Of this server, for services that do not check audiences.
     audiences: Vec<String>,
     time_kept: Duration,
     answers: Kept<Answer>,
@@ -98,10 +98,10 @@ impl TokenWebhook {
             BadCredentials(error.0)
         })?;
         let review: Review = serde_json::from_slice(&reply).map_err(|error| BadCredentials(error.to_string()))?;
-        self.judge(review.status, audiences)
+        self.read_status(review.status, audiences)
     }
 
-    fn judge(&self, status: Status, audiences: &[String]) -> Answer {
+    fn read_status(&self, status: Status, audiences: &[String]) -> Answer {
         let of_token = status.audiences.filter(|audiences| !audiences.is_empty());
         let of_token = of_token.as_ref().unwrap_or(&self.audiences);
         let common: Vec<String> = audiences.iter().filter(|audience| of_token.contains(audience)).cloned().collect();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_service_judges() {
+    async fn the_service_decides() {
         let known = r#"{"authenticated":true,"user":{"username":"ann","uid":"1","groups":["g"],"extra":{"k":["v"]}}}"#;
         let elsewhere = r#"{"authenticated":true,"user":{"username":"ann"},"audiences":["other"]}"#;
         for (status, expected, calls) in [

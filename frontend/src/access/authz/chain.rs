@@ -35,7 +35,7 @@ impl Authorization {
 
     /// Refuses what may not be done; why something may be done is the audit's.
     pub async fn check(&self, attributes: &Attributes) -> Result<String, ApiError> {
-        self.authorize(attributes).await.judge(attributes)
+        self.authorize(attributes).await.into_result(attributes)
     }
 
     /// What all authorizers say together about the rights of a user in a namespace.

@@ -156,7 +156,7 @@ mod tests {
     const HEAD: &str = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\n";
 
     #[test]
-    fn files_are_judged() {
+    fn files_are_validated() {
         let rbac = "{type: RBAC, name: rbac}";
         let hook = |rest: &str| {
             format!(

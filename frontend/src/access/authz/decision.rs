@@ -18,7 +18,7 @@ pub enum Verdict {
 pub struct Decision {
     pub verdict: Verdict,
     pub reason: String,
-    /// What kept the question from being judged as a whole.
+    /// What kept the question from being decided as a whole.
     pub error: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Decision {
     }
 
     /// Refuses what may not be done; why something may be done is the audit's.
-    pub fn judge(self, asked: &Attributes) -> Result<String, ApiError> {
+    pub fn into_result(self, asked: &Attributes) -> Result<String, ApiError> {
         match (self.verdict, self.error) {
             (Verdict::Allow, _) => Ok(self.reason),
             (_, Some(error)) => Err(asked.undecided(&error)),

@@ -18,7 +18,7 @@ const GROUP: &str = "impersonate-group";
 const UID: &str = "impersonate-uid";
 const EXTRA_PREFIX: &str = "impersonate-extra-";
 
-/// The user that a request shall be judged as. Each part of the other identity is asked for separately.
+/// The user that a request shall be taken for. Each part of the other identity is asked for separately.
 /// Their headers are taken out of the request.
 pub async fn impersonate(authorization: &Authorization, user: User, headers: &mut HeaderMap) -> Result<User, ApiError> {
     let Some(wish) = Wish::read(headers)? else { return Ok(user) };

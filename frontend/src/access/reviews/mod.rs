@@ -1,7 +1,7 @@
 //! Reviews: objects that are questions about identities and permissions, answered in their status and not stored.
 //!
 //! In: a decoded review, who asks, and the namespace of the path. Out: the same object with its status. Not here:
-//! whether the asker may ask (authz judged the request already).
+//! whether the asker may ask (authz allowed the request already).
 
 mod permissions;
 mod rules;

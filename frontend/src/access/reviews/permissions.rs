@@ -44,14 +44,14 @@ pub(super) async fn answer(
         return Err(ApiError::invalid("authorization.k8s.io", "", "", errors));
     }
     let user = if of_self { asker.clone() } else { subject(review) };
-    Ok(judge(access, review, user).await)
+    Ok(decide(access, review, user).await)
 }
 
 fn text<'a>(review: &'a Object, part: &str, field: &str) -> &'a str {
     review.get_str(&["spec", part, field]).unwrap_or_default()
 }
 
-async fn judge(access: &Access, review: &Object, user: User) -> Value {
+async fn decide(access: &Access, review: &Object, user: User) -> Value {
     let part = "resourceAttributes";
     let attributes = match review.get(&["spec", part]) {
         Some(_) => Attributes {
@@ -142,12 +142,12 @@ fn printed_path(review: &Object) -> String {
 
 fn metadata_error(review: &Object, local: bool) -> Option<FieldError> {
     let metadata = review.get(&["metadata"]).and_then(Field::as_struct)?;
-    let mut judged = metadata.clone();
-    judged.remove("managedFields");
+    let mut given = metadata.clone();
+    given.remove("managedFields");
     if local {
-        judged.remove("namespace");
+        given.remove("namespace");
     }
-    if judged.iter().all(|(_, value)| value.is_zero()) {
+    if given.iter().all(|(_, value)| value.is_zero()) {
         return None;
     }
     let mut printed = Vec::new();

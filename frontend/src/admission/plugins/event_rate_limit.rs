@@ -52,31 +52,31 @@ pub(in crate::admission) fn make(parts: &Parts<'_>) -> Made {
         Some(text) => configuration::decode(text, VERSIONS, "Configuration")?,
         None => Configuration::default(),
     };
-    if let Some(why) = complaints(&configuration) {
+    if let Some(why) = errors(&configuration) {
         return Err(why);
     }
     let limits = configuration.limits.into_iter().map(|limit| (limit, Mutex::default()));
     Ok(Arc::new(EventRateLimit { limits: limits.collect() }))
 }
 
-fn complaints(configuration: &Configuration) -> Option<String> {
+fn errors(configuration: &Configuration) -> Option<String> {
     let mut found = Vec::new();
     if configuration.limits.is_empty() {
         found.push("limits: Invalid value: null: must not be empty".to_owned());
     }
     for (at, limit) in configuration.limits.iter().enumerate() {
-        let place = format!("limits[{at}]");
+        let path = format!("limits[{at}]");
         if !KINDS.contains(&limit.kind.as_str()) {
             let supported = KINDS.map(|kind| format!("{kind:?}")).join(", ");
-            found.push(format!("{place}.type: Unsupported value: {:?}: supported values: {supported}", limit.kind));
+            found.push(format!("{path}.type: Unsupported value: {:?}: supported values: {supported}", limit.kind));
         }
         for (field, value) in [("burst", limit.burst), ("qps", limit.qps)] {
             if value <= 0 {
-                found.push(format!("{place}.{field}: Invalid value: {value}: must be positive"));
+                found.push(format!("{path}.{field}: Invalid value: {value}: must be positive"));
             }
         }
         if limit.kind != "Server" && limit.cache_size < 0 {
-            found.push(format!("{place}.cacheSize: Invalid value: {}: must not be negative", limit.cache_size));
+            found.push(format!("{path}.cacheSize: Invalid value: {}: must not be negative", limit.cache_size));
         }
     }
     aggregate(found)
@@ -92,8 +92,8 @@ impl Plugin for EventRateLimit {
             let now = Instant::now();
             let reached = self.limits.iter().filter_map(|(limit, buckets)| {
                 let key = key(limit, attributes);
-                let complaint = format!("limit reached on type {} for key {key}", limit.kind);
-                (!take(limit, &mut buckets.lock(), key, now)).then_some(complaint)
+                let message = format!("limit reached on type {} for key {key}", limit.kind);
+                (!take(limit, &mut buckets.lock(), key, now)).then_some(message)
             });
             match aggregate(reached.collect()) {
                 Some(why) => Err(ApiError::new(429, Reason::TooManyRequests, why)),
@@ -172,9 +172,9 @@ mod tests {
 
     #[test]
     fn limits_are_checked() {
-        let text = complaints(&Configuration { limits: vec![limit("Odd", 0, 1, 0)] }).unwrap();
+        let text = errors(&Configuration { limits: vec![limit("Odd", 0, 1, 0)] }).unwrap();
         assert!(text.contains("limits[0].type: Unsupported value: \"Odd\"") && text.contains("limits[0].qps"));
-        assert_eq!(complaints(&Configuration { limits: vec![limit("Server", 1, 1, -1)] }), None);
-        assert!(complaints(&Configuration::default()).is_some());
+        assert_eq!(errors(&Configuration { limits: vec![limit("Server", 1, 1, -1)] }), None);
+        assert!(errors(&Configuration::default()).is_some());
     }
 }

@@ -108,13 +108,13 @@ impl Plugin for ImagePolicyWebhook {
                 "ephemeralcontainers" => &["ephemeralContainers"],
                 _ => return Ok(()),
             };
-            self.judge(attributes, pod, lists).await.map_err(|why| attributes.forbidden(why))
+            self.review(attributes, pod, lists).await.map_err(|why| attributes.forbidden(why))
         })
     }
 }
 
 impl ImagePolicyWebhook {
-    async fn judge(&self, attributes: &Attributes<'_>, pod: &Object, lists: &[&str]) -> Result<(), String> {
+    async fn review(&self, attributes: &Attributes<'_>, pod: &Object, lists: &[&str]) -> Result<(), String> {
         let spec = spec(attributes.namespace, pod, lists);
         let key = spec.to_string();
         let known = self.known(&key);

@@ -42,11 +42,11 @@ impl Plugin for LimitRanger {
         Box::pin(async move {
             let Some(object) = &attributes.object else { return Ok(()) };
             for range in ranges(cluster, attributes)? {
-                let complaints = match attributes.row() == PODS {
-                    true => judge_pod(object, &range),
-                    false => judge_claim(object, &range),
+                let violations = match attributes.row() == PODS {
+                    true => pod_violations(object, &range),
+                    false => claim_violations(object, &range),
                 };
-                if let Some(why) = aggregate(complaints) {
+                if let Some(why) = aggregate(violations) {
                     return Err(attributes.forbidden(why));
                 }
             }
@@ -118,9 +118,9 @@ struct Asked {
     limits: Amounts,
 }
 
-fn judge_pod(pod: &Object, range: &Object) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let Some(spec) = pod.get(&["spec"]) else { return complaints };
+fn pod_violations(pod: &Object, range: &Object) -> Vec<String> {
+    let mut violations = Vec::new();
+    let Some(spec) = pod.get(&["spec"]) else { return violations };
     for limit in range.get_list(&["spec", "limits"]).unwrap_or_default() {
         match text(limit, "type") {
             "Container" => {
@@ -129,7 +129,7 @@ fn judge_pod(pod: &Object, range: &Object) -> Vec<String> {
                         requests: amounts::of_container(container, "requests"),
                         limits: amounts::of_container(container, "limits"),
                     };
-                    judge(limit, &asked, &mut complaints);
+                    check_limit(limit, &asked, &mut violations);
                 }
             }
             "Pod" => {
@@ -138,31 +138,31 @@ fn judge_pod(pod: &Object, range: &Object) -> Vec<String> {
                     requests: amounts::of_pod(spec, "requests", whole),
                     limits: amounts::of_pod(spec, "limits", whole),
                 };
-                judge(limit, &asked, &mut complaints);
+                check_limit(limit, &asked, &mut violations);
             }
             _ => {}
         }
     }
-    complaints
+    violations
 }
 
-fn judge(limit: &Value, asked: &Asked, complaints: &mut Vec<String>) {
+fn check_limit(limit: &Value, asked: &Asked, violations: &mut Vec<String>) {
     let kind = text(limit, "type");
     let bounds = |part: &str| Amounts::of(limit.child(part)).0.into_iter();
-    complaints.extend(bounds("min").filter_map(|(name, bound)| below(kind, &name, &bound, asked)));
-    complaints.extend(bounds("max").filter_map(|(name, bound)| above(kind, &name, &bound, asked)));
-    complaints.extend(bounds("maxLimitRequestRatio").filter_map(|(name, bound)| ratio(kind, &name, &bound, asked)));
+    violations.extend(bounds("min").filter_map(|(name, bound)| below(kind, &name, &bound, asked)));
+    violations.extend(bounds("max").filter_map(|(name, bound)| above(kind, &name, &bound, asked)));
+    violations.extend(bounds("maxLimitRequestRatio").filter_map(|(name, bound)| ratio(kind, &name, &bound, asked)));
 }
 
-fn judge_claim(claim: &Object, range: &Object) -> Vec<String> {
+fn claim_violations(claim: &Object, range: &Object) -> Vec<String> {
     const KIND: &str = "PersistentVolumeClaim";
     let asked =
         Asked { requests: Amounts::of(claim.get(&["spec", "resources", "requests"])), limits: Amounts::default() };
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for limit in limits(range, KIND) {
         let bounds = |part: &str| Amounts::of(limit.child(part)).0.into_iter();
-        complaints.extend(bounds("min").filter_map(|(name, bound)| below(KIND, &name, &bound, &asked)));
-        complaints.extend(bounds("max").filter_map(|(name, bound)| {
+        violations.extend(bounds("min").filter_map(|(name, bound)| below(KIND, &name, &bound, &asked)));
+        violations.extend(bounds("max").filter_map(|(name, bound)| {
             let what = format!("maximum {name} usage per {KIND} is {}", bound.canonical());
             match asked.requests.get(&name) {
                 None => Some(format!("{what}.  No request is specified")),
@@ -173,7 +173,7 @@ fn judge_claim(claim: &Object, range: &Object) -> Vec<String> {
             }
         }));
     }
-    complaints
+    violations
 }
 
 /// How the first compares with the second, in the unit in which Kubernetes compares them.
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn bounds_are_refused_in_their_own_words() {
-        for (limit, resources, complaint) in [
+        for (limit, resources, violation) in [
             (json!({"min": {"cpu": "1"}}), json!({}), "minimum cpu usage per Container is 1.  No request is specified"),
             (
                 json!({"min": {"cpu": "1"}}),
@@ -291,12 +291,12 @@ mod tests {
             limit["type"] = json!("Container");
             let range = object("LimitRange", json!({"limits": [limit]}));
             let pod = object("Pod", json!({"containers": [{"name": "a", "resources": resources}]}));
-            assert_eq!(judge_pod(&pod, &range), [complaint]);
+            assert_eq!(pod_violations(&pod, &range), [violation]);
         }
         let range =
             object("LimitRange", json!({"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]}));
         let claim = object("PersistentVolumeClaim", json!({"resources": {"requests": {"storage": "2Gi"}}}));
-        let complaint = "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi";
-        assert_eq!(judge_claim(&claim, &range), [complaint]);
+        let violation = "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi";
+        assert_eq!(claim_violations(&claim, &range), [violation]);
     }
 }

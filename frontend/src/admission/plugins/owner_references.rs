@@ -38,17 +38,17 @@ impl Plugin for OwnerReferencesPermissionEnforcement {
                     name: attributes.name.to_owned(),
                     ..asked(attributes)
                 };
-                if let Err(reason) = self.judge(&deletion).await {
+                if let Err(reason) = self.authorize(&deletion).await {
                     let why = "cannot set an ownerRef on a resource you can't delete";
                     return Err(attributes.forbidden(format!("{why}: {reason}")));
                 }
             }
             let blocking = new_blocking(object, attributes.old);
-            if blocking.is_empty() || self.judge(&finalizers(attributes, "*", "*", "*", "*")).await.is_ok() {
+            if blocking.is_empty() || self.authorize(&finalizers(attributes, "*", "*", "*", "*")).await.is_ok() {
                 return Ok(());
             }
             for owner in blocking {
-                self.judge_owner(attributes, &owner).await?;
+                self.authorize_owner(attributes, &owner).await?;
             }
             Ok(())
         })
@@ -56,13 +56,13 @@ impl Plugin for OwnerReferencesPermissionEnforcement {
 }
 
 impl OwnerReferencesPermissionEnforcement {
-    async fn judge(&self, asked: &authz::Attributes) -> Result<(), String> {
+    async fn authorize(&self, asked: &authz::Attributes) -> Result<(), String> {
         let decision = self.0.authorization.authorize(asked).await;
         let error = decision.error.as_deref().unwrap_or("<nil>");
         if decision.is_allowed() { Ok(()) } else { Err(format!("{}, {error}", decision.reason)) }
     }
 
-    async fn judge_owner(&self, attributes: &Attributes<'_>, owner: &OwnerReference<'_>) -> Result<(), ApiError> {
+    async fn authorize_owner(&self, attributes: &Attributes<'_>, owner: &OwnerReference<'_>) -> Result<(), ApiError> {
         let (group, version) = owner.api_version.split_once('/').unwrap_or(("", owner.api_version));
         let Some(row) = attributes.api.registry.by_kind(group, version, owner.kind) else {
             let (version, kind) = (owner.api_version, owner.kind);
@@ -74,7 +74,7 @@ impl OwnerReferencesPermissionEnforcement {
         if row.namespaced {
             asked.namespace = attributes.namespace.to_owned();
         }
-        self.judge(&asked).await.map_err(|reason| {
+        self.authorize(&asked).await.map_err(|reason| {
             let why =
                 "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on";
             attributes.forbidden(format!("{why}: {reason}"))

@@ -44,14 +44,14 @@ impl Plugin for PodNodeSelector {
             for (key, value) in wanted {
                 pod.set(&[PATH[0], PATH[1], &key], value);
             }
-            self.judge(cluster, attributes).await
+            self.check(cluster, attributes).await
         })
     }
 
     fn validate<'a>(&'a self, cluster: &'a Cluster, attributes: &'a Attributes<'_>) -> Admitted<'a> {
         Box::pin(async move {
             match attributes.is_for("", "pods") {
-                true => self.judge(cluster, attributes).await,
+                true => self.check(cluster, attributes).await,
                 false => Ok(()),
             }
         })
@@ -66,7 +66,7 @@ fn refusal(attributes: &Attributes<'_>, why: &str) -> ApiError {
 }
 
 impl PodNodeSelector {
-    async fn judge(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    async fn check(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
         let wanted = self.of_namespace(cluster, attributes.namespace).await?;
         let Some(pod) = &attributes.object else { return Ok(()) };
         let labels = labels_of(pod);

@@ -55,7 +55,7 @@ impl Plugin for PodTolerationRestriction {
                 let merged = tolerations::merge(pod.get_list(PATH).unwrap_or_default(), &more);
                 pod.set(PATH, merged);
             }
-            self.judge(&namespace, attributes)
+            self.check(&namespace, attributes)
         })
     }
 
@@ -64,13 +64,13 @@ impl Plugin for PodTolerationRestriction {
             if !attributes.is_for("", "pods") {
                 return Ok(());
             }
-            self.judge(&*namespace(cluster, attributes.namespace).await?, attributes)
+            self.check(&*namespace(cluster, attributes.namespace).await?, attributes)
         })
     }
 }
 
 impl PodTolerationRestriction {
-    fn judge(&self, namespace: &Object, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    fn check(&self, namespace: &Object, attributes: &Attributes<'_>) -> Result<(), ApiError> {
         let Some(pod) = &attributes.object else { return Ok(()) };
         let present = pod.get_list(PATH).unwrap_or_default();
         if present.is_empty() {

@@ -72,7 +72,7 @@ impl Plugin for ServiceAccount {
             let Some(pod) = attributes.object.as_ref().filter(|_| attributes.row() == PODS) else { return Ok(()) };
             match (attributes.operation, attributes.subresource) {
                 (Operation::Create, "") => {}
-                (Operation::Update, "ephemeralcontainers") => return judge_ephemeral(cluster, attributes, pod).await,
+                (Operation::Update, "ephemeralcontainers") => return admit_ephemeral(cluster, attributes, pod).await,
                 _ => return Ok(()),
             }
             if pod.annotation(MIRROR).is_some() {
@@ -95,7 +95,7 @@ impl Plugin for ServiceAccount {
 }
 
 /// Containers that are added later may use no secret that the account does not list, either.
-async fn judge_ephemeral(cluster: &Cluster, attributes: &Attributes<'_>, pod: &Object) -> Result<(), ApiError> {
+async fn admit_ephemeral(cluster: &Cluster, attributes: &Attributes<'_>, pod: &Object) -> Result<(), ApiError> {
     let name = pod.get_str(&["spec", "serviceAccountName"]).unwrap_or_default();
     if name.is_empty() {
         let why = format!("no service account specified for pod {}/{}", attributes.namespace, pod.name());
@@ -122,11 +122,11 @@ async fn find(cluster: &Cluster, attributes: &Attributes<'_>, name: &str) -> Res
         }
     }
     // Such a name cannot be asked for.
-    let complaints = names::path_segment_name(name, false).join(" ");
-    let why = if complaints.is_empty() {
+    let messages = names::path_segment_name(name, false).join(" ");
+    let why = if messages.is_empty() {
         format!("serviceaccount {name:?} not found")
     } else {
-        format!("invalid resource name {name:?}: [{complaints}]")
+        format!("invalid resource name {name:?}: [{messages}]")
     };
     let why = format!("error looking up service account {namespace}/{name}: {why}");
     Err(attributes.forbidden(why))

@@ -39,14 +39,14 @@ pub(super) struct ParamKind {
 
 pub(super) struct Policy {
     pub(super) name: String,
-    /// What cannot be judged is refused.
+    /// What cannot be evaluated is refused.
     pub(super) fails: bool,
     pub(super) param_kind: Option<ParamKind>,
     pub(super) constraints: Constraints,
     pub(super) conditions: Conditions,
     pub(super) variables: Vec<Expression>,
     pub(super) validations: Vec<Validation>,
-    pub(super) notes: Vec<Expression>,
+    pub(super) audit_annotations: Vec<Expression>,
 }
 
 pub(super) struct ParamReference {
@@ -150,7 +150,7 @@ impl Policy {
                 _ => "Invalid",
             },
         };
-        let note = |of: &Value| compile(&scope, text(of, "key"), text(of, "valueExpression"), Wanted::TextOrNull);
+        let annotation = |of: &Value| compile(&scope, text(of, "key"), text(of, "valueExpression"), Wanted::TextOrNull);
         Policy {
             name: object.name().to_owned(),
             fails: text(spec, "failurePolicy") != "Ignore",
@@ -158,7 +158,7 @@ impl Policy {
             constraints: Constraints::of(spec.child("matchConstraints").unwrap_or(&empty)),
             conditions: Conditions::of(list(spec, "matchConditions"), &scope),
             validations: list(spec, "validations").iter().map(validation).collect(),
-            notes: list(spec, "auditAnnotations").iter().map(note).collect(),
+            audit_annotations: list(spec, "auditAnnotations").iter().map(annotation).collect(),
             variables,
         }
     }

@@ -1,4 +1,5 @@
-//! One policy's word on one request. In: the compiled policy and the values of variables. Out: verdicts and notes.
+//! One policy's validation of one request. In: the compiled policy and the values of variables. Out: decisions and
+//! audit annotations.
 
 use super::compiled::{Policy, Validation};
 use crate::{
@@ -11,40 +12,40 @@ use crate::{
 const MESSAGE_BYTES_MAX: usize = 5 * 1024;
 
 /// What one validation comes to.
-pub(super) struct Verdict {
+pub(super) struct Decision {
     pub(super) denies: bool,
     pub(super) message: String,
     pub(super) reason: &'static str,
 }
 
 /// A value for the audit, or why it is none.
-pub(super) struct Note {
+pub(super) struct AuditAnnotation {
     pub(super) key: String,
     pub(super) value: Result<String, String>,
 }
 
 #[derive(Default)]
-pub(super) struct Judged {
-    pub(super) verdicts: Vec<Verdict>,
-    pub(super) notes: Vec<Note>,
+pub(super) struct Validated {
+    pub(super) decisions: Vec<Decision>,
+    pub(super) audit_annotations: Vec<AuditAnnotation>,
 }
 
 impl Policy {
     /// Something could not be evaluated: the failure policy decides.
-    fn failure(&self, message: String) -> Verdict {
-        Verdict { denies: self.fails, message, reason: "Invalid" }
+    fn failure(&self, message: String) -> Decision {
+        Decision { denies: self.fails, message, reason: "Invalid" }
     }
 
-    fn failed(&self, message: String) -> Judged {
-        Judged { verdicts: vec![self.failure(message)], notes: Vec::new() }
+    fn failed(&self, message: String) -> Validated {
+        Validated { decisions: vec![self.failure(message)], audit_annotations: Vec::new() }
     }
 }
 
-pub(super) fn judge(policy: &Policy, inputs: &Inputs<'_>, authorizer: &dyn Authorizer) -> Judged {
+pub(super) fn validate(policy: &Policy, inputs: &Inputs<'_>, authorizer: &dyn Authorizer) -> Validated {
     match policy.conditions.hold(inputs, authorizer) {
         Ok(true) => {}
-        Ok(false) => return Judged::default(),
-        Err(_) if !policy.fails => return Judged::default(),
+        Ok(false) => return Validated::default(),
+        Err(_) if !policy.fails => return Validated::default(),
         Err(why) => return policy.failed(why),
     }
     let checks = policy.validations.iter().map(|validation| Some(&validation.check));
@@ -55,24 +56,28 @@ pub(super) fn judge(policy: &Policy, inputs: &Inputs<'_>, authorizer: &dyn Autho
     };
     let run = Run::new(inputs, None);
     let said = run.all(policy.validations.iter().map(|validation| validation.said.as_ref()), left);
-    let verdict = |(at, answer): (usize, Answer<'_>)| {
+    let decision = |(at, answer): (usize, Answer<'_>)| {
         let validation = &policy.validations[at];
         match (answer, &said) {
             (Some(Err(why)), _) => policy.failure(why),
             (_, Err(why)) => policy.failure(format!("failed messageExpression: {why}")),
-            (Some(Ok(Val::Bool(true))), _) => Verdict { denies: false, message: String::new(), reason: "" },
+            (Some(Ok(Val::Bool(true))), _) => Decision { denies: false, message: String::new(), reason: "" },
             (_, Ok((said, _))) => {
                 let message = message(validation, said.get(at).and_then(Option::as_ref));
-                Verdict { denies: true, message, reason: validation.reason }
+                Decision { denies: true, message, reason: validation.reason }
             }
         }
     };
-    let verdicts = checked.into_iter().enumerate().map(verdict).collect();
+    let decisions = checked.into_iter().enumerate().map(decision).collect();
     let run = Run::new(inputs, None);
-    match run.all(policy.notes.iter().map(Some), BUDGET) {
+    match run.all(policy.audit_annotations.iter().map(Some), BUDGET) {
         Ok((values, _)) => {
-            let notes = policy.notes.iter().zip(values).filter_map(|(of, value)| note(policy, of, value?));
-            Judged { verdicts, notes: notes.collect() }
+            let audit_annotations = policy
+                .audit_annotations
+                .iter()
+                .zip(values)
+                .filter_map(|(of, value)| audit_annotation(policy, of, value?));
+            Validated { decisions, audit_annotations: audit_annotations.collect() }
         }
         Err(why) => policy.failed(why),
     }
@@ -90,8 +95,8 @@ fn message(validation: &Validation, said: Option<&Result<Val<'_>, String>>) -> S
     }
 }
 
-/// None where there is nothing to note.
-fn note(policy: &Policy, of: &Expression, value: Result<Val<'_>, String>) -> Option<Note> {
+/// None where there is nothing to annotate.
+fn audit_annotation(policy: &Policy, of: &Expression, value: Result<Val<'_>, String>) -> Option<AuditAnnotation> {
     let value = match value {
         Ok(Val::Null) => return None,
         Ok(value) => match value.as_str().map(str::trim) {
@@ -106,5 +111,5 @@ fn note(policy: &Policy, of: &Expression, value: Result<Val<'_>, String>) -> Opt
         Err(_) if !policy.fails => return None,
         Err(why) => Err(why),
     };
-    Some(Note { key: of.name.clone(), value })
+    Some(AuditAnnotation { key: of.name.clone(), value })
 }

@@ -1,4 +1,4 @@
-//! ValidatingAdmissionPolicy: judges what will be stored by expressions that an operator wrote.
+//! ValidatingAdmissionPolicy: validates what will be stored by expressions that an operator wrote.
 //!
 //! In: a request, and the policies and bindings of the cluster, compiled once for each of their revisions. Out: a
 //! refusal, warnings, annotations for the audit. Not here: what is wrong with a policy itself (`object::validation`).
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::{
     compiled::{Binding, Hook, Hooks, Policy},
-    evaluation::{Note, Verdict},
+    evaluation::{AuditAnnotation, Decision},
 };
 use super::{
     Attributes, Made, Parts, Plugin,
@@ -42,7 +42,7 @@ const EXCLUDED: &[(&str, &str)] = &[
     ("authorization.k8s.io", "selfsubjectrulesreviews"),
     ("authorization.k8s.io", "subjectaccessreviews"),
 ];
-const NOTE_BYTES_MAX: usize = 10 * 1024;
+const ANNOTATION_BYTES_MAX: usize = 10 * 1024;
 
 struct ValidatingAdmissionPolicy {
     access: Arc<Access>,
@@ -134,7 +134,7 @@ async fn run(
         }
     };
     let mut subject = None;
-    let mut notes = Notes::default();
+    let mut audit_annotations = AuditAnnotations::default();
     for binding in &hook.bindings {
         let params = match concerned(cluster, attributes, binding, source.as_ref()).await {
             Ok(params) => params,
@@ -148,21 +148,22 @@ async fn run(
                 subject = Some(Subject::of(cluster, attributes, &matched).await?);
             }
             let Some(subject) = &subject else { continue };
-            let judge = |asking: &Asking<'_>| {
+            let validate = |asking: &Asking<'_>| {
                 let inputs = subject.inputs(attributes, &hook.policy, params.as_deref());
-                evaluation::judge(&hook.policy, &inputs, asking)
+                evaluation::validate(&hook.policy, &inputs, asking)
             };
-            let judged = asking.settle(judge).await;
-            denials.extend(act(attributes, hook, binding, judged.verdicts));
-            let failed = judged.notes.into_iter().filter_map(|note| notes.take(note));
+            let validated = asking.settle(validate).await;
+            denials.extend(act(attributes, hook, binding, validated.decisions));
+            let failed =
+                validated.audit_annotations.into_iter().filter_map(|annotation| audit_annotations.take(annotation));
             denials.extend(failed.map(|why| Denial::new(hook, Some(binding), why)));
         }
     }
-    notes.publish(attributes, &hook.policy.name);
+    audit_annotations.publish(attributes, &hook.policy.name);
     Ok(())
 }
 
-/// The parameters with which a binding asks for judgement; none where it is not about the request.
+/// The parameters with which a binding asks for validation; none where it is not about the request.
 async fn concerned(
     cluster: &Cluster,
     attributes: &Attributes<'_>,
@@ -178,10 +179,10 @@ async fn concerned(
 }
 
 /// Does what the binding says about failures.
-fn act(attributes: &Attributes<'_>, hook: &Hook, binding: &Binding, verdicts: Vec<Verdict>) -> Vec<Denial> {
+fn act(attributes: &Attributes<'_>, hook: &Hook, binding: &Binding, decisions: Vec<Decision>) -> Vec<Denial> {
     let mut denials = Vec::new();
-    for (at, verdict) in verdicts.into_iter().enumerate().filter(|(_, verdict)| verdict.denies) {
-        let (policy, name, message) = (&hook.policy.name, &binding.name, &verdict.message);
+    for (at, decision) in decisions.into_iter().enumerate().filter(|(_, decision)| decision.denies) {
+        let (policy, name, message) = (&hook.policy.name, &binding.name, &decision.message);
         for action in &binding.actions {
             match action.as_str() {
                 "Warn" => attributes.warnings.add(format!(
@@ -200,7 +201,7 @@ fn act(attributes: &Attributes<'_>, hook: &Hook, binding: &Binding, verdicts: Ve
                 }
                 _ => {
                     let denial = Denial::new(hook, Some(binding), message.clone());
-                    denials.push(Denial { reason: verdict.reason, ..denial });
+                    denials.push(Denial { reason: decision.reason, ..denial });
                 }
             }
         }
@@ -208,19 +209,19 @@ fn act(attributes: &Attributes<'_>, hook: &Hook, binding: &Binding, verdicts: Ve
     denials
 }
 
-/// Values for the audit by their keys, each once.
+/// Audit annotations by their keys, each once.
 #[derive(Default)]
-struct Notes(Vec<(String, Vec<String>)>);
+struct AuditAnnotations(Vec<(String, Vec<String>)>);
 
-impl Notes {
+impl AuditAnnotations {
     /// Keeps a value; what is none is told.
-    fn take(&mut self, note: Note) -> Option<String> {
-        let Note { key, value } = note;
+    fn take(&mut self, annotation: AuditAnnotation) -> Option<String> {
+        let AuditAnnotation { key, value } = annotation;
         let mut value = match value {
             Ok(value) => value,
             Err(why) => return Some(why),
         };
-        let mut end = value.len().min(NOTE_BYTES_MAX);
+        let mut end = value.len().min(ANNOTATION_BYTES_MAX);
         while !value.is_char_boundary(end) {
             end -= 1;
         }
@@ -240,7 +241,7 @@ impl Notes {
     }
 }
 
-/// What is judged, in the version that the policy is about.
+/// What is validated, in the version that the policy is about.
 struct Subject {
     versions: Versions,
     namespace: Option<Arc<Object>>,

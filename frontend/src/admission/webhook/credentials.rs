@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::{
         client::stand_in::{StandIn, answer},
-        cluster::Place,
+        cluster::Endpoint,
     };
 
     #[tokio::test]
@@ -51,7 +51,7 @@ mod tests {
             file.display().to_string()
         );
         let clients = webhooks(Some(&config)).unwrap();
-        let shown = clients.shown(&Place::Url("https://anywhere/x".to_owned())).unwrap();
+        let shown = clients.shown(&Endpoint::Url("https://anywhere/x".to_owned())).unwrap();
         assert_eq!(shown.authorization.unwrap(), "Bearer shown");
         let relative = config.replace(&file.display().to_string(), "relative");
         assert!(webhooks(Some(&relative)).err().unwrap().contains("must be an absolute path"));

@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{
     api::schema::{Object, Value},
-    cluster::{Cluster, Derived, Place, ResourceName, objects::text},
+    cluster::{Cluster, Derived, Endpoint, ResourceName, objects::text},
     object::scope::Scope,
     request::status::ApiError,
 };
@@ -30,7 +30,7 @@ pub(super) struct Hook {
     pub(super) name: String,
     /// Tells it from others of the same name.
     pub(super) uid: String,
-    pub(super) place: Place,
+    pub(super) endpoint: Endpoint,
     pub(super) ca: Vec<u8>,
     pub(super) rules: Vec<Rule>,
     pub(super) equivalents: Equivalents,
@@ -80,7 +80,7 @@ fn compile(configuration: &Object) -> Vec<Hook> {
             configuration: configuration.name().to_owned(),
             uid: format!("{}/{name}/{namesakes}", configuration.name()),
             name: name.to_owned(),
-            place: webhook.child("clientConfig").map_or(Place::Nowhere, Place::of),
+            endpoint: webhook.child("clientConfig").map_or(Endpoint::Nowhere, Endpoint::of),
             ca: webhook.at(&["clientConfig", "caBundle"]).and_then(Value::as_bytes).unwrap_or_default().to_vec(),
             rules: list(webhook, "rules").iter().map(Rule::of).collect(),
             equivalents: match text(webhook, "matchPolicy") {

@@ -1,4 +1,4 @@
-//! Admission webhooks: others that change or judge objects, called over HTTPS.
+//! Admission webhooks: others that change or validate objects, called over HTTPS.
 //!
 //! In: the configurations, as the informer has them, and a request. Out: a changed object, or a refusal: the webhook's
 //! own, or that the webhook could not be asked. What a dead or slow webhook may do is what its failure policy says:
@@ -124,7 +124,7 @@ async fn ask(
     };
     let uid = uuid::Uuid::new_v4().to_string();
     let request = review::request(version, &uid, matched, attributes, versions.object.as_ref(), versions.old.as_ref());
-    let webhook = Webhook { uid: &hook.uid, place: &hook.place, ca: &hook.ca };
+    let webhook = Webhook { uid: &hook.uid, endpoint: &hook.endpoint, ca: &hook.ca };
     let reply = cluster.call_webhook(clients, &webhook, request, hook.timeout).await;
     let reply = reply.map_err(|error| Failure::Call(format!("failed to call webhook: {error}")))?;
     let expected = Expected { version, uid: &uid, mutating: sort == Sort::Mutating };
@@ -152,7 +152,7 @@ enum Sort {
 }
 
 /// What a failed call means: a refusal, or, where the policy is to ignore it, nothing.
-fn judge_failure(hook: &Hook, failure: Failure) -> Result<(), ApiError> {
+fn apply_failure_policy(hook: &Hook, failure: Failure) -> Result<(), ApiError> {
     match failure {
         Failure::Refusal(error) => Err(error),
         Failure::Call(why) if hook.failure_policy == FailurePolicy::Ignore => {

@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Instant};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Failure, Sort, Versions, ask, credentials,
+    Failure, Sort, Versions, apply_failure_policy, ask, credentials,
     hook::{FailurePolicy, Hook, Hooks},
-    is_exempt, judge_failure,
+    is_exempt,
     metrics::{Ended, Metrics},
     review::Response,
     should_call,
@@ -132,7 +132,7 @@ impl MutatingAdmissionWebhook {
         }
         match outcome {
             Ok(patched) => Ok(patched.applied),
-            Err(failure) => judge_failure(hook, failure).map(|()| false),
+            Err(failure) => apply_failure_policy(hook, failure).map(|()| false),
         }
     }
 }

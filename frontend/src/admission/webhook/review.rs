@@ -119,7 +119,7 @@ pub(super) struct Expected<'a> {
     pub(super) mutating: bool,
 }
 
-/// Reads an answer as client-go does, and judges it.
+/// Reads an answer as client-go does, and checks it.
 pub(super) fn response(schema: &Schema, reply: &Reply, expected: &Expected<'_>) -> Result<Response, Broken> {
     if !matches!(reply.status.as_u16(), 200..=206) {
         return Err(Broken::Call(refusal_of_reply(schema, reply)));
@@ -146,7 +146,7 @@ pub(super) fn response(schema: &Schema, reply: &Reply, expected: &Expected<'_>) 
     let Some(answer) = review.get(&["response"]) else {
         return Err(Broken::Answer("webhook response was absent".to_owned()));
     };
-    judge(&reply.body, answer, expected).map_err(Broken::Answer)
+    read_response(&reply.body, answer, expected).map_err(Broken::Answer)
 }
 
 /// A review, or a kind that every client knows.
@@ -166,7 +166,7 @@ fn decode(schema: &Schema, body: &[u8], wanted: &Gvk) -> Result<Object, String> 
     }
 }
 
-fn judge(body: &[u8], answer: &Value, expected: &Expected<'_>) -> Result<Response, String> {
+fn read_response(body: &[u8], answer: &Value, expected: &Expected<'_>) -> Result<Response, String> {
     let patch = answer.child("patch").and_then(Value::as_bytes).unwrap_or_default().to_vec();
     let patch_type = answer.child("patchType").and_then(Value::as_str).map(str::to_owned);
     if expected.version == "v1" {
@@ -209,7 +209,7 @@ fn check_named(body: &[u8]) -> Result<(), String> {
 }
 
 fn check_patch(patch: &[u8], patch_type: Option<&str>, expected: &Expected<'_>) -> Result<(), String> {
-    let complaint = match (expected.mutating, patch.is_empty(), patch_type) {
+    let message = match (expected.mutating, patch.is_empty(), patch_type) {
         (true, false, None) => "webhook returned response.patch but not response.patchType",
         (true, true, Some(_)) => "webhook returned response.patchType but not response.patch",
         (true, false, Some("")) => "webhook returned invalid response.patchType of \"\"",
@@ -217,7 +217,7 @@ fn check_patch(patch: &[u8], patch_type: Option<&str>, expected: &Expected<'_>) 
         (false, true, Some(_)) => "validating webhook may not return response.patchType",
         _ => return Ok(()),
     };
-    Err(complaint.to_owned())
+    Err(message.to_owned())
 }
 
 /// The refusal that a client hears: what the webhook says, with the webhook's name before it.

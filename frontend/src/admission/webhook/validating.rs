@@ -1,11 +1,11 @@
-//! Webhooks that judge what will be stored; all are asked at once.
+//! Webhooks that validate what will be stored; all are asked at once.
 
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    Failure, Sort, Versions, ask, credentials,
+    Failure, Sort, Versions, apply_failure_policy, ask, credentials,
     hook::{FailurePolicy, Hook, Hooks},
-    is_exempt, judge_failure,
+    is_exempt,
     metrics::{Ended, Metrics},
     should_call,
 };
@@ -79,6 +79,6 @@ impl ValidatingAdmissionWebhook {
             let key = format!("failed-open.validating.webhook.admission.k8s.io/round_0_index_{at}");
             attributes.annotations.add(key, &hook.name);
         }
-        outcome.map(drop).or_else(|failure| judge_failure(hook, failure))
+        outcome.map(drop).or_else(|failure| apply_failure_policy(hook, failure))
     }
 }

@@ -154,22 +154,22 @@ impl Expr {
     }
 }
 
-/// The tree and the places of its nodes.
+/// The tree and the positions of its nodes.
 pub(super) struct Ast {
     pub(super) root: Expr,
-    pub(super) places: Places,
+    pub(super) source_info: SourceInfo,
 }
 
-/// Where each node starts, in code points.
-pub(super) struct Places {
+/// Where each node starts, in code points, as cel-go's SourceInfo.
+pub(super) struct SourceInfo {
     lines: Lines,
     offsets: Vec<Option<usize>>,
 }
 
-impl Places {
-    pub(super) fn of(source: &str) -> Places {
+impl SourceInfo {
+    pub(super) fn of(source: &str) -> SourceInfo {
         // Numbers begin at 1.
-        Places { lines: Lines::of(source), offsets: vec![None] }
+        SourceInfo { lines: Lines::of(source), offsets: vec![None] }
     }
 
     pub(super) fn add(&mut self, offset: Option<usize>) -> Id {

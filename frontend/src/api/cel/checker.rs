@@ -2,7 +2,7 @@
 //! with namespaced names resolved, the types and the overloads; or all type errors.
 
 use super::{
-    ast::{Ast, Call, Comprehension, Element, Entry, Expr, Id, Kind, Literal, Places, Select, Test},
+    ast::{Ast, Call, Comprehension, Element, Entry, Expr, Id, Kind, Literal, Select, SourceInfo, Test},
     env::Env,
     library::{Function, Overload},
     source::{Issues, Location},
@@ -13,7 +13,7 @@ use super::{
 /// A tree whose types are known.
 pub(super) struct Checked {
     pub(super) root: Expr,
-    pub(super) places: Places,
+    pub(super) source_info: SourceInfo,
     types: Vec<Option<Type>>,
     overloads: Vec<Vec<&'static Overload>>,
 }
@@ -30,10 +30,10 @@ impl Checked {
 }
 
 pub(super) fn check(source: &str, mut ast: Ast, env: &Env) -> Result<Checked, Issues> {
-    let count = ast.places.count();
+    let count = ast.source_info.count();
     let mut checker = Checker {
         env,
-        places: &ast.places,
+        source_info: &ast.source_info,
         issues: Issues::new(source),
         bindings: Bindings::default(),
         locals: Vec::new(),
@@ -46,12 +46,12 @@ pub(super) fn check(source: &str, mut ast: Ast, env: &Env) -> Result<Checked, Is
         return Err(issues);
     }
     let types = types.into_iter().map(|of| of.map(|of| bindings.settle(&of))).collect();
-    Ok(Checked { root: ast.root, places: ast.places, types, overloads })
+    Ok(Checked { root: ast.root, source_info: ast.source_info, types, overloads })
 }
 
 struct Checker<'e> {
     env: &'e Env,
-    places: &'e Places,
+    source_info: &'e SourceInfo,
     issues: Issues,
     bindings: Bindings,
     /// Variables of the comprehensions around, innermost last.
@@ -62,7 +62,7 @@ struct Checker<'e> {
 
 impl Checker<'_> {
     fn location(&self, id: Id) -> Location {
-        self.places.location(id)
+        self.source_info.location(id)
     }
 
     fn complain(&mut self, id: Id, message: String) {
@@ -341,7 +341,7 @@ impl Checker<'_> {
         of
     }
 
-    /// The type of the elements of one literal. Whether they may differ is judged afterwards (`validators`).
+    /// The type of the elements of one literal. Whether they may differ is checked afterwards (`validators`).
     fn join(&mut self, before: Option<Type>, of: Type) -> Type {
         let Some(before) = before else { return of };
         if self.bindings.assign(&before, &of) { most_general(&before, &of).clone() } else { Type::Dyn }

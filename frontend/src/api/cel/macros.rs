@@ -1,7 +1,7 @@
 //! Macros: calls that are rewritten while they are parsed. In: the call's target and arguments. Out: the tree that
 //! takes its place, or what is wrong with the arguments.
 
-use super::ast::{Call, Comprehension, Element, Entry, Expr, Field, Id, Kind, Literal, Places, Select, Test};
+use super::ast::{Call, Comprehension, Element, Entry, Expr, Field, Id, Kind, Literal, Select, SourceInfo, Test};
 
 /// The variable of a comprehension's result; no expression can name it.
 pub(super) const ACCUMULATOR: &str = "@result";
@@ -89,7 +89,7 @@ enum Transform {
 /// Expands the call if it is a macro; gives target and arguments back if it is none.
 pub(super) fn expand(
     macros: Macros,
-    places: &mut Places,
+    source_info: &mut SourceInfo,
     id: Id,
     name: &str,
     target: Option<Expr>,
@@ -97,19 +97,19 @@ pub(super) fn expand(
 ) -> Result<Expansion, (Option<Expr>, Vec<Expr>)> {
     let is_bind = name == "bind" && target.as_ref().and_then(Expr::as_ident) == Some("cel");
     if macros == Macros::WithBind && is_bind && args.len() == 3 {
-        return Ok(Expander { places, id }.named(args));
+        return Ok(Expander { source_info, id }.named(args));
     }
     let style = if target.is_some() { Style::Receiver } else { Style::Global };
     let found = MACROS.iter().find(|row| row.name == name && row.args == args.len() && row.style == style);
     match found {
-        Some(row) => Ok((row.expand)(&mut Expander { places, id }, target, args)),
+        Some(row) => Ok((row.expand)(&mut Expander { source_info, id }, target, args)),
         None => Err((target, args)),
     }
 }
 
 /// What all comprehensions of one macro call share.
 struct Expander<'p> {
-    places: &'p mut Places,
+    source_info: &'p mut SourceInfo,
     id: Id,
 }
 
@@ -130,8 +130,8 @@ struct Loop {
 impl Expander<'_> {
     /// A node at the place of the macro call.
     fn node(&mut self, kind: Kind) -> Expr {
-        let offset = self.places.offset(self.id);
-        Expr { id: self.places.add(offset), kind }
+        let offset = self.source_info.offset(self.id);
+        Expr { id: self.source_info.add(offset), kind }
     }
 
     fn literal(&mut self, value: Literal) -> Expr {
@@ -189,10 +189,10 @@ impl Expander<'_> {
     }
 
     /// One name, or of two-variable macros two.
-    fn variables(&self, args: &[Expr], complaint: &str) -> Result<Variables, MacroError> {
+    fn variables(&self, args: &[Expr], message: &str) -> Result<Variables, MacroError> {
         let wrong = |arg: &Expr, message: &str| MacroError { id: arg.id, message: message.to_owned() };
         let names: Vec<&str> =
-            args.iter().map(|arg| arg.as_ident().ok_or_else(|| wrong(arg, complaint))).collect::<Result<_, _>>()?;
+            args.iter().map(|arg| arg.as_ident().ok_or_else(|| wrong(arg, message))).collect::<Result<_, _>>()?;
         if let [one, two] = names[..]
             && one == two
         {
@@ -374,8 +374,8 @@ impl Expander<'_> {
 
     /// The same tree with numbers of its own.
     fn copy(&mut self, expr: &Expr) -> Expr {
-        let offset = self.places.offset(expr.id);
-        let id = self.places.add(offset);
+        let offset = self.source_info.offset(expr.id);
+        let id = self.source_info.add(offset);
         let kind = match &expr.kind {
             Kind::Literal(_) | Kind::Ident(_) | Kind::Unspecified => expr.kind.clone(),
             Kind::Select(select) => Kind::Select(Box::new(Select {

@@ -7,11 +7,12 @@
 //! values (admission, custom resources, authentication).
 //!
 //! An expression's way: `lexer`, `parser` with `macros`, `checker`, `validators`; then `cost` estimates and `plan`
-//! makes what `eval` runs.
+//! makes what `eval` runs, loops by `comprehension`.
 
 mod ast;
 pub mod authorizer;
 mod checker;
+mod comprehension;
 mod cost;
 mod cost_model;
 pub mod decl;

@@ -31,9 +31,9 @@ pub(super) fn parse(source: &str, macros: Macros) -> Result<Ast, Issues> {
         parser.tokens.recover(Rule::Expression, ended, ())?;
         if parser.height(&root) > DEPTH_MAX { Err(Stop::Nested) } else { Ok(root) }
     });
-    let Tokens { places, mut issues, .. } = parser.tokens;
+    let Tokens { source_info, mut issues, .. } = parser.tokens;
     match parsed {
-        Ok(root) if issues.is_empty() => Ok(Ast { root, places }),
+        Ok(root) if issues.is_empty() => Ok(Ast { root, source_info }),
         Ok(_) | Err(Stop::Syntax) => Err(issues),
         Err(Stop::Open) => {
             issues.push(Location::NONE, format!("expression recursion limit exceeded: {DEPTH_MAX}"));
@@ -113,16 +113,16 @@ impl<'l> Parser<'l> {
     }
 
     fn expand(&mut self, id: Id, function: &str, target: Option<Expr>, args: Vec<Expr>) -> Expr {
-        match macros::expand(self.macros, &mut self.tokens.places, id, function, target, args) {
+        match macros::expand(self.macros, &mut self.tokens.source_info, id, function, target, args) {
             Ok(Ok(expr)) => {
-                self.tokens.places.forget(id);
+                self.tokens.source_info.forget(id);
                 expr
             }
             Ok(Err(error)) => {
-                let offset = self.tokens.places.offset(error.id);
-                self.tokens.places.forget(id);
-                let id = self.tokens.places.add(offset);
-                self.tokens.issues.push(self.tokens.places.location(id), error.message);
+                let offset = self.tokens.source_info.offset(error.id);
+                self.tokens.source_info.forget(id);
+                let id = self.tokens.source_info.add(offset);
+                self.tokens.issues.push(self.tokens.source_info.location(id), error.message);
                 Expr { id, kind: Kind::Unspecified }
             }
             Err((target, args)) => {

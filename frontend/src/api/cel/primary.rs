@@ -112,11 +112,11 @@ impl<'l> Parser<'l> {
 
     fn entries(&mut self, entries: &mut Vec<Entry>) -> Result<(), Stop> {
         loop {
-            let colon_id = self.tokens.places.add(None);
+            let colon_id = self.tokens.source_info.add(None);
             let optional = self.tokens.take(Token::Question).is_some();
             let key = self.enclosed(&[Token::Colon])?;
             if let Some(colon) = self.tokens.expect(Token::Colon)? {
-                self.tokens.places.set(colon_id, colon.start);
+                self.tokens.source_info.set(colon_id, colon.start);
             }
             entries.push(Entry { key, value: self.expression()?, optional });
             if !self.another(|parser| parser.tokens.starts_operand(1) || parser.tokens.peek_at(1) == Token::Question) {
@@ -186,7 +186,7 @@ impl<'l> Parser<'l> {
             let name = self.tokens.next().text.clone();
             let id = match self.tokens.expect(Token::Colon)? {
                 Some(colon) => self.tokens.id(colon),
-                None => self.tokens.places.add(None),
+                None => self.tokens.source_info.add(None),
             };
             fields.push(Field { id, name, value: self.expression()? });
             if !self.another(|parser| {

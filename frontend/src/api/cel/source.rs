@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A place: a line counted from 1 and a column counted from 0, in code points.
+/// A line counted from 1 and a column counted from 0, in code points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     pub line: i64,

@@ -85,7 +85,8 @@ impl<'l> Tokens<'l> {
     fn complain(&mut self, ahead: usize, message: &str) {
         if !self.recovering {
             let start = self.lexeme_at(ahead).start;
-            let at = if self.source.is_empty() { Location { line: 1, column: -1 } } else { self.places.locate(start) };
+            let at =
+                if self.source.is_empty() { Location { line: 1, column: -1 } } else { self.source_info.locate(start) };
             self.issues.push(at, format!("Syntax error: {message}"));
         }
         self.recovering = true;
@@ -203,6 +204,6 @@ impl<'l> Tokens<'l> {
     }
 
     pub(super) fn nothing(&mut self) -> Expr {
-        Expr { id: self.places.add(None), kind: Kind::Unspecified }
+        Expr { id: self.source_info.add(None), kind: Kind::Unspecified }
     }
 }

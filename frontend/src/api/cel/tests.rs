@@ -112,13 +112,13 @@ fn root(schema: &Json) -> DeclType {
 }
 
 /// One environment of the corpus and the values of its variables.
-struct Place {
+struct Environment {
     env: Env,
     of: Option<Arc<DeclType>>,
     trees: Vec<(&'static str, Value)>,
 }
 
-fn places() -> HashMap<String, Place> {
+fn environments() -> HashMap<String, Environment> {
     let values: Json = serde_json::from_str(VALUES).unwrap();
     let plain = Env::new()
         .with("object", Type::Dyn)
@@ -138,14 +138,14 @@ fn places() -> HashMap<String, Place> {
         ("ls", tree(&serde_json::json!(["b", "a", "c"]))),
         ("m", tree(&serde_json::json!({"a": 1, "b": 2}))),
     ];
-    let mut places = HashMap::from([("plain".to_owned(), Place { env: plain, of: None, trees })]);
+    let mut environments = HashMap::from([("plain".to_owned(), Environment { env: plain, of: None, trees })]);
     for case in values["schemas"].as_array().unwrap() {
         let of = Arc::new(root(&case["schema"]));
         let env = Env::new().declare("self", &of).declare("oldSelf", &of).sized_by(&of);
         let trees = vec![("self", tree(&case["self"])), ("oldSelf", tree(&case["oldSelf"]))];
-        places.insert(text(case, "name").to_owned(), Place { env, of: Some(of), trees });
+        environments.insert(text(case, "name").to_owned(), Environment { env, of: Some(of), trees });
     }
-    places
+    environments
 }
 
 /// A value as the recorder wrote it.
@@ -191,9 +191,9 @@ fn shown_map(map: &Map<'_>) -> String {
 }
 
 /// What the engine says of one expression, in the form of the corpus.
-fn answer(place: &Place, expression: &str) -> serde_json::Map<String, Json> {
+fn answer(environment: &Environment, expression: &str) -> serde_json::Map<String, Json> {
     let mut out = serde_json::Map::new();
-    let compiled = match compile(expression, &place.env) {
+    let compiled = match compile(expression, &environment.env) {
         Ok(compiled) => compiled,
         Err(issues) => {
             out.insert("issues".to_owned(), Json::from(issues.to_string()));
@@ -217,8 +217,8 @@ fn answer(place: &Place, expression: &str) -> serde_json::Map<String, Json> {
         .with("u", Val::Uint(7))
         .with("d", Val::Double(2.5))
         .with("t", Val::Bool(true));
-    for (name, value) in &place.trees {
-        let val = match &place.of {
+    for (name, value) in &environment.trees {
+        let val = match &environment.of {
             Some(of) => tree::declared(value, of),
             None => tree::free(value),
         };
@@ -237,14 +237,14 @@ fn answer(place: &Place, expression: &str) -> serde_json::Map<String, Json> {
 fn expressions_are_answered_as_by_cel_go() {
     let mut corpus = String::new();
     GzDecoder::new(CORPUS).read_to_string(&mut corpus).unwrap();
-    let places = places();
+    let environments = environments();
     let (mut total, mut wrong) = (0, Vec::new());
     for line in corpus.lines() {
         let mut want: serde_json::Map<String, Json> = serde_json::from_str(line).unwrap();
         let env = want.remove("env").unwrap();
         let expression = want.remove("expr").unwrap();
         let (env, expression) = (env.as_str().unwrap(), expression.as_str().unwrap());
-        let got = answer(&places[env], expression);
+        let got = answer(&environments[env], expression);
         total += 1;
         let differs = |key: &&&str| want.get(**key) != got.get(**key);
         let keys = ["issues", "type", "min", "max", "programError", "cost", "value", "error"];

@@ -3,7 +3,7 @@
 //! Not here: what is said where no rule fits (`syntax`), and the rules (`parser`, `primary`).
 
 use super::{
-    ast::{Expr, Id, Kind, Places},
+    ast::{Expr, Id, Kind, SourceInfo},
     lexer::{Lexeme, Token},
     source::Issues,
 };
@@ -22,7 +22,7 @@ pub(super) struct Tokens<'l> {
     pub(super) source: &'l str,
     lexemes: &'l [Lexeme],
     pub(super) at: usize,
-    pub(super) places: Places,
+    pub(super) source_info: SourceInfo,
     pub(super) issues: Issues,
     /// What ends the expressions that are not ended yet, the innermost one last.
     pub(super) closers: Vec<&'static [Token]>,
@@ -35,9 +35,9 @@ pub(super) struct Tokens<'l> {
 impl<'l> Tokens<'l> {
     /// The last of `lexemes` is the end.
     pub(super) fn new(source: &'l str, lexemes: &'l [Lexeme], issues: Issues) -> Tokens<'l> {
-        let places = Places::of(source);
+        let source_info = SourceInfo::of(source);
         let closers: Vec<&'static [Token]> = vec![&[Token::End]];
-        Tokens { source, lexemes, at: 0, places, issues, closers, recovering: false, failed_at: None }
+        Tokens { source, lexemes, at: 0, source_info, issues, closers, recovering: false, failed_at: None }
     }
 
     pub(super) fn peek(&self) -> Token {
@@ -70,12 +70,12 @@ impl<'l> Tokens<'l> {
     }
 
     pub(super) fn id(&mut self, lexeme: &Lexeme) -> Id {
-        self.places.add(Some(lexeme.start))
+        self.source_info.add(Some(lexeme.start))
     }
 
     pub(super) fn error(&mut self, offset: usize, message: impl Into<String>) -> Expr {
-        let id = self.places.add(Some(offset));
-        self.issues.push(self.places.location(id), message);
+        let id = self.source_info.add(Some(offset));
+        self.issues.push(self.source_info.location(id), message);
         Expr { id, kind: Kind::Unspecified }
     }
 }

@@ -37,7 +37,7 @@ fn validate_literal(call: &Call, checked: &Checked, issues: &mut Issues) {
         }
     };
     if !fits {
-        issues.push(checked.places.location(arg.id), format!("invalid {} argument", call.function));
+        issues.push(checked.source_info.location(arg.id), format!("invalid {} argument", call.function));
     }
 }
 
@@ -88,7 +88,7 @@ fn one_type<'e>(typed: impl Iterator<Item = (&'e Expr, bool)>, checked: &Checked
         };
         if !expected.is_equivalent(of) {
             let message = format!("expected type '{}' but found '{}'", expected.shown(), of.shown());
-            issues.push(checked.places.location(expr.id), message);
+            issues.push(checked.source_info.location(expr.id), message);
             if rest == Rest::Skipped {
                 return;
             }
@@ -133,13 +133,13 @@ fn validate_format(expr: &Expr, call: &Call, checked: &Checked, issues: &mut Iss
         Ok((_, used)) if elements.len() > used => {
             let message =
                 format!("too many arguments supplied to string.format (expected {used}, got {})", elements.len());
-            issues.push(checked.places.location(expr.id), message);
+            issues.push(checked.source_info.location(expr.id), message);
         }
         Ok(_) => {}
         Err(error) => {
             let arg = error.arg.and_then(|(clause, arg)| elements.refusal(clause, elements.elements[arg]));
             let id = arg.map_or(expr.id, |(arg, _)| arg.id);
-            issues.push(checked.places.location(id), error.message);
+            issues.push(checked.source_info.location(id), error.message);
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) enum In {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Parameter {
     pub(super) name: String,
-    pub(super) place: In,
+    pub(super) location: In,
     pub(super) description: String,
     pub(super) kind: &'static str,
 }
@@ -63,6 +63,15 @@ pub(super) struct Operation {
     pub(super) forms: Forms,
     /// With the kind that it acts on; none for discovery.
     pub(super) action: Option<(&'static str, Gvk)>,
+}
+
+/// What a response is called.
+pub(super) fn response_text(code: u16) -> &'static str {
+    match code {
+        200 => "OK",
+        201 => "Created",
+        _ => "Accepted",
+    }
 }
 
 /// Paths in their order, each with its operations.

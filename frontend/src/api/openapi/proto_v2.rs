@@ -155,9 +155,9 @@ fn operation(operation: &Object) -> Message {
 
 fn parameters(out: &mut Message, number: u32, list: Option<&Value>) {
     for parameter in list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
-        let place = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
+        let location = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
         let mut message = Message::default();
-        if place == "body" {
+        if location == "body" {
             let mut body = Message::default();
             for (number, field) in [(1, "description"), (2, "name"), (3, "in")] {
                 body.text(number, parameter.get(field));
@@ -174,7 +174,7 @@ fn parameters(out: &mut Message, number: u32, list: Option<&Value>) {
                 plain.text(number, parameter.get(field));
             }
             // A query parameter has one field more before its type.
-            let (kind, unique, form) = if place == "path" { (5, 19, 4) } else { (6, 20, 3) };
+            let (kind, unique, form) = if location == "path" { (5, 19, 4) } else { (6, 20, 3) };
             plain.text(kind, parameter.get("type"));
             plain.truth(unique, parameter.get("uniqueItems"));
             let mut other = Message::default();

@@ -61,9 +61,9 @@ struct Builder<'a, 'b> {
     root: String,
 }
 
-/// Where an operation is: at a collection, an object or below it.
+/// What an operation is about: a collection, an object or below it.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Endpoint<'a> {
     resource: &'a Resource,
     subresource: Option<&'a Subresource>,
     /// The path has a namespace.
@@ -72,7 +72,7 @@ struct Place<'a> {
     named: bool,
 }
 
-impl Place<'_> {
+impl Endpoint<'_> {
     fn gvk(&self) -> Gvk {
         let (group, version, kind) = match self.subresource {
             Some(s) => (&s.group, &s.version, &s.kind),
@@ -98,23 +98,23 @@ impl Builder<'_, '_> {
     }
 
     fn resource(&mut self, resource: &Resource) {
-        let place = Place { resource, subresource: None, namespaced: resource.namespaced, named: false };
+        let endpoint = Endpoint { resource, subresource: None, namespaced: resource.namespaced, named: false };
         let below = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
         let collection = format!("{}/{below}{}", self.root, resource.plural);
-        self.collection(place, &collection);
-        self.object(Place { named: true, ..place }, &format!("{collection}/{{name}}"));
+        self.collection(endpoint, &collection);
+        self.object(Endpoint { named: true, ..endpoint }, &format!("{collection}/{{name}}"));
         if resource.namespaced && resource.has_verb(Verb::List) {
-            let everywhere = Place { namespaced: false, ..place };
+            let everywhere = Endpoint { namespaced: false, ..endpoint };
             let list = self.list(everywhere, format!("list{}{}ForAllNamespaces", self.id, resource.kind));
             self.add(format!("{}/{}", self.root, resource.plural), vec![list]);
         }
         if resource.has_verb(Verb::Watch) && !resource.custom {
-            self.watches(place, below);
+            self.watches(endpoint, below);
         }
         for subresource in &resource.subresources {
-            let place =
-                Place { resource, subresource: Some(subresource), namespaced: resource.namespaced, named: true };
-            self.subresource(place, subresource, &format!("{collection}/{{name}}/{}", subresource.name));
+            let endpoint =
+                Endpoint { resource, subresource: Some(subresource), namespaced: resource.namespaced, named: true };
+            self.subresource(endpoint, subresource, &format!("{collection}/{{name}}/{}", subresource.name));
         }
     }
 
@@ -126,27 +126,27 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn collection(&mut self, place: Place<'_>, path: &str) {
+    fn collection(&mut self, endpoint: Endpoint<'_>, path: &str) {
         let mut operations = Vec::new();
-        if place.resource.has_verb(Verb::List) {
-            operations.push(self.list(place, format!("list{}{}", self.id, place.id())));
+        if endpoint.resource.has_verb(Verb::List) {
+            operations.push(self.list(endpoint, format!("list{}{}", self.id, endpoint.id())));
         }
-        if place.resource.has_verb(Verb::Create) {
-            operations.push(self.create(place, format!("create {}", one(place.resource))));
+        if endpoint.resource.has_verb(Verb::Create) {
+            operations.push(self.create(endpoint, format!("create {}", one(endpoint.resource))));
         }
-        if place.resource.has_verb(Verb::DeleteCollection) {
+        if endpoint.resource.has_verb(Verb::DeleteCollection) {
             let mut names: Vec<&str> =
                 LIST.iter().filter(|n| !matches!(**n, "allowWatchBookmarks" | "watch")).copied().collect();
             names.extend(DELETE);
-            if place.resource.custom {
+            if endpoint.resource.custom {
                 names = LIST.to_vec();
             }
             let status = self.definitions.meta("Status").unwrap_or_default();
-            let id = format!("delete{}Collection{}", self.id, place.id());
-            let options = self.definitions.meta("DeleteOptions").filter(|_| !place.resource.custom);
+            let id = format!("delete{}Collection{}", self.id, endpoint.id());
+            let options = self.definitions.meta("DeleteOptions").filter(|_| !endpoint.resource.custom);
             let body = options.map(Body::Optional);
-            let description = format!("delete collection of {}", place.resource.kind);
-            let mut operation = self.operation(place, "delete", "deletecollection", (id, description), &names);
+            let description = format!("delete collection of {}", endpoint.resource.kind);
+            let mut operation = self.operation(endpoint, "delete", "deletecollection", (id, description), &names);
             operation.body = body;
             operation.responses = vec![(200, Content::Object(status))];
             operations.push(operation);
@@ -154,15 +154,20 @@ impl Builder<'_, '_> {
         self.add(path.to_owned(), operations);
     }
 
-    fn object(&mut self, place: Place<'_>, path: &str) {
-        let mut operations = self.read_write(place, &place.resource.verbs);
-        if place.resource.has_verb(Verb::Delete) {
-            let answer = if returns_deleted(place.resource) { self.object_of(place) } else { None };
+    fn object(&mut self, endpoint: Endpoint<'_>, path: &str) {
+        let mut operations = self.read_write(endpoint, &endpoint.resource.verbs);
+        if endpoint.resource.has_verb(Verb::Delete) {
+            let answer = if returns_deleted(endpoint.resource) { self.object_of(endpoint) } else { None };
             let answer = answer.or_else(|| self.definitions.meta("Status")).unwrap_or_default();
-            let id = format!("delete{}{}", self.id, place.id());
+            let id = format!("delete{}{}", self.id, endpoint.id());
             let body = self.definitions.meta("DeleteOptions").map(Body::Optional);
-            let mut operation =
-                self.operation(place, "delete", "delete", (id, format!("delete {}", one(place.resource))), DELETE);
+            let mut operation = self.operation(
+                endpoint,
+                "delete",
+                "delete",
+                (id, format!("delete {}", one(endpoint.resource))),
+                DELETE,
+            );
             operation.body = body;
             operation.responses = vec![(200, Content::Object(answer.clone())), (202, Content::Object(answer))];
             operations.push(operation);
@@ -171,33 +176,33 @@ impl Builder<'_, '_> {
     }
 
     /// Get, put and patch of an object or of a part of it.
-    fn read_write(&mut self, place: Place<'_>, verbs: &[Verb]) -> Vec<Operation> {
-        let kind = &place.resource.kind;
-        let part = place.subresource.map_or_else(String::new, |s| format!("{} of ", s.name));
+    fn read_write(&mut self, endpoint: Endpoint<'_>, verbs: &[Verb]) -> Vec<Operation> {
+        let kind = &endpoint.resource.kind;
+        let part = endpoint.subresource.map_or_else(String::new, |s| format!("{} of ", s.name));
         let what = format!("{part}the specified {kind}");
-        let object = self.object_of(place).unwrap_or_default();
+        let object = self.object_of(endpoint).unwrap_or_default();
         let mut operations = Vec::new();
         if verbs.contains(&Verb::Get) {
-            let id = format!("read{}{}", self.id, place.id());
-            let options: &[&str] = if place.resource.custom { &["resourceVersion"] } else { &[] };
-            let mut read = self.operation(place, "get", "get", (id, format!("read {what}")), options);
+            let id = format!("read{}{}", self.id, endpoint.id());
+            let options: &[&str] = if endpoint.resource.custom { &["resourceVersion"] } else { &[] };
+            let mut read = self.operation(endpoint, "get", "get", (id, format!("read {what}")), options);
             read.responses = vec![(200, Content::Object(object.clone()))];
             operations.push(read);
         }
         let twice = || vec![(200, Content::Object(object.clone())), (201, Content::Object(object.clone()))];
         if verbs.contains(&Verb::Update) {
-            let id = format!("replace{}{}", self.id, place.id());
-            let mut replace = self.operation(place, "put", "put", (id, format!("replace {what}")), WRITE);
+            let id = format!("replace{}{}", self.id, endpoint.id());
+            let mut replace = self.operation(endpoint, "put", "put", (id, format!("replace {what}")), WRITE);
             replace.body = Some(Body::Object(object.clone()));
             replace.responses = twice();
             operations.push(replace);
         }
         if verbs.contains(&Verb::Patch) {
-            let id = format!("patch{}{}", self.id, place.id());
-            let mut patch = self.operation(place, "patch", "patch", (id, format!("partially update {what}")), PATCH);
+            let id = format!("patch{}{}", self.id, endpoint.id());
+            let mut patch = self.operation(endpoint, "patch", "patch", (id, format!("partially update {what}")), PATCH);
             patch.body = Some(Body::Patch(self.definitions.special(special::PATCH)));
             patch.responses = twice();
-            if place.resource.custom {
+            if endpoint.resource.custom {
                 patch.responses.truncate(1);
             }
             operations.push(patch);
@@ -205,30 +210,30 @@ impl Builder<'_, '_> {
         operations
     }
 
-    fn list(&mut self, place: Place<'_>, id: String) -> Operation {
-        let resource = place.resource;
+    fn list(&mut self, endpoint: Endpoint<'_>, id: String) -> Operation {
+        let resource = endpoint.resource;
         let list = self.definitions.kind(&resource.group, &resource.version, &resource.list_kind);
         let description = format!(
             "list {}objects of kind {}",
             if resource.has_verb(Verb::Watch) && !resource.custom { "or watch " } else { "" },
             resource.kind
         );
-        let mut operation = self.operation(place, "get", "list", (id, description), LIST);
+        let mut operation = self.operation(endpoint, "get", "list", (id, description), LIST);
         operation.responses = vec![(200, Content::Watchable(list.unwrap_or_default()))];
         operation
     }
 
-    fn create(&mut self, place: Place<'_>, description: String) -> Operation {
-        let object = self.object_of(place).unwrap_or_default();
-        let id = format!("create{}{}", self.id, place.id());
-        let mut operation = self.operation(place, "post", "post", (id, description), WRITE);
+    fn create(&mut self, endpoint: Endpoint<'_>, description: String) -> Operation {
+        let object = self.object_of(endpoint).unwrap_or_default();
+        let id = format!("create{}{}", self.id, endpoint.id());
+        let mut operation = self.operation(endpoint, "post", "post", (id, description), WRITE);
         operation.body = Some(Body::Object(object.clone()));
         operation.responses = [200, 201, 202].map(|code| (code, Content::Object(object.clone()))).to_vec();
         operation
     }
 
-    fn watches(&mut self, place: Place<'_>, below: &str) {
-        let (kind, plural) = (&place.resource.kind, &place.resource.plural);
+    fn watches(&mut self, endpoint: Endpoint<'_>, below: &str) {
+        let (kind, plural) = (&endpoint.resource.kind, &endpoint.resource.plural);
         let event = self.definitions.meta("WatchEvent").unwrap_or_default();
         let list_note = format!(
             "watch individual changes to a list of {kind}. deprecated: use the 'watch' parameter with a list operation instead."
@@ -239,54 +244,54 @@ impl Builder<'_, '_> {
         );
         let mut forms = vec![
             (
-                place,
+                endpoint,
                 format!("{below}{plural}"),
                 "watchlist",
-                format!("watch{}{}List", self.id, place.id()),
+                format!("watch{}{}List", self.id, endpoint.id()),
                 list_note.clone(),
             ),
             (
-                Place { named: true, ..place },
+                Endpoint { named: true, ..endpoint },
                 format!("{below}{plural}/{{name}}"),
                 "watch",
-                format!("watch{}{}", self.id, place.id()),
+                format!("watch{}{}", self.id, endpoint.id()),
                 one_note,
             ),
         ];
-        if place.resource.namespaced {
-            let everywhere = Place { namespaced: false, ..place };
+        if endpoint.resource.namespaced {
+            let everywhere = Endpoint { namespaced: false, ..endpoint };
             let id = format!("watch{}{kind}ListForAllNamespaces", self.id);
             forms.push((everywhere, plural.to_string(), "watchlist", id, list_note));
         }
-        for (place, path, action, id, description) in forms {
-            let mut operation = self.operation(place, "get", action, (id, description), LIST);
+        for (endpoint, path, action, id, description) in forms {
+            let mut operation = self.operation(endpoint, "get", action, (id, description), LIST);
             operation.responses = vec![(200, Content::Watchable(event.clone()))];
             self.add(format!("{}/watch/{path}", self.root), vec![operation]);
         }
     }
 
-    fn subresource(&mut self, place: Place<'_>, subresource: &Subresource, path: &str) {
+    fn subresource(&mut self, endpoint: Endpoint<'_>, subresource: &Subresource, path: &str) {
         match subresource.name.as_ref() {
             "proxy" => {
                 let methods = ["get", "put", "post", "delete", "options", "head", "patch"];
-                self.connect(place, &methods, path, "");
-                self.connect(place, &methods, &format!("{path}/{{path}}"), "WithPath");
+                self.connect(endpoint, &methods, path, "");
+                self.connect(endpoint, &methods, &format!("{path}/{{path}}"), "WithPath");
             }
-            "exec" | "attach" | "portforward" => self.connect(place, &["get", "post"], path, ""),
+            "exec" | "attach" | "portforward" => self.connect(endpoint, &["get", "post"], path, ""),
             "log" => {
-                let id = format!("read{}{}", self.id, place.id());
-                let description = format!("read log of the specified {}", place.resource.kind);
-                let mut operation = self.operation(place, "get", "get", (id, description), &[]);
+                let id = format!("read{}{}", self.id, endpoint.id());
+                let description = format!("read log of the specified {}", endpoint.resource.kind);
+                let mut operation = self.operation(endpoint, "get", "get", (id, description), &[]);
                 operation.parameters.extend(self.fields_of("PodLogOptions"));
                 operation.parameters.sort_by(|a, b| a.name.cmp(&b.name));
                 operation.responses = vec![(200, Content::Log)];
                 self.add(path.to_owned(), vec![operation]);
             }
             _ => {
-                let mut operations = self.read_write(place, &subresource.verbs);
+                let mut operations = self.read_write(endpoint, &subresource.verbs);
                 if subresource.verbs.contains(&Verb::Create) {
-                    let description = format!("create {} of {}", subresource.name, one(place.resource));
-                    operations.push(self.create(place, description));
+                    let description = format!("create {} of {}", subresource.name, one(endpoint.resource));
+                    operations.push(self.create(endpoint, description));
                 }
                 self.add(path.to_owned(), operations);
             }
@@ -294,57 +299,57 @@ impl Builder<'_, '_> {
     }
 
     /// Operations whose connection is handed on; they take the options' fields and never `pretty`.
-    fn connect(&mut self, place: Place<'_>, methods: &[&'static str], path: &str, suffix: &str) {
-        let Some(subresource) = place.subresource else { return };
+    fn connect(&mut self, endpoint: Endpoint<'_>, methods: &[&'static str], path: &str, suffix: &str) {
+        let Some(subresource) = endpoint.subresource else { return };
         let mut operations = Vec::new();
         for method in methods {
-            let id = format!("connect{}{}{}{suffix}", self.id, title(method), place.id());
+            let id = format!("connect{}{}{}{suffix}", self.id, title(method), endpoint.id());
             let upper = method.to_ascii_uppercase();
-            let description = format!("connect {upper} requests to {} of {}", subresource.name, place.resource.kind);
-            let mut operation = self.operation(place, method, "connect", (id, description), &[]);
+            let description = format!("connect {upper} requests to {} of {}", subresource.name, endpoint.resource.kind);
+            let mut operation = self.operation(endpoint, method, "connect", (id, description), &[]);
             operation.parameters.retain(|p| p.name != "pretty");
             operation.parameters.extend(self.fields_of(&subresource.kind));
             if !suffix.is_empty() {
                 operation.parameters.push(Parameter {
                     name: "path".to_owned(),
-                    place: In::Path,
+                    location: In::Path,
                     description: "path to the resource".to_owned(),
                     kind: "string",
                 });
             }
-            operation.parameters.sort_by(|a, b| (&a.name, a.place).cmp(&(&b.name, b.place)));
+            operation.parameters.sort_by(|a, b| (&a.name, a.location).cmp(&(&b.name, b.location)));
             operation.responses = vec![(200, Content::Raw)];
             operations.push(operation);
         }
         self.add(path.to_owned(), operations);
     }
 
-    fn object_of(&mut self, place: Place<'_>) -> Option<String> {
-        let gvk = place.gvk();
+    fn object_of(&mut self, endpoint: Endpoint<'_>) -> Option<String> {
+        let gvk = endpoint.gvk();
         self.definitions.kind(&gvk.group, &gvk.version, &gvk.kind)
     }
 
-    /// An operation with the parameters that its place and its options give it.
+    /// An operation with the parameters that its endpoint and its options give it.
     fn operation(
         &mut self,
-        place: Place<'_>,
+        endpoint: Endpoint<'_>,
         method: &'static str,
         action: &'static str,
         (id, description): (String, String),
         options: &[&str],
     ) -> Operation {
         // What is below a custom resource acts on its own kind, also where another kind is written.
-        let own = Place { subresource: place.subresource.filter(|_| !place.resource.custom), ..place };
+        let own = Endpoint { subresource: endpoint.subresource.filter(|_| !endpoint.resource.custom), ..endpoint };
         let gvk = own.gvk();
         let mut parameters: Vec<Parameter> = options.iter().map(|name| self.option(name, action)).collect();
-        let mut add = |name: &str, place, description: String| {
-            parameters.push(Parameter { name: name.to_owned(), place, description, kind: "string" });
+        let mut add = |name: &str, location, description: String| {
+            parameters.push(Parameter { name: name.to_owned(), location, description, kind: "string" });
         };
         add("pretty", In::Query, PRETTY.to_owned());
-        if place.named {
+        if endpoint.named {
             add("name", In::Path, format!("name of the {}", gvk.kind));
         }
-        if place.namespaced {
+        if endpoint.namespaced {
             add("namespace", In::Path, "object name and auth scope, such as for teams and projects".to_owned());
         }
         parameters.sort_by(|a, b| a.name.cmp(&b.name));
@@ -356,7 +361,7 @@ impl Builder<'_, '_> {
             parameters,
             body: None,
             responses: Vec::new(),
-            forms: if place.resource.custom { Forms::Custom } else { Forms::Builtin },
+            forms: if endpoint.resource.custom { Forms::Custom } else { Forms::Builtin },
             action: Some((action, gvk)),
         }
     }
@@ -368,7 +373,7 @@ impl Builder<'_, '_> {
         let found = kinds.into_iter().find_map(|kind| self.field(("meta.k8s.io", kind), name));
         found.unwrap_or_else(|| Parameter {
             name: name.to_owned(),
-            place: In::Query,
+            location: In::Query,
             description: String::new(),
             kind: "string",
         })
@@ -395,7 +400,7 @@ fn parameter(field: &crate::api::schema::Field) -> Parameter {
         Kind::Int32 | Kind::Int64 => "integer",
         _ => "string",
     };
-    Parameter { name: field.name.to_string(), place: In::Query, description: field.doc.to_string(), kind }
+    Parameter { name: field.name.to_string(), location: In::Query, description: field.doc.to_string(), kind }
 }
 
 /// The kind with its article; kinds that are plurals themselves have none.

@@ -182,28 +182,28 @@ impl std::fmt::Display for Count {
     }
 }
 
-fn compare(count: &mut Count, recorded: &Value, ours: &Value, place: &str) {
+fn compare(count: &mut Count, recorded: &Value, ours: &Value, path: &str) {
     let recorded = recorded.as_object().into_iter().flatten();
     let mut missing: BTreeMap<&String, &Value> = ours.as_object().into_iter().flatten().collect();
     for (name, value) in recorded {
         count.total += 1;
         let Some(own) = missing.remove(name) else {
-            count.differences.push(format!("MISSING {place} {name}"));
+            count.differences.push(format!("MISSING {path} {name}"));
             continue;
         };
         count.exact += usize::from(own == value);
         if own != value && std::env::var_os("DIFFERENT_TEXTS").is_some() {
-            count.differences.push(format!("{place} {name}\n  ours     {own}\n  recorded {value}"));
+            count.differences.push(format!("{path} {name}\n  ours     {own}\n  recorded {value}"));
         }
         let (own, value) = (without_texts(own), without_texts(value));
         if own == value {
             count.equal += 1;
         } else {
-            count.differences.push(format!("{place} {name}\n  ours     {own}\n  recorded {value}"));
+            count.differences.push(format!("{path} {name}\n  ours     {own}\n  recorded {value}"));
         }
     }
     for name in missing.keys() {
-        count.differences.push(format!("EXTRA {place} {name}"));
+        count.differences.push(format!("EXTRA {path} {name}"));
     }
 }
 

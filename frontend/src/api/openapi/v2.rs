@@ -88,16 +88,11 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
     parameters.extend(operation.parameters.iter().filter(|p| !shared.contains(p)).map(write_parameter));
     let mut responses = Map::new();
     for (code, content) in &operation.responses {
-        let text = match code {
-            200 => "OK",
-            201 => "Created",
-            _ => "Accepted",
-        };
         let schema = match content {
             Content::Object(name) | Content::Watchable(name) => definitions.reference(name),
             Content::Raw | Content::Log => json!({"type": "string"}),
         };
-        responses.insert(code.to_string(), json!({"description": text, "schema": schema}));
+        responses.insert(code.to_string(), json!({"description": operations::response_text(*code), "schema": schema}));
     }
     responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
     let mut out = json!({
@@ -122,12 +117,12 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
 fn write_parameter(parameter: &Parameter) -> Value {
     let mut out = json!({
         "description": parameter.description,
-        "in": if parameter.place == In::Path { "path" } else { "query" },
+        "in": if parameter.location == In::Path { "path" } else { "query" },
         "name": parameter.name,
         "type": parameter.kind,
         "uniqueItems": true,
     });
-    if parameter.place == In::Path {
+    if parameter.location == In::Path {
         out["required"] = true.into();
     }
     out

@@ -133,14 +133,9 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
     }
     let mut responses = Map::new();
     for (code, content) in &operation.responses {
-        let text = match code {
-            200 => "OK",
-            201 => "Created",
-            _ => "Accepted",
-        };
         responses.insert(
             code.to_string(),
-            json!({"description": text, "content": write_content(content, operation.forms, definitions)}),
+            json!({"description": operations::response_text(*code), "content": write_content(content, operation.forms, definitions)}),
         );
     }
     responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
@@ -156,11 +151,11 @@ fn write_operation(operation: &Operation, shared: &[Parameter], definitions: &De
 fn write_parameter(parameter: &Parameter) -> Value {
     let mut out = Map::new();
     out.insert("name".to_owned(), parameter.name.as_str().into());
-    out.insert("in".to_owned(), if parameter.place == In::Path { "path" } else { "query" }.into());
+    out.insert("in".to_owned(), if parameter.location == In::Path { "path" } else { "query" }.into());
     if !parameter.description.is_empty() {
         out.insert("description".to_owned(), parameter.description.as_str().into());
     }
-    if parameter.place == In::Path {
+    if parameter.location == In::Path {
         out.insert("required".to_owned(), true.into());
     }
     out.insert("schema".to_owned(), json!({"type": parameter.kind, "uniqueItems": true}));

@@ -8,7 +8,8 @@ use super::{
     codec,
     structural::Node,
     tables::{Field, Kind, Shape, StructRef},
-    value::{MapValue, Struct, Text, Value},
+    text::Text,
+    value::{MapValue, Struct, Value},
 };
 
 /// What was left out on the way, and where the walk is.
@@ -30,7 +31,7 @@ pub enum Nulls {
     /// They go, as where an object is read.
     #[default]
     Dropped,
-    /// They stay, and are refused when the object is judged: so it is with what was merged.
+    /// They stay, and are refused when the object is validated: so it is with what was merged.
     Kept,
 }
 

@@ -14,6 +14,7 @@ pub mod scalar;
 pub mod stored;
 pub mod structural;
 pub mod tables;
+pub mod text;
 pub mod value;
 
 mod builtin;
@@ -24,4 +25,5 @@ pub use defaults::apply_defaults;
 pub use kinds::Schema;
 pub use object::Object;
 pub use tables::{Field, Gvk, Kind, Merge, Nested, Presence, Shape, StructDef, StructRef, Type};
-pub use value::{MapValue, Struct, Text, Value};
+pub use text::Text;
+pub use value::{MapValue, Struct, Value};

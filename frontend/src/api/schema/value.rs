@@ -5,7 +5,10 @@
 //! Text forms are kept canonical in the tree: times as RFC 3339 in UTC, quantities and durations as Kubernetes prints
 //! them, embedded raw objects (`RawExtension`, `FieldsV1`, `JSON`) as the bytes of their JSON.
 
-use super::tables::{Field, StructRef};
+use super::{
+    tables::{Field, StructRef},
+    text::Text,
+};
 
 /// One value. 24 bytes: everything larger is behind one pointer.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,53 +23,6 @@ pub enum Value {
     List(Vec<Value>),
     Map(MapValue),
     Struct(Struct),
-}
-
-/// An owned string. A type of its own, so that its representation can change.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text(Box<str>);
-
-impl Text {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::ops::Deref for Text {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::borrow::Borrow<str> for Text {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::fmt::Display for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<&str> for Text {
-    fn from(text: &str) -> Text {
-        Text(text.into())
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Text {
-        Text(text.into_boxed_str())
-    }
 }
 
 impl Value {

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Cluster, Place, Target, Webhook, Webhooks, turns::Turns};
+use super::{Cluster, Endpoint, Target, Webhook, Webhooks, turns::Turns};
 use crate::{
     api::{
         Api,
@@ -146,7 +146,7 @@ impl Target {
         views: &mut [Option<Arc<Entry>>],
     ) -> Result<(), ApiError> {
         let converted = ask(cluster, &self.api, definition, &batch.objects, &self.kind).await?;
-        for (at, object) in batch.places.into_iter().zip(converted) {
+        for (at, object) in batch.indices.into_iter().zip(converted) {
             views[at] = Some(entries[at].keep_view(id, Some(converted_bytes(&object))));
         }
         Ok(())
@@ -189,11 +189,11 @@ async fn ask(
         review::version(review_versions).ok_or_else(|| ApiError::unknown("no supported conversion review versions"))?;
     let uid = uuid::Uuid::new_v4().to_string();
     let request = review::request(version, &uid, &to.gvk.api_version(), objects);
-    let place = Place::of(client_config);
+    let endpoint = Endpoint::of(client_config);
     let ca = client_config.child("caBundle").and_then(|ca| ca.as_bytes()).unwrap_or_default();
     let ca = if ca.trim_ascii().is_empty() { &[] } else { ca };
     let name = format!("{}.{}", definition.plural, definition.group);
-    let hook = Webhook { uid: &name, place: &place, ca };
+    let hook = Webhook { uid: &name, endpoint: &endpoint, ca };
     let reply = cluster.call_webhook(&cluster.conversions.webhooks, &hook, request, TIME_MAX).await;
     let answer = reply
         .map_err(|error| error.to_string())
@@ -211,17 +211,17 @@ fn converted_bytes(object: &Object) -> Bytes {
     codec::encode_stored(object, object.ty(), codec::StorageEncoding::Json)
 }
 
-/// Objects that are to be asked for together, and their places among the entries.
+/// Objects that are to be asked for together, and their indices among the entries.
 #[derive(Default)]
 struct Batch {
-    places: Vec<usize>,
+    indices: Vec<usize>,
     objects: Vec<Object>,
     bytes: usize,
 }
 
 impl Batch {
-    fn add(&mut self, place: usize, object: Object, bytes: usize) {
-        self.places.push(place);
+    fn add(&mut self, index: usize, object: Object, bytes: usize) {
+        self.indices.push(index);
         self.objects.push(object);
         self.bytes += bytes;
     }

@@ -75,7 +75,7 @@ pub(super) fn answer(schema: &Schema, reply: &Reply, version: &str, uid: &str) -
     if !reply.status.is_success() {
         return Err(refusal_of_reply(schema, reply));
     }
-    let review: Review = serde_json::from_slice(&reply.body).map_err(|error| complaint(schema, reply, &error))?;
+    let review: Review = serde_json::from_slice(&reply.body).map_err(|error| decode_error(schema, reply, &error))?;
     if version == "v1" && (review.kind != KIND || review.api_version != format!("{GROUP}/v1")) {
         let (group, version) = review.api_version.split_once('/').unwrap_or(("", &review.api_version));
         let got = format!("{group}/{version}, Kind={}", review.kind);
@@ -96,7 +96,7 @@ pub(super) fn answer(schema: &Schema, reply: &Reply, version: &str, uid: &str) -
 }
 
 /// What Go's decoder says of an answer that is no review.
-fn complaint(schema: &Schema, reply: &Reply, error: &serde_json::Error) -> String {
+fn decode_error(schema: &Schema, reply: &Reply, error: &serde_json::Error) -> String {
     let review = Gvk::from_static(GROUP, "v1", KIND);
     match codec::decode_json(schema, &reply.body, Some(&review)) {
         Err(found) => found.to_string(),
@@ -189,20 +189,20 @@ fn restore_metadata(original: &Object, converted: &mut Map<String, Json>) -> Res
 /// Changed labels and annotations must be good ones.
 fn check_entries(field: &str, entries: &Map<String, Json>) -> Result<(), String> {
     let path = if field == "labels" { "metadata.labels" } else { "metadata.annotation" };
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     for (key, value) in entries {
         let (name, value) = match field {
             "labels" => (key.clone(), value.as_str().unwrap_or_default()),
             _ => (key.to_lowercase(), ""),
         };
         let shown = json!(key);
-        complaints
+        messages
             .extend(names::label_key(&name).into_iter().map(|why| format!("{path}: Invalid value: {shown}: {why}")));
-        complaints.extend(
+        messages.extend(
             names::label_value(value).into_iter().map(|why| format!("{path}: Invalid value: {}: {why}", json!(value))),
         );
     }
-    match complaints.as_slice() {
+    match messages.as_slice() {
         [] => Ok(()),
         [one] => Err(one.clone()),
         many => Err(format!("[{}]", many.join(", "))),

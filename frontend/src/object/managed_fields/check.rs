@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{
     element::Element,
     node::Node,
-    place::{Form, Items, Place, ScalarType},
+    type_ref::{Form, Items, ScalarType, TypeRef},
 };
 use crate::{
     api::schema::{MapValue, Value, codec},
@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Items that cannot be told apart are refused: what is stored may have them, what is applied may not.
-pub(super) fn check(place: Place<'_>, node: Node<'_>) -> Result<(), String> {
+pub(super) fn check(ty: TypeRef<'_>, node: Node<'_>) -> Result<(), String> {
     let mut checker = Checker { errors: Vec::new() };
-    checker.visit(place, node, &mut String::new());
+    checker.visit(ty, node, &mut String::new());
     let lines: Vec<String> = checker
         .errors
         .into_iter()
@@ -38,21 +38,21 @@ impl Checker {
         self.errors.push((path.to_owned(), text.into()));
     }
 
-    fn visit(&mut self, place: Place<'_>, node: Node<'_>, path: &mut String) {
+    fn visit(&mut self, ty: TypeRef<'_>, node: Node<'_>, path: &mut String) {
         if node.is_null() {
             return;
         }
-        match place.form(node) {
-            Form::Scalar => self.scalar(place, node, path),
-            Form::List(items) if node.is_list() => self.items(place, items, node, path),
+        match ty.form(node) {
+            Form::Scalar => self.scalar(ty, node, path),
+            Form::List(items) if node.is_list() => self.items(ty, items, node, path),
             Form::List(_) => self.refuse(path, format!("expected list, got &{{{}}}", plain(node))),
-            Form::Map { .. } if node.is_map() => self.members(place, node, path),
+            Form::Map { .. } if node.is_map() => self.members(ty, node, path),
             Form::Map { .. } => self.refuse(path, format!("expected map, got &{{{}}}", plain(node))),
         }
     }
 
-    fn scalar(&mut self, place: Place<'_>, node: Node<'_>, path: &str) {
-        let Place::Scalar(wanted) = place else { return };
+    fn scalar(&mut self, ty: TypeRef<'_>, node: Node<'_>, path: &str) {
+        let TypeRef::Scalar(wanted) = ty else { return };
         let number = matches!(node, Node::Int(_) | Node::Float(_));
         let text = matches!(node, Node::Str(_) | Node::Bytes(_));
         let truth = matches!(node, Node::Bool(_));
@@ -72,12 +72,12 @@ impl Checker {
         }
     }
 
-    fn items(&mut self, place: Place<'_>, items: Items<'_>, list: Node<'_>, path: &mut String) {
+    fn items(&mut self, ty: TypeRef<'_>, items: Items<'_>, list: Node<'_>, path: &mut String) {
         let mut seen: std::collections::BTreeSet<Element<'_>> = std::collections::BTreeSet::new();
         for (at, item) in list.items().enumerate() {
             let step = match items {
                 Items::Atomic => Element::Index(i64::try_from(at).unwrap_or(i64::MAX)),
-                _ => match place.step(items, item) {
+                _ => match ty.step(items, item) {
                     Ok(step) => step,
                     Err(error) => return self.refuse(path, format!("element {at}: {error}")),
                 },
@@ -87,14 +87,14 @@ impl Checker {
             }
             let length = path.len();
             let _ = write!(path, "{step}");
-            self.visit(place.item(), item, path);
+            self.visit(ty.item(), item, path);
             path.truncate(length);
             seen.insert(step);
         }
     }
 
     /// A field that the schema does not know ends the look at this map.
-    fn members(&mut self, place: Place<'_>, map: Node<'_>, path: &mut String) {
+    fn members(&mut self, ty: TypeRef<'_>, map: Node<'_>, path: &mut String) {
         let mut unknown = false;
         map.each_child(|name, field, value| {
             if unknown {
@@ -102,7 +102,7 @@ impl Checker {
             }
             let length = path.len();
             let _ = write!(path, ".{name}");
-            match place.child_of(field, name) {
+            match ty.child_of(field, name) {
                 Some(child) => self.visit(child, value, path),
                 None => {
                     unknown = true;

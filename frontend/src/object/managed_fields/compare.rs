@@ -3,8 +3,8 @@
 use super::{
     element::Element,
     node::Node,
-    place::{Form, Items, Place},
     set::{Node as SetNode, Set},
+    type_ref::{Form, Items, TypeRef},
 };
 use crate::api::schema::{Kind, Value};
 
@@ -70,22 +70,22 @@ impl<'a> Level<'a> {
 
 type Result<T> = std::result::Result<T, String>;
 
-pub(super) fn compare<'a>(place: Place<'a>, old: Node<'a>, new: Node<'a>) -> Result<Comparison<'a>> {
-    found(place, Some(old), Some(new)).map(|found| found.below)
+pub(super) fn compare<'a>(ty: TypeRef<'a>, old: Node<'a>, new: Node<'a>) -> Result<Comparison<'a>> {
+    found(ty, Some(old), Some(new)).map(|found| found.below)
 }
 
-fn found<'a>(place: Place<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
-    if matches!(place, Place::Deduced) && matches!((old, new), (Some(Node::Raw(_)), _) | (_, Some(Node::Raw(_)))) {
+fn found<'a>(ty: TypeRef<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
+    if matches!(ty, TypeRef::Deduced) && matches!((old, new), (Some(Node::Raw(_)), _) | (_, Some(Node::Raw(_)))) {
         return embedded(old, new);
     }
-    let form = |node: Option<Node<'a>>| node.filter(|node| !node.is_null()).map(|node| place.form(node));
+    let form = |node: Option<Node<'a>>| node.filter(|node| !node.is_null()).map(|node| ty.form(node));
     match (form(old), form(new)) {
-        (None, None) => of_form(place, place.form(Node::Null), old, new),
-        (Some(one), None) | (None, Some(one)) => of_form(place, one, old, new),
-        (Some(one), Some(other)) if one == other => of_form(place, one, old, new),
+        (None, None) => of_form(ty, ty.form(Node::Null), old, new),
+        (Some(one), None) | (None, Some(one)) => of_form(ty, one, old, new),
+        (Some(one), Some(other)) if one == other => of_form(ty, one, old, new),
         (Some(one), Some(other)) => {
-            // The form changed, which only a place without schema allows.
-            let (before, after) = (of_form(place, one, old, new)?, of_form(place, other, old, new)?);
+            // The form changed, which only a value without schema may do.
+            let (before, after) = (of_form(ty, one, old, new)?, of_form(ty, other, old, new)?);
             Ok(Found {
                 here: Here {
                     added: before.here.added || after.here.added,
@@ -105,7 +105,7 @@ fn found<'a>(place: Place<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> 
 /// Embedded values are read for the comparison, and their names kept beyond it.
 fn embedded<'a>(old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
     let (old, new) = (old.map(Node::to_value), new.map(Node::to_value));
-    let Found { below, here } = found(Place::Deduced, free(old.as_ref()), free(new.as_ref()))?;
+    let Found { below, here } = found(TypeRef::Deduced, free(old.as_ref()), free(new.as_ref()))?;
     let Comparison { added, modified, removed } = below;
     let below =
         Comparison { added: added.into_owned(), modified: modified.into_owned(), removed: removed.into_owned() };
@@ -116,7 +116,7 @@ fn free(value: Option<&Value>) -> Option<Node<'_>> {
     value.map(|value| Node::of(value, None))
 }
 
-fn of_form<'a>(place: Place<'a>, form: Form<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
+fn of_form<'a>(ty: TypeRef<'a>, form: Form<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
     let mut found = match form {
         Form::Scalar | Form::Map { atomic: true } | Form::List(Items::Atomic) => return Ok(leaf(old, new)),
         Form::List(items) => {
@@ -124,14 +124,14 @@ fn of_form<'a>(place: Place<'a>, form: Form<'a>, old: Option<Node<'a>>, new: Opt
             if is_bare(old) && is_bare(new) {
                 return Ok(leaf(old, new));
             }
-            of_items(place, items, old, new)?
+            of_items(ty, items, old, new)?
         }
         Form::Map { .. } => {
             let is_bare = |node: Option<Node<'a>>| node.is_none_or(Node::is_empty_map);
             if is_bare(old) && is_bare(new) {
                 return Ok(leaf(old, new));
             }
-            of_members(place, old, new)?
+            of_members(ty, old, new)?
         }
     };
     found.here.added |= old.is_none();
@@ -148,10 +148,10 @@ fn leaf<'a>(old: Option<Node<'a>>, new: Option<Node<'a>>) -> Found<'a> {
     Found { here, ..Found::default() }
 }
 
-fn of_members<'a>(place: Place<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
+fn of_members<'a>(ty: TypeRef<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
     let mut level = Level::default();
-    match (old, new, place) {
-        (Some(Node::Struct(a)), Some(Node::Struct(b)), Place::Struct { def, .. })
+    match (old, new, ty) {
+        (Some(Node::Struct(a)), Some(Node::Struct(b)), TypeRef::Struct { def, .. })
             if a.def() == b.def() && !def.open =>
         {
             let slots = a.slots().iter().zip(b.slots());
@@ -161,14 +161,14 @@ fn of_members<'a>(place: Place<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>
                 }
                 let (old, new) = (Node::of_field(field, old.as_ref()), Node::of_field(field, new.as_ref()));
                 if old.is_some() || new.is_some() {
-                    let child = Place::of_field(def, field);
+                    let child = TypeRef::of_field(def, field);
                     level.push(|| Element::field(field.name.as_ref()), found(child, old, new)?);
                 }
             }
         }
         _ => {
             for (name, old, new) in zipped(old, new) {
-                if let Some(child) = place.child(name) {
+                if let Some(child) = ty.child(name) {
                     level.push(|| Element::field(name), found(child, old, new)?);
                 }
             }
@@ -205,10 +205,10 @@ fn zipped<'a>(old: Option<Node<'a>>, new: Option<Node<'a>>) -> Vec<Pair<'a>> {
     pairs
 }
 
-fn of_items<'a>(place: Place<'a>, items: Items<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
+fn of_items<'a>(ty: TypeRef<'a>, items: Items<'a>, old: Option<Node<'a>>, new: Option<Node<'a>>) -> Result<Found<'a>> {
     let steps = |list: Option<Node<'a>>, is_new: bool| {
         let nodes = list.into_iter().flat_map(|list| list.items().collect::<Vec<_>>());
-        nodes.map(move |item| Ok((place.step(items, item)?, is_new, item))).collect::<Result<Vec<_>>>()
+        nodes.map(move |item| Ok((ty.step(items, item)?, is_new, item))).collect::<Result<Vec<_>>>()
     };
     let mut all = steps(old, false)?;
     all.extend(steps(new, true)?);
@@ -219,13 +219,13 @@ fn of_items<'a>(place: Place<'a>, items: Items<'a>, old: Option<Node<'a>>, new: 
         let (old, new) = group.split_at(group.iter().take_while(|(_, is_new, _)| !is_new).count());
         let item = |list: &[(Element<'a>, bool, Node<'a>)]| list.first().map(|(_, _, item)| *item);
         let mut outcome = match (old.len(), new.len()) {
-            (0..=1, 0..=1) => found(place.item(), item(old), item(new))?,
+            (0..=1, 0..=1) => found(ty.item(), item(old), item(new))?,
             (2.., 2..) => {
                 let same = old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.2.same(b.2));
                 Found { here: Here { modified: !same, ..Here::default() }, ..Found::default() }
             }
-            (2.., 1) => found(place.item(), None, item(new))?,
-            (1, _) => found(place.item(), item(old), None)?,
+            (2.., 1) => found(ty.item(), None, item(new))?,
+            (1, _) => found(ty.item(), item(old), None)?,
             _ => Found::default(),
         };
         outcome.here.removed |= old.len() >= 2 && new.len() < 2;

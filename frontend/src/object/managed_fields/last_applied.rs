@@ -4,8 +4,8 @@
 use super::{
     compare::compare,
     node::Node,
-    place::Place,
     set::path_text,
+    type_ref::TypeRef,
     updater::{Conflict, check_config},
 };
 use crate::api::schema::{Object, Value, codec};
@@ -25,9 +25,9 @@ pub(super) fn left_over(live: &Object, conflicts: &[Conflict]) -> Option<Vec<Con
         return None;
     }
     check_config(live.ty(), &applied).ok()?;
-    let (place, node) = (Place::root(live.ty()), Node::of(&applied, None));
-    let changed = compare(place, node, Node::Struct(live.root())).ok()?;
-    let allowed = super::extract::field_set(place, node)
+    let (ty, node) = (TypeRef::root(live.ty()), Node::of(&applied, None));
+    let changed = compare(ty, node, Node::Struct(live.root())).ok()?;
+    let allowed = super::extract::field_set(ty, node)
         .ok()?
         .difference(&changed.modified)
         .difference(&changed.added)

@@ -62,7 +62,7 @@ pub(super) fn entries(object: &Object) -> Option<&[Value]> {
 }
 
 /// Why the entries of an object cannot be read; nothing if they can.
-pub(super) fn complaint(object: &Object) -> Option<String> {
+pub(super) fn error(object: &Object) -> Option<String> {
     decode(entries(object).unwrap_or_default()).err()
 }
 

@@ -6,22 +6,22 @@ use std::collections::BTreeMap;
 use super::{
     element::Element,
     node::Node,
-    place::{Form, Items, Place},
+    type_ref::{Form, Items, TypeRef},
 };
 use crate::api::schema::{MapValue, Text, Value};
 
 type Result<T> = std::result::Result<T, String>;
 
 /// The merged value as a free tree. None when nothing is left to say.
-pub(super) fn merge<'a>(place: Place<'a>, live: Option<Node<'a>>, config: Option<Node<'a>>) -> Result<Option<Value>> {
-    if matches!(place, Place::Deduced) && matches!((live, config), (Some(Node::Raw(_)), _) | (_, Some(Node::Raw(_)))) {
+pub(super) fn merge<'a>(ty: TypeRef<'a>, live: Option<Node<'a>>, config: Option<Node<'a>>) -> Result<Option<Value>> {
+    if matches!(ty, TypeRef::Deduced) && matches!((live, config), (Some(Node::Raw(_)), _) | (_, Some(Node::Raw(_)))) {
         let (live, config) = (live.map(Node::to_value), config.map(Node::to_value));
-        return merge(Place::Deduced, node_of(live.as_ref()), node_of(config.as_ref()));
+        return merge(TypeRef::Deduced, node_of(live.as_ref()), node_of(config.as_ref()));
     }
     let form = match (config, live) {
-        (Some(config), _) if !config.is_null() => place.form(config),
-        (_, Some(live)) => place.form(live),
-        _ => place.form(Node::Null),
+        (Some(config), _) if !config.is_null() => ty.form(config),
+        (_, Some(live)) => ty.form(live),
+        _ => ty.form(Node::Null),
     };
     match form {
         Form::Scalar | Form::Map { atomic: true } | Form::List(Items::Atomic) => Ok(leaf(live, config)),
@@ -30,7 +30,7 @@ pub(super) fn merge<'a>(place: Place<'a>, live: Option<Node<'a>>, config: Option
             if is_bare(live) && is_bare(config) {
                 return Ok(leaf(live, config));
             }
-            let merged = of_items(place, items, live, config)?;
+            let merged = of_items(ty, items, live, config)?;
             Ok((!merged.is_empty()).then_some(Value::List(merged)))
         }
         Form::Map { .. } => {
@@ -38,7 +38,7 @@ pub(super) fn merge<'a>(place: Place<'a>, live: Option<Node<'a>>, config: Option
             if is_bare(live) && is_bare(config) {
                 return Ok(leaf(live, config));
             }
-            let merged = of_members(place, live, config)?;
+            let merged = of_members(ty, live, config)?;
             Ok((!merged.is_empty()).then_some(Value::Map(merged)))
         }
     }
@@ -52,11 +52,11 @@ fn leaf(live: Option<Node<'_>>, config: Option<Node<'_>>) -> Option<Value> {
     config.or(live).map(Node::to_value)
 }
 
-fn of_members<'a>(place: Place<'a>, live: Option<Node<'a>>, config: Option<Node<'a>>) -> Result<MapValue> {
+fn of_members<'a>(ty: TypeRef<'a>, live: Option<Node<'a>>, config: Option<Node<'a>>) -> Result<MapValue> {
     let mut entries: Vec<(Text, Value)> = Vec::new();
     let mut refused = Ok(());
     let mut put = |name: &'a str, live: Option<Node<'a>>, config: Option<Node<'a>>| {
-        let Some(child) = place.child(name) else { return };
+        let Some(child) = ty.child(name) else { return };
         match merge(child, live, config) {
             Ok(Some(value)) => entries.push((name.into(), value)),
             Ok(None) => {}
@@ -84,10 +84,10 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn read(place: Place<'a>, items: Items<'a>, list: Option<Node<'a>>) -> Result<Side<'a>> {
+    fn read(ty: TypeRef<'a>, items: Items<'a>, list: Option<Node<'a>>) -> Result<Side<'a>> {
         let mut side = Side { steps: Vec::new(), items: Vec::new(), known: BTreeMap::new() };
         for (at, item) in list.into_iter().flat_map(|list| list.items().collect::<Vec<_>>()).enumerate() {
-            let step = place.step(items, item).map_err(|error| format!("element {at}: {error}"))?;
+            let step = ty.step(items, item).map_err(|error| format!("element {at}: {error}"))?;
             side.known.entry(step.clone()).and_modify(|known| *known = None).or_insert(Some(item));
             side.steps.push(step);
             side.items.push(item);
@@ -99,12 +99,12 @@ impl<'a> Side<'a> {
 /// Walks both lists at once. An item of both that is not the next of the shared ones in the configuration's order waits
 /// for its turn.
 fn of_items<'a>(
-    place: Place<'a>,
+    ty: TypeRef<'a>,
     items: Items<'a>,
     live: Option<Node<'a>>,
     config: Option<Node<'a>>,
 ) -> Result<Vec<Value>> {
-    let (live, config) = (Side::read(place, items, live)?, Side::read(place, items, config)?);
+    let (live, config) = (Side::read(ty, items, live)?, Side::read(ty, items, config)?);
     let mut shared = config.steps.iter().filter(|step| live.known.contains_key(step)).peekable();
     let mut done: Vec<&Element<'a>> = Vec::new();
     let mut merged = Vec::with_capacity(live.steps.len().max(config.steps.len()));
@@ -117,7 +117,7 @@ fn of_items<'a>(
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
             if ours == theirs {
                 let (before, after) = (live.known[ours], config.known[ours]);
-                merged.extend(merge(place.item(), before, after)?);
+                merged.extend(merge(ty.item(), before, after)?);
                 done.push(ours);
                 at_live += 1;
                 at_config += 1;
@@ -131,7 +131,7 @@ fn of_items<'a>(
         }
         if let Some(ours) = ours {
             if !config.known.contains_key(ours) {
-                merged.extend(merge(place.item(), Some(live.items[at_live]), None)?);
+                merged.extend(merge(ty.item(), Some(live.items[at_live]), None)?);
                 at_live += 1;
                 continue;
             }
@@ -141,7 +141,7 @@ fn of_items<'a>(
         }
         if let Some(theirs) = theirs {
             let before = live.known.get(theirs).copied().flatten();
-            merged.extend(merge(place.item(), before, config.known[theirs])?);
+            merged.extend(merge(ty.item(), before, config.known[theirs])?);
             done.push(theirs);
             at_config += 1;
             if shared.peek().is_some_and(|next| *next == theirs) {

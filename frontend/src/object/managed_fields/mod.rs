@@ -4,7 +4,7 @@
 //! asks. Out: the entries of metadata.managedFields, and for an apply the merged object, or the conflicts that refuse
 //! it. Pure functions over the tables of the schema and trees: no clock, no store, no HTTP.
 //!
-//! A place is what the schema says of a value ([`place`]), a node is a value as JSON shows it ([`node`]), a set
+//! A type is what the schema says of a value ([`type_ref`]), a node is a value as JSON shows it ([`node`]), a set
 //! ([`Set`]) holds paths. [`extract`], [`compare`], [`merge`] and [`remove`] walk places and nodes; [`updater`] moves
 //! ownership between managers.
 
@@ -19,12 +19,12 @@ mod last_applied;
 mod managers;
 mod merge;
 mod node;
-mod place;
 mod remove;
 mod scale;
 mod schema_change;
 mod set;
 mod times;
+mod type_ref;
 mod updater;
 
 #[cfg(test)]
@@ -259,12 +259,12 @@ pub fn restore_entries(object: &mut Object, before: Option<Value>) -> Option<Str
     if object.get(&PATH) == before.as_ref() {
         return None;
     }
-    let complaint = managers::complaint(object)?;
+    let error = managers::error(object)?;
     object.remove(&PATH);
     if let Some(before) = before {
         object.set(&PATH, before);
     }
-    Some(complaint)
+    Some(error)
 }
 
 fn metadata_of(root: &Struct) -> Option<&StructRef> {

@@ -4,17 +4,17 @@
 use super::{
     element::Element,
     node::Node,
-    place::{Form, Items, Place},
     set::{Node as SetNode, Set},
+    type_ref::{Form, Items, TypeRef},
 };
 
 /// A set in which what is below a place that is owned as a whole has become that place.
-pub(super) fn reconciled<'a>(place: Place<'_>, set: Set<'a>) -> Set<'a> {
-    if set.is_empty() || matches!(place, Place::Deduced | Place::Open { .. }) {
+pub(super) fn reconciled<'a>(ty: TypeRef<'_>, set: Set<'a>) -> Set<'a> {
+    if set.is_empty() || matches!(ty, TypeRef::Deduced | TypeRef::Open { .. }) {
         return set;
     }
     let nodes = set.into_nodes().into_iter().map(|node| {
-        let Some(child) = below(place, &node.element) else { return node };
+        let Some(child) = below(ty, &node.element) else { return node };
         if node.children.is_empty() {
             return node;
         }
@@ -30,20 +30,20 @@ pub(super) fn reconciled<'a>(place: Place<'_>, set: Set<'a>) -> Set<'a> {
     Set::of(nodes.collect())
 }
 
-fn below<'a>(place: Place<'a>, step: &Element<'_>) -> Option<Place<'a>> {
-    match (place, step) {
-        (Place::List(_), _) => Some(place.item()),
-        (_, Element::Field(name)) => place.child(name),
+fn below<'a>(ty: TypeRef<'a>, step: &Element<'_>) -> Option<TypeRef<'a>> {
+    match (ty, step) {
+        (TypeRef::List(_), _) => Some(ty.item()),
+        (_, Element::Field(name)) => ty.child(name),
         _ => None,
     }
 }
 
 /// A set in which each field of a struct that leads to a member is itself a member.
-pub(super) fn with_named_fields<'a>(place: Place<'_>, set: &Set<'a>) -> Set<'a> {
+pub(super) fn with_named_fields<'a>(ty: TypeRef<'_>, set: &Set<'a>) -> Set<'a> {
     let nodes = set.nodes().iter().map(|node| {
         let (named, child) = match &node.element {
-            Element::Field(name) => (!node.children.is_empty() && place.declares(name), place.child(name)),
-            Element::Key(_) if matches!(place, Place::List(_)) => (false, Some(place.item())),
+            Element::Field(name) => (!node.children.is_empty() && ty.declares(name), ty.child(name)),
+            Element::Key(_) if matches!(ty, TypeRef::List(_)) => (false, Some(ty.item())),
             _ => (false, None),
         };
         let children = match child {

@@ -13,10 +13,10 @@ use super::{
     managers::{Manager, Operation},
     merge::merge,
     node::Node,
-    place::Place,
     remove::remove,
     schema_change::{reconciled, with_named_fields},
     set::{Set, path_text},
+    type_ref::TypeRef,
 };
 use crate::api::schema::{Object, Type, Value, codec};
 
@@ -51,16 +51,16 @@ impl<'t> Tree<'t> {
         }
     }
 
-    pub(super) fn view(&self) -> (Place<'_>, Node<'_>) {
+    pub(super) fn view(&self) -> (TypeRef<'_>, Node<'_>) {
         match self {
-            Tree::Object(object) => (Place::root(object.ty()), Node::Struct(object.root())),
-            Tree::Free(kind, value) => (Place::root(kind), Node::of(value, None)),
+            Tree::Object(object) => (TypeRef::root(object.ty()), Node::Struct(object.root())),
+            Tree::Free(kind, value) => (TypeRef::root(kind), Node::of(value, None)),
         }
     }
 
     pub(super) fn field_set(&self) -> Result<Set<'_>, String> {
-        let (place, node) = self.view();
-        field_set(place, node)
+        let (ty, node) = self.view();
+        field_set(ty, node)
     }
 
     fn named(&self, set: &Set<'_>) -> Set<'static> {
@@ -68,15 +68,15 @@ impl<'t> Tree<'t> {
     }
 
     fn without(&self, set: &Set<'_>) -> Tree<'static> {
-        let (place, node) = self.view();
-        Tree::Free(self.kind().clone(), remove(place, node, set))
+        let (ty, node) = self.view();
+        Tree::Free(self.kind().clone(), remove(ty, node, set))
     }
 }
 
 /// What changed from one tree to another of the same version.
 pub(super) fn changes<'a>(old: &'a Tree<'_>, new: &'a Tree<'_>) -> Result<Comparison<'a>, String> {
-    let (place, old) = old.view();
-    compare(place, old, new.view().1)
+    let (ty, old) = old.view();
+    compare(ty, old, new.view().1)
 }
 
 /// The versions of a kind.
@@ -178,8 +178,8 @@ impl<'t> Converted<'t> {
         Ok(Changes { own, own_version, others })
     }
 
-    /// The live object's place in a version; None when it is not served.
-    fn place<'a>(&'a self, version: &str, own: Place<'a>) -> Option<Place<'a>> {
+    /// The live object's type in a version; None when it is not served.
+    fn type_in<'a>(&'a self, version: &str, own: TypeRef<'a>) -> Option<TypeRef<'a>> {
         match self.pairs.iter().find(|(known, _)| known == version) {
             None => Some(own),
             Some((_, pair)) => pair.as_ref().map(|(old, _)| old.view().0),
@@ -187,10 +187,10 @@ impl<'t> Converted<'t> {
     }
 
     /// Sets as the schema of today wants them. Managers of versions that are gone keep theirs, and are dropped later.
-    pub(super) fn reconcile(&self, managers: &mut [Manager<'_>], own: Place<'_>) {
+    pub(super) fn reconcile(&self, managers: &mut [Manager<'_>], own: TypeRef<'_>) {
         for manager in managers {
-            if let Some(place) = self.place(&manager.api_version, own) {
-                manager.set = reconciled(place, std::mem::take(&mut manager.set));
+            if let Some(ty) = self.type_in(&manager.api_version, own) {
+                manager.set = reconciled(ty, std::mem::take(&mut manager.set));
             }
         }
     }
@@ -276,13 +276,13 @@ pub(super) fn apply<'a>(
 ) -> Result<Option<Value>, ApplyError> {
     let failed = ApplyError::Failed;
     let own_version = live.kind().gvk.api_version();
-    let (place, live_node) = live.view();
-    let merged = merge(place, Some(live_node), Some(config.view().1))
+    let (ty, live_node) = live.view();
+    let merged = merge(ty, Some(live_node), Some(config.view().1))
         .map_err(|error| failed(format!("failed to merge config: {error}")))?;
     let merged = Tree::Free(live.kind().clone(), merged.unwrap_or(Value::Null));
     let converted = Converted::new(versions, &own_version, managers, live, &merged)
         .map_err(|error| failed(format!("failed to convert live object: {error}")))?;
-    converted.reconcile(managers, place);
+    converted.reconcile(managers, ty);
     let set = config.field_set().map_err(|error| failed(format!("failed to get field set: {error}")))?;
     let mine = Manager { set: reset.filter(set), ..applier };
     let (last, at) = match managers.iter().position(|manager| manager.is(&mine)) {
@@ -382,13 +382,13 @@ fn add_back_dangling<'t>(
 
 /// Whether a client's tree is of the form that the kind wants.
 pub(super) fn check_config(kind: &Type, config: &Value) -> Result<(), String> {
-    check(Place::root(kind), Node::of(config, None))
+    check(TypeRef::root(kind), Node::of(config, None))
 }
 
 /// Whether a tree is of the form that its kind wants, with the place of what is not.
 pub(super) fn check_tree(tree: &Tree<'_>) -> Result<(), String> {
-    let (place, node) = tree.view();
-    check(place, node)
+    let (ty, node) = tree.view();
+    check(ty, node)
 }
 
 /// A manager that owns nothing yet.

@@ -56,7 +56,7 @@ impl FieldSelector {
         self.terms.iter().find(|t| t.field == field && !t.negated).map(|t| t.value.as_str())
     }
 
-    /// Judges fields that `lookup` finds by name; an absent field is the empty string.
+    /// Matches fields that `lookup` finds by name; an absent field is the empty string.
     pub fn matches(&self, lookup: impl Fn(&str) -> String) -> bool {
         self.terms.iter().all(|t| (lookup(&t.field) == t.value) != t.negated)
     }

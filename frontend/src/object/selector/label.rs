@@ -44,7 +44,7 @@ impl LabelSelector {
         &self.requirements
     }
 
-    /// Judges labels that `lookup` finds by key.
+    /// Matches labels that `lookup` finds by key.
     pub fn matches<'a>(&self, lookup: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.requirements.iter().all(|r| r.matches(lookup(&r.key)))
     }
@@ -54,8 +54,8 @@ impl Requirement {
     /// A requirement as it was written, refused with all that is wrong about it.
     pub(super) fn checked(key: String, operator: Operator, values: Vec<String>) -> Result<Requirement, SelectorError> {
         let mut errors = Vec::new();
-        if let Some(complaint) = one_complaint(names::label_key(&key)) {
-            errors.push(FieldError::invalid("key", &key, complaint));
+        if let Some(message) = joined(names::label_key(&key)) {
+            errors.push(FieldError::invalid("key", &key, message));
         }
         if matches!(operator, Operator::GreaterThan | Operator::LessThan) {
             for (at, value) in values.iter().enumerate().filter(|(_, v)| go_int(v).is_none()) {
@@ -64,8 +64,8 @@ impl Requirement {
             }
         }
         for (at, value) in values.iter().enumerate() {
-            if let Some(complaint) = one_complaint(names::label_value(value)) {
-                errors.push(FieldError::invalid(format!("values[{at}][{key}]"), value, complaint));
+            if let Some(message) = joined(names::label_value(value)) {
+                errors.push(FieldError::invalid(format!("values[{at}][{key}]"), value, message));
             }
         }
         match crate::request::status::aggregate(&errors) {
@@ -92,9 +92,9 @@ impl Requirement {
     }
 }
 
-/// Complaints about one value are reported as one error.
-fn one_complaint(complaints: Vec<String>) -> Option<String> {
-    (!complaints.is_empty()).then(|| complaints.join("; "))
+/// What is wrong with one value is one error.
+fn joined(messages: Vec<String>) -> Option<String> {
+    (!messages.is_empty()).then(|| messages.join("; "))
 }
 
 fn go_int(text: &str) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! The grammar of label selectors, with the complaints of the API machinery.
+//! The grammar of label selectors, with the errors of the API machinery.
 
 use std::collections::BTreeSet;
 
@@ -165,10 +165,10 @@ impl Parser {
         if token != Token::Identifier {
             return refuse(format!("found '{key}', expected: identifier"));
         }
-        let complaints = names::label_key(&key);
-        if !complaints.is_empty() {
+        let messages = names::label_key(&key);
+        if !messages.is_empty() {
             // The path of this error is empty there, and prints as Go prints a nil path.
-            return refuse(FieldError::invalid("<nil>", &key, complaints.join("; ")).to_string());
+            return refuse(FieldError::invalid("<nil>", &key, messages.join("; ")).to_string());
         }
         if negated {
             return Requirement::checked(key, Operator::DoesNotExist, Vec::new());

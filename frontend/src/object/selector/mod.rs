@@ -1,6 +1,6 @@
 //! Label and field selectors: what a client writes in `labelSelector=` and `fieldSelector=`.
 //!
-//! In: the text of the query. Out: a parsed selector that judges labels or named fields, and the exact complaint of the
+//! In: the text of the query. Out: a parsed selector that matches labels or named fields, and the exact error of the
 //! API machinery about text that is none. Not here: which fields a resource can be selected by (registry).
 
 mod field;

@@ -1,4 +1,4 @@
-//! One condition of a label selector, and the complaint about text that is no selector.
+//! One condition of a label selector, and the error of text that is no selector.
 
 /// How a requirement relates a label's value with its own values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub(super) fn generate(object: &mut Object, _: &Writer) {
         ("batch.kubernetes.io/controller-uid", &uid),
         ("batch.kubernetes.io/job-name", &name),
     ] {
-        // What the client says instead is refused when the Job is judged.
+        // What the client says instead is refused when the Job is validated.
         if object.get(&[labels[0], labels[1], labels[2], labels[3], key]).is_some() {
             continue;
         }

@@ -1,6 +1,6 @@
-//! Judgements of one field that need to know nothing else: the words of which the rules' rows are made.
+//! Checks of one field that need to know nothing else: the words of which the rules' rows are made.
 
-use super::{judge::Judge, meta, names, place::Place};
+use super::{error_list::ErrorList, field_path::FieldPath, meta, names};
 use crate::api::schema::{Kind, Presence, Value};
 
 pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
@@ -24,7 +24,7 @@ pub(super) enum Check {
     NeedsOneOf(&'static [&'static str]),
     /// One of these; nothing is none of them.
     Exactly(&'static [&'static str]),
-    /// Well formed, if not empty; a pointer to an empty text is judged.
+    /// Well formed, if not empty; a pointer to an empty text is validated.
     Form(Form),
     /// Given and well formed.
     NeedsForm(Form),
@@ -48,79 +48,79 @@ pub(super) enum Check {
 }
 
 impl Check {
-    pub(super) fn apply<'t>(&self, place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-        let value = place.get(field);
+    pub(super) fn apply<'t>(&self, path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
+        let value = path.get(field);
         match self {
-            Check::Required => self.require(value, place, field, judge, ""),
-            Check::Present if value.is_none() => judge.required(place, field, ""),
+            Check::Required => self.require(value, path, field, errors, ""),
+            Check::Present if value.is_none() => errors.required(path, field, ""),
             Check::Present => {}
             Check::RequiredBecause(detail) | Check::NotEmpty(detail) => {
-                self.require(value, place, field, judge, detail)
+                self.require(value, path, field, errors, detail)
             }
             Check::OneOf(words) => {
-                if let Some(text) = given(place, field).filter(|text| !words.contains(text)) {
-                    judge.unsupported(place, field, text, words);
+                if let Some(text) = given(path, field).filter(|text| !words.contains(text)) {
+                    errors.unsupported(path, field, text, words);
                 }
             }
             Check::GivenOneOf(_) if value.is_none() => {}
-            Check::GivenOneOf(words) | Check::NeedsOneOf(words) => match place.text(field) {
-                "" => judge.required(place, field, ""),
-                text if !words.contains(&text) => judge.unsupported(place, field, text, words),
+            Check::GivenOneOf(words) | Check::NeedsOneOf(words) => match path.text(field) {
+                "" => errors.required(path, field, ""),
+                text if !words.contains(&text) => errors.unsupported(path, field, text, words),
                 _ => {}
             },
             Check::Exactly(words) => {
-                let text = place.text(field);
+                let text = path.text(field);
                 if !words.contains(&text) {
-                    judge.unsupported(place, field, text, words);
+                    errors.unsupported(path, field, text, words);
                 }
             }
             Check::Form(form) => {
-                if let Some(text) = given(place, field) {
-                    judge.complain(place, field, text, form(text));
+                if let Some(text) = given(path, field) {
+                    errors.invalid_each(path, field, text, form(text));
                 }
             }
-            Check::NeedsForm(form) => match place.text(field) {
-                "" => judge.required(place, field, ""),
-                text => judge.complain(place, field, text, form(text)),
+            Check::NeedsForm(form) => match path.text(field) {
+                "" => errors.required(path, field, ""),
+                text => errors.invalid_each(path, field, text, form(text)),
             },
-            Check::AlwaysForm(form) => judge.complain(place, field, place.text(field), form(place.text(field))),
+            Check::AlwaysForm(form) => errors.invalid_each(path, field, path.text(field), form(path.text(field))),
             Check::EachForm(form) => {
-                for (at, text) in place.texts(field).enumerate() {
-                    judge.complain(place, &format!("{field}[{at}]"), text, form(text));
+                for (at, text) in path.texts(field).enumerate() {
+                    errors.invalid_each(path, &format!("{field}[{at}]"), text, form(text));
                 }
             }
             Check::AtLeast(least, detail) => {
-                if let Some(number) = number(place, field).filter(|number| number < least) {
-                    judge.invalid_as(place, field, number, *detail);
+                if let Some(number) = number(path, field).filter(|number| number < least) {
+                    errors.invalid_as(path, field, number, *detail);
                 }
             }
             Check::Within(least, most, detail) => {
-                if let Some(number) = number(place, field).filter(|number| number < least || number > most) {
-                    judge.invalid_as(place, field, number, *detail);
+                if let Some(number) = number(path, field).filter(|number| number < least || number > most) {
+                    errors.invalid_as(path, field, number, *detail);
                 }
             }
             Check::AtMost(most) => {
-                let count = place.list(field).len();
+                let count = path.list(field).len();
                 if count > *most {
-                    judge.too_many(place, field, count, *most);
+                    errors.too_many(path, field, count, *most);
                 }
             }
             Check::Bytes(most) => {
-                if place.text(field).len() > *most {
-                    judge.too_long(place, field, *most);
+                if path.text(field).len() > *most {
+                    errors.too_long(path, field, *most);
                 }
             }
-            Check::Port => port(place, field, judge),
-            Check::Labels => judge.errors.extend(meta::labels(place.pairs(field), &place.path(field))),
+            Check::Port => port(path, field, errors),
+            Check::Labels => errors.extend(meta::labels(path.pairs(field), &path.to(field))),
         }
     }
 
     fn require<'t>(
         &self,
         value: Option<&Value>,
-        place: &Place<'_, 't>,
+        path: &FieldPath<'_, 't>,
         field: &str,
-        judge: &mut Judge<'t>,
+        errors: &mut ErrorList<'t>,
         detail: &str,
     ) {
         let empty = value.is_none_or(|value| match value {
@@ -128,35 +128,35 @@ impl Check {
             other => other.is_zero(),
         });
         if empty {
-            judge.required(place, field, detail);
+            errors.required(path, field, detail);
         }
     }
 }
 
 /// A text that a client gave: not empty, or behind a pointer.
-fn given<'t>(place: &Place<'_, 't>, field: &str) -> Option<&'t str> {
-    let text = place.optional_text(field)?;
-    let pointer = place.fields.def().field(field).is_some_and(|f| f.presence == Presence::Pointer);
+fn given<'t>(path: &FieldPath<'_, 't>, field: &str) -> Option<&'t str> {
+    let text = path.optional_text(field)?;
+    let pointer = path.fields.def().field(field).is_some_and(|f| f.presence == Presence::Pointer);
     (pointer || !text.is_empty()).then_some(text)
 }
 
 /// A number; a plain field that is absent is 0.
-fn number(place: &Place, field: &str) -> Option<i64> {
-    place.number(field).or_else(|| {
-        let def = place.fields.def().field(field)?;
+fn number(path: &FieldPath, field: &str) -> Option<i64> {
+    path.number(field).or_else(|| {
+        let def = path.fields.def().field(field)?;
         let plain = def.is_plain();
         (plain && matches!(def.kind, Kind::Int32 | Kind::Int64)).then_some(0)
     })
 }
 
 /// Everything that is wrong with a port given by number or by name.
-fn port<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-    match place.get(field) {
-        Some(Value::Str(name)) => judge.complain(place, field, name, names::port_name(name)),
+fn port<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
+    match path.get(field) {
+        Some(Value::Str(name)) => errors.invalid_each(path, field, name, names::port_name(name)),
         other => {
             let number = other.and_then(Value::as_i64).unwrap_or(0);
             if names::port_number(number).is_some() {
-                judge.invalid_as(place, field, number, PORT_RANGE);
+                errors.invalid_as(path, field, number, PORT_RANGE);
             }
         }
     }

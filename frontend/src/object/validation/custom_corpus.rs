@@ -49,11 +49,11 @@ fn object(api: &Api, spec: &Value) -> Object {
     decode(&api.schema, &json)
 }
 
-/// Places and words, sorted.
+/// Fields and words, sorted.
 fn causes(errors: &[FieldError]) -> Value {
-    let place = |error: &FieldError| error.field.replace("spec.validation.openAPIV3Schema", "");
+    let field = |error: &FieldError| error.field.replace("spec.validation.openAPIV3Schema", "");
     let mut all: Vec<(String, String)> =
-        errors.iter().map(|error| (place(error), of_any_type(&error.body()))).collect();
+        errors.iter().map(|error| (field(error), of_any_type(&error.body()))).collect();
     all.sort();
     json!(all)
 }
@@ -70,7 +70,7 @@ fn of_any_type(text: &str) -> String {
 }
 
 #[test]
-fn random_schemas_and_objects_are_judged_in_the_words_of_the_original() {
+fn random_schemas_and_objects_are_validated_in_the_words_of_the_original() {
     let larger = std::env::var("RECORDED_CUSTOM").ok();
     let lines = std::fs::read_to_string(larger.as_deref().unwrap_or(FILE)).unwrap();
     let (mut different, mut all) = (Vec::new(), 0);

@@ -49,18 +49,17 @@ pub(super) fn cidr(text: &str) -> Vec<String> {
 /// An address in the one form that Go prints.
 pub(super) fn canonical_ip(text: &str) -> Vec<String> {
     let Some(parsed) = parse_ip(text) else { return ip(text) };
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     if text.parse::<IpAddr>().is_err() {
-        complaints.push("must not have leading 0s".to_owned());
+        messages.push("must not have leading 0s".to_owned());
     }
     if text.parse::<Ipv6Addr>().is_ok_and(|address| address.to_ipv4_mapped().is_some()) {
-        complaints.push("must not be an IPv4-mapped IPv6 address".to_owned());
+        messages.push("must not be an IPv4-mapped IPv6 address".to_owned());
     }
-    if complaints.is_empty() && parsed.to_string() != text {
-        complaints
-            .push(format!("must be in canonical form ({})", crate::request::status::go_quote(&parsed.to_string())));
+    if messages.is_empty() && parsed.to_string() != text {
+        messages.push(format!("must be in canonical form ({})", crate::request::status::go_quote(&parsed.to_string())));
     }
-    complaints
+    messages
 }
 
 /// A range of addresses in the one form that Go prints.
@@ -101,8 +100,8 @@ pub(super) fn mask(address: IpAddr, length: u8) -> IpAddr {
 /// An address that an endpoint may have.
 pub(super) fn endpoint_ip(text: &str) -> Vec<String> {
     let Some(address) = parse_ip(text) else { return vec!["must be a valid IP address".to_owned()] };
-    let mut complaints = Vec::new();
-    let mut say = |wrong: bool, text: String| complaints.extend(wrong.then_some(text));
+    let mut messages = Vec::new();
+    let mut say = |wrong: bool, text: String| messages.extend(wrong.then_some(text));
     say(address.is_unspecified(), format!("may not be unspecified ({text})"));
     say(address.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned());
     let (link_local, multicast) = match address {
@@ -111,17 +110,17 @@ pub(super) fn endpoint_ip(text: &str) -> Vec<String> {
     };
     say(link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned());
     say(multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned());
-    complaints
+    messages
 }
 
 /// A path that goes down only.
 pub(super) fn descending_path(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     if text.starts_with('/') {
-        complaints.push("must be a relative path".to_owned());
+        messages.push("must be a relative path".to_owned());
     }
-    complaints.extend(no_backsteps(text));
-    complaints
+    messages.extend(no_backsteps(text));
+    messages
 }
 
 pub(super) fn no_backsteps(text: &str) -> Vec<String> {
@@ -130,11 +129,11 @@ pub(super) fn no_backsteps(text: &str) -> Vec<String> {
 
 /// A path inside a volume that the kubelet writes.
 pub(super) fn volume_path(text: &str) -> Vec<String> {
-    let mut complaints = descending_path(text);
+    let mut messages = descending_path(text);
     if text.starts_with("..") && !text.starts_with("../") {
-        complaints.push("must not start with '..'".to_owned());
+        messages.push("must not start with '..'".to_owned());
     }
-    complaints
+    messages
 }
 
 pub(super) fn http_header(text: &str) -> Vec<String> {
@@ -166,16 +165,16 @@ pub(super) fn search_domain(text: &str) -> Vec<String> {
         let ends = bytes.first().is_some_and(|b| inner(*b)) && bytes.last().is_some_and(|b| inner(*b));
         ends && bytes.iter().all(|b| inner(*b) || matches!(b, b'-' | b'_'))
     };
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     if text.len() > 253 {
-        complaints.push(too_long_characters(253));
+        messages.push(too_long_characters(253));
     }
     if !text.split('.').all(label) {
         const LABEL: &str = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
         let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
-        complaints.push(regex_error(message, &format!("{LABEL}(\\.{LABEL})*"), &["example.com"]));
+        messages.push(regex_error(message, &format!("{LABEL}(\\.{LABEL})*"), &["example.com"]));
     }
-    complaints
+    messages
 }
 
 /// The name of a kernel parameter.
@@ -223,19 +222,19 @@ pub(super) fn driver(text: &str) -> Vec<String> {
 
 /// `example.com/path`: the errors print the part that is wrong.
 pub(super) fn domain_path<'t>(
-    place: &super::place::Place<'_, 't>,
+    path: &super::field_path::FieldPath<'_, 't>,
     field: &str,
     text: &str,
-    judge: &mut super::judge::Judge<'t>,
+    errors: &mut super::error_list::ErrorList<'t>,
 ) {
     if text.is_empty() {
-        return judge.required(place, field, "");
+        return errors.required(path, field, "");
     }
-    let Some((host, path)) = text.split_once('/').filter(|(host, path)| !host.is_empty() && !path.is_empty()) else {
-        return judge.invalid(place, field, text, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+    let Some((host, rest)) = text.split_once('/').filter(|(host, rest)| !host.is_empty() && !rest.is_empty()) else {
+        return errors.invalid(path, field, text, "must be a domain-prefixed path (such as \"acme.io/foo\")");
     };
-    judge.complain(place, field, host, names::dns_1123_subdomain(host));
-    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
-        judge.invalid(place, field, path, regex_error("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", &[]));
+    errors.invalid_each(path, field, host, names::dns_1123_subdomain(host));
+    if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+        errors.invalid(path, field, rest, regex_error("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", &[]));
     }
 }

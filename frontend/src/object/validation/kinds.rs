@@ -1,12 +1,12 @@
-//! How the metadata of a new object is judged, by the row of its resource, and what its client is warned of.
+//! How the metadata of a new object is validated, by the row of its resource, and what its client is warned of.
 
 use super::{names, names::NameRule};
 use crate::{api::schema::Object, request::status::FieldError};
 
-/// Whose rules judge the metadata of a kind, beside the generic ones.
+/// Whose rules validate the metadata of a kind, beside the generic ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Metadata {
-    Unjudged,
+    Unchecked,
     /// The API machinery's.
     ByMachinery,
     /// Those, and the names of finalizers.
@@ -20,8 +20,8 @@ pub(super) struct Kind {
     /// The form of names.
     pub(super) name: NameRule,
     pub(super) metadata: Metadata,
-    /// Whether the form of a generateName is judged too.
-    pub(super) judges_prefix: bool,
+    /// Whether the form of a generateName is validated too.
+    pub(super) validates_prefix: bool,
 }
 
 const PLAIN: Kind = Kind {
@@ -29,7 +29,7 @@ const PLAIN: Kind = Kind {
     plural: "",
     name: names::subdomain_name,
     metadata: Metadata::WithFinalizers,
-    judges_prefix: true,
+    validates_prefix: true,
 };
 
 static ANY: Kind = PLAIN;
@@ -38,26 +38,26 @@ const fn named(group: &'static str, plural: &'static str, name: NameRule) -> Kin
     Kind { group, plural, name, ..PLAIN }
 }
 
-const fn judged(group: &'static str, plural: &'static str, metadata: Metadata) -> Kind {
+const fn validated_by(group: &'static str, plural: &'static str, metadata: Metadata) -> Kind {
     Kind { group, plural, metadata, ..PLAIN }
 }
 
 /// The rows that differ from most.
 static KINDS: &[Kind] = &[
-    judged("", "events", Metadata::Unjudged),
+    validated_by("", "events", Metadata::Unchecked),
     named("", "namespaces", names::label_name),
-    Kind { judges_prefix: false, ..named("", "replicationcontrollers", names::subdomain_name) },
+    Kind { validates_prefix: false, ..named("", "replicationcontrollers", names::subdomain_name) },
     named("", "services", names::label_1035_name),
-    judged("admissionregistration.k8s.io", "", Metadata::ByMachinery),
+    validated_by("admissionregistration.k8s.io", "", Metadata::ByMachinery),
     Kind { metadata: Metadata::ByMachinery, ..named("apiregistration.k8s.io", "", names::path_segment_name) },
-    judged("apiextensions.k8s.io", "", Metadata::ByMachinery),
+    validated_by("apiextensions.k8s.io", "", Metadata::ByMachinery),
     named("apps", "statefulsets", names::label_name),
     named("certificates.k8s.io", "certificatesigningrequests", names::any_name),
-    judged("coordination.k8s.io", "", Metadata::ByMachinery),
+    validated_by("coordination.k8s.io", "", Metadata::ByMachinery),
     named("networking.k8s.io", "ipaddresses", super::rules::address_name),
-    judged("policy", "poddisruptionbudgets", Metadata::Unjudged),
+    validated_by("policy", "poddisruptionbudgets", Metadata::Unchecked),
     named("rbac.authorization.k8s.io", "", names::path_segment_name),
-    Kind { judges_prefix: false, ..named("resource.k8s.io", "deviceclasses", names::subdomain_name) },
+    Kind { validates_prefix: false, ..named("resource.k8s.io", "deviceclasses", names::subdomain_name) },
 ];
 
 pub(super) fn find((group, plural): (&str, &str)) -> &'static Kind {

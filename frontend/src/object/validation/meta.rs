@@ -11,7 +11,7 @@ use crate::{
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 pub(super) const IMMUTABLE: &str = "field is immutable";
 
-/// Judges metadata as a whole.
+/// Validates metadata as a whole.
 pub(super) fn validate(object: &Object, namespaced: bool, name_rule: NameRule) -> Vec<FieldError> {
     let mut errors = prefix(object, name_rule);
     errors.extend(validate_named(object, namespaced, name_rule));
@@ -21,8 +21,8 @@ pub(super) fn validate(object: &Object, namespaced: bool, name_rule: NameRule) -
 /// The form of what a name is generated from.
 pub(super) fn prefix(object: &Object, name_rule: NameRule) -> Vec<FieldError> {
     let prefix = object.generate_name();
-    let complaints = if prefix.is_empty() { Vec::new() } else { name_rule(prefix, true) };
-    complaints.into_iter().map(|c| FieldError::invalid("metadata.generateName", prefix, c)).collect()
+    let messages = if prefix.is_empty() { Vec::new() } else { name_rule(prefix, true) };
+    messages.into_iter().map(|c| FieldError::invalid("metadata.generateName", prefix, c)).collect()
 }
 
 /// All but what the name is generated from.
@@ -38,8 +38,8 @@ pub(super) fn validate_named(object: &Object, namespaced: bool, name_rule: NameR
     match (namespaced, namespace) {
         (true, "") => errors.push(FieldError::required("metadata.namespace", "")),
         (true, _) => {
-            let complaints = names::label_name(namespace, false).into_iter();
-            errors.extend(complaints.map(|c| FieldError::invalid("metadata.namespace", namespace, c)));
+            let messages = names::label_name(namespace, false).into_iter();
+            errors.extend(messages.map(|c| FieldError::invalid("metadata.namespace", namespace, c)));
         }
         (false, "") => {}
         (false, _) => errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type")),
@@ -110,8 +110,8 @@ pub(super) fn annotations<'a>(annotations: impl Iterator<Item = (&'a str, &'a st
     let mut size = 0;
     for (key, value) in annotations {
         size += key.len() + value.len();
-        let complaints = names::label_key(&key.to_lowercase()).into_iter();
-        errors.extend(complaints.map(|c| FieldError::invalid(path, key, c)));
+        let messages = names::label_key(&key.to_lowercase()).into_iter();
+        errors.extend(messages.map(|c| FieldError::invalid(path, key, c)));
     }
     if size > ANNOTATIONS_BYTES_MAX {
         errors.push(FieldError::too_long(path, ANNOTATIONS_BYTES_MAX));
@@ -170,8 +170,8 @@ fn finalizers(object: &Object) -> Vec<FieldError> {
     const PATH: &str = "metadata.finalizers";
     let mut errors = Vec::new();
     for finalizer in object.finalizers() {
-        let complaints = names::label_key(finalizer).into_iter();
-        errors.extend(complaints.map(|c| FieldError::invalid(PATH, finalizer, c)));
+        let messages = names::label_key(finalizer).into_iter();
+        errors.extend(messages.map(|c| FieldError::invalid(PATH, finalizer, c)));
     }
     let has = |name: &str| object.finalizers().any(|f| f == name);
     if has("orphan") && has("foregroundDeletion") {
@@ -207,7 +207,7 @@ pub(super) fn json(value: &Value) -> String {
     }
 }
 
-/// Judges what an update may not change.
+/// Validates what an update may not change.
 pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if old.deletion_timestamp().is_some() {

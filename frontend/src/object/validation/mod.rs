@@ -1,4 +1,4 @@
-//! Judgements of objects before they are stored, with the exact complaints of kube-apiserver.
+//! Validation of objects before they are stored, with the exact errors of kube-apiserver.
 //!
 //! In: an object, and what it replaces. Out: a list of field errors. Not here: decoding errors (schema), admission.
 
@@ -9,14 +9,14 @@ pub mod custom;
 mod custom_corpus;
 pub mod definitions;
 mod diff;
+mod error_list;
 mod forms;
 mod internal_types;
-mod judge;
 mod kinds;
 mod meta;
 pub use crate::api::schema::scalar::names;
+mod field_path;
 mod orders;
-mod place;
 mod print;
 mod rule;
 mod rules;
@@ -25,14 +25,15 @@ mod updates;
 mod walk;
 mod warnings;
 
-pub use judge::Options;
+pub use error_list::Options;
 pub use meta::field_manager;
 
 use self::{
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::FieldPath,
     kinds::Metadata,
     updates::{Changes, First},
-    walk::{Part, judge_object},
+    walk::{Part, validate_object},
 };
 use crate::{
     api::schema::{MapValue, Object, Value, convert::as_stored},
@@ -41,29 +42,28 @@ use crate::{
 
 const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
 
-/// Judges a new object. `row` is the group and plural of its resource.
+/// Validates a new object. `row` is the group and plural of its resource.
 pub fn validate_create(row: (&str, &str), namespaced: bool, object: &Object, options: Options) -> Vec<FieldError> {
     if row == DEFINITIONS {
         return definitions::validate_create(object);
     }
-    let mut errors = new_metadata(row, namespaced, object);
     let stored = as_stored(object);
-    let mut judge = Judge::new(options, None, walk::visit);
-    judge_object(stored.as_ref().unwrap_or(object), Part::Main, &mut judge);
-    errors.append(&mut judge.errors);
-    if errors.is_empty() {
-        errors = meta::validate(object, namespaced, names::path_segment_name);
+    let mut errors = ErrorList::new(options, None, walk::visit);
+    errors.extend(new_metadata(row, namespaced, object));
+    validate_object(stored.as_ref().unwrap_or(object), Part::Main, &mut errors);
+    match errors.into_vec() {
+        none if none.is_empty() => meta::validate(object, namespaced, names::path_segment_name),
+        some => some,
     }
-    errors
 }
 
 /// The metadata of a new object by the rules of its kind.
 fn new_metadata(row: (&str, &str), namespaced: bool, object: &Object) -> Vec<FieldError> {
     let kind = kinds::find(row);
-    if kind.metadata == Metadata::Unjudged {
+    if kind.metadata == Metadata::Unchecked {
         return Vec::new();
     }
-    let mut errors = if kind.judges_prefix { meta::prefix(object, kind.name) } else { Vec::new() };
+    let mut errors = if kind.validates_prefix { meta::prefix(object, kind.name) } else { Vec::new() };
     errors.extend(meta::validate_named(object, namespaced, kind.name));
     if kind.metadata == Metadata::WithFinalizers && object.ty().custom.is_none() {
         errors.extend(kinds::finalizers(object));
@@ -71,7 +71,7 @@ fn new_metadata(row: (&str, &str), namespaced: bool, object: &Object) -> Vec<Fie
     errors
 }
 
-/// Judges a changed object. A change of a subresource is judged by that subresource's rules.
+/// Validates a changed object. A change of a subresource is validated by that subresource's rules.
 pub fn validate_update(
     row: (&str, &str),
     subresource: &str,
@@ -85,11 +85,13 @@ pub fn validate_update(
         (DEFINITIONS, _) => return definitions::validate_status_update(object, old),
         _ => {}
     }
-    // First what is asked of every kind, then what the kind itself asks, which is partly the same: causes show it.
-    let mut errors = meta::validate(object, namespaced, names::path_segment_name);
-    errors.extend(meta::validate_update(object, old));
     let rules = updates::find(row, subresource);
-    if rules.changes != Changes::Unjudged {
+    let (stored, stored_old) = (as_stored(object), as_stored(old));
+    let mut errors = ErrorList::new(options, Some(stored_old.as_ref().unwrap_or(old)), walk::visit);
+    // First what is asked of every kind, then what the kind itself asks, which is partly the same: causes show it.
+    errors.extend(meta::validate(object, namespaced, names::path_segment_name));
+    errors.extend(meta::validate_update(object, old));
+    if rules.changes != Changes::Unchecked {
         errors.extend(meta::validate_update(object, old));
     }
     if rules.changes == Changes::WithFinalizers && object.ty().custom.is_none() {
@@ -98,27 +100,24 @@ pub fn validate_update(
     for _ in 0..rules.metadata_again {
         errors.extend(new_metadata(row, namespaced, object));
     }
-    let (stored, stored_old) = (as_stored(object), as_stored(old));
     let (object, old) = (stored.as_ref().unwrap_or(object), stored_old.as_ref().unwrap_or(old));
-    let mut judge = Judge::new(options, Some(old), walk::visit);
     if rules.first == First::Change {
-        updates::judge_change(rules, object, old, &mut judge);
+        updates::validate_change(rules, object, old, &mut errors);
     }
-    for part in rules.judged {
-        judge_object(object, *part, &mut judge);
+    for part in rules.validated {
+        validate_object(object, *part, &mut errors);
     }
     if rules.first == First::Object {
-        updates::judge_change(rules, object, old, &mut judge);
+        updates::validate_change(rules, object, old, &mut errors);
     }
-    errors.append(&mut judge.errors);
-    errors
+    errors.into_vec()
 }
 
 /// What is wrong with the addresses and families of a Service, which the rest of it depends on.
 pub fn service_addresses(service: &Object, old: Option<&Object>) -> Vec<FieldError> {
-    let mut judge = Judge::new(Options::default(), old, walk::visit);
-    rules::service_addresses(&place::Place::root(service.root()), &mut judge);
-    judge.errors
+    let mut errors = ErrorList::new(Options::default(), old, walk::visit);
+    rules::service_addresses(&FieldPath::root(service.root()), &mut errors);
+    errors.into_vec()
 }
 
 /// An address as Kubernetes has always read it: with leading zeros, and mapped into IPv6.

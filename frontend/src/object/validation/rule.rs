@@ -1,6 +1,6 @@
 //! One row of the rules.
 
-use super::{check::Check, judge::Judge, place::Place};
+use super::{check::Check, error_list::ErrorList, field_path::FieldPath};
 
 /// One row. `at` is "core.v1.PodSpec": package without "api.", struct.
 pub(super) struct Rule {
@@ -10,7 +10,7 @@ pub(super) struct Rule {
     pub(super) function: Option<Function>,
 }
 
-pub(super) type Function = for<'t> fn(&Place<'_, 't>, &mut Judge<'t>);
+pub(super) type Function = for<'t> fn(&FieldPath<'_, 't>, &mut ErrorList<'t>);
 
 /// A row of checks alone.
 pub(super) const fn rule(at: &'static str, checks: &'static [(&'static str, Check)]) -> Rule {

@@ -32,7 +32,7 @@ fn pod(spec: &str) -> String {
 }
 
 #[test]
-fn pods_are_judged_by_the_structs_they_are_made_of() {
+fn pods_are_validated_by_the_structs_they_are_made_of() {
     const PODS: (&str, &str) = ("", "pods");
     let container = |more: &str| pod(&format!(r#""containers":[{{"name":"c","image":"i"{more}}}]"#));
     check(PODS, true, &container(""), &[]);
@@ -156,7 +156,7 @@ fn a_refused_change_of_a_pod_shows_what_changed() {
 }
 
 #[test]
-fn templates_are_judged_wherever_they_stand() {
+fn templates_are_validated_wherever_they_stand() {
     let deployment = |selector: &str, spec: &str| {
         format!(
             r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"name":"a","namespace":"b"}},"spec":{{"selector":{selector},
@@ -274,7 +274,7 @@ fn what_never_changes_is_told_field_by_field() {
 }
 
 #[test]
-fn a_status_is_judged_by_its_own_endpoint() {
+fn a_status_is_validated_by_its_own_endpoint() {
     let deployment = |ready: i64| {
         format!(
             r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"name":"a","namespace":"b","resourceVersion":"1"}},
@@ -291,7 +291,7 @@ fn a_status_is_judged_by_its_own_endpoint() {
 }
 
 #[test]
-fn what_controllers_say_is_judged_once() {
+fn what_controllers_say_is_validated_once() {
     const SETS: (&str, &str) = ("apps", "daemonsets");
     let set = |count: &str| {
         format!(

@@ -1,12 +1,12 @@
 //! The walk through an object: every struct meets the rules that name it, from the outside in. In: an object. Out:
-//! complaints to the judge. Not here: the rules (`rules`), metadata (`meta`).
+//! the errors. Not here: the rules (`rules`), metadata (`meta`).
 
 use std::sync::LazyLock;
 
 use super::{
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::{FieldPath, Nth},
     orders::{self, Order},
-    place::{Nth, Place},
     rule::Rule,
     rules,
 };
@@ -27,7 +27,7 @@ static PLANS: LazyLock<Plans<Work>> = LazyLock::new(|| {
     })
 });
 
-/// What of an object is judged.
+/// What of an object is validated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// All but metadata and status.
@@ -38,82 +38,82 @@ pub(super) enum Part {
     Status,
 }
 
-/// Judges a part of an object by the rules of its structs.
-pub(super) fn judge_object<'t>(object: &'t Object, part: Part, judge: &mut Judge<'t>) {
-    let root = Place::root(object.root());
+/// Validates a part of an object by the rules of its structs.
+pub(super) fn validate_object<'t>(object: &'t Object, part: Part, errors: &mut ErrorList<'t>) {
+    let root = FieldPath::root(object.root());
     let Some(plan) = PLANS.of(root.fields.def()) else { return };
-    let begin = judge.errors.len();
+    let begin = errors.len();
     if part == Part::Main {
-        apply(&root, &plan.work, judge);
+        apply(&root, &plan.work, errors);
     }
-    let own = judge.errors.len() - begin;
-    let settled = std::mem::take(&mut judge.settled);
+    let own = errors.len() - begin;
+    let skipped = std::mem::take(&mut errors.skipped);
     for slot in &plan.visit {
         let name = &*root.fields.def().fields[*slot].name;
-        let judged = match part {
-            Part::Main | Part::Fields => !matches!(name, "metadata" | "status") && !settled.contains(&name),
+        let is_wanted = match part {
+            Part::Main | Part::Fields => !matches!(name, "metadata" | "status") && !skipped.contains(&name),
             Part::Status => name == "status",
         };
-        if judged {
-            visit_field(&root, *slot, judge);
+        if is_wanted {
+            visit_field(&root, *slot, errors);
         }
     }
-    arrange(&root, plan.work.order, begin, own, judge);
+    arrange(&root, plan.work.order, begin, own, errors);
 }
 
 /// Orders what was said since `begin`, of which the first `own` were said by the struct's own rules.
-fn arrange(place: &Place<'_, '_>, order: Option<&Order>, begin: usize, own: usize, judge: &mut Judge<'_>) {
-    if let Some(order) = order.filter(|_| judge.errors.len() > begin + 1) {
-        orders::arrange(order, &place.path(""), own, &mut judge.errors[begin..]);
+fn arrange(path: &FieldPath<'_, '_>, order: Option<&Order>, begin: usize, own: usize, errors: &mut ErrorList<'_>) {
+    if let Some(order) = order.filter(|_| errors.len() > begin + 1) {
+        orders::arrange(order, &path.to_string(), own, errors.since(begin));
     }
 }
 
-/// Judges one struct and what is below it.
-pub(super) fn visit<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(plan) = PLANS.of(place.fields.def()) else { return };
-    let outer = std::mem::take(&mut judge.settled);
-    let begin = judge.errors.len();
-    apply(place, &plan.work, judge);
-    let own = judge.errors.len() - begin;
-    let settled = std::mem::replace(&mut judge.settled, outer);
+/// Validates one struct and what is below it.
+pub(super) fn visit<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(plan) = PLANS.of(path.fields.def()) else { return };
+    let outer = std::mem::take(&mut errors.skipped);
+    let begin = errors.len();
+    apply(path, &plan.work, errors);
+    let own = errors.len() - begin;
+    let skipped = std::mem::replace(&mut errors.skipped, outer);
     for slot in &plan.visit {
-        if !settled.contains(&&*place.fields.def().fields[*slot].name) {
-            visit_field(place, *slot, judge);
+        if !skipped.contains(&&*path.fields.def().fields[*slot].name) {
+            visit_field(path, *slot, errors);
         }
     }
-    arrange(place, plan.work.order, begin, own, judge);
+    arrange(path, plan.work.order, begin, own, errors);
 }
 
-fn apply<'t>(place: &Place<'_, 't>, work: &'static Work, judge: &mut Judge<'t>) {
+fn apply<'t>(path: &FieldPath<'_, 't>, work: &'static Work, errors: &mut ErrorList<'t>) {
     for rule in &work.rules {
         for (field, check) in rule.checks {
-            check.apply(place, field, judge);
+            check.apply(path, field, errors);
         }
         if let Some(function) = rule.function {
-            function(place, judge);
+            function(path, errors);
         }
     }
 }
 
-fn visit_field<'t>(place: &Place<'_, 't>, slot: usize, judge: &mut Judge<'t>) {
-    let fields = place.fields;
+fn visit_field<'t>(path: &FieldPath<'_, 't>, slot: usize, errors: &mut ErrorList<'t>) {
+    let fields = path.fields;
     let field = &fields.def().fields[slot];
-    let each = |nth: Nth<'t>, value: &'t Value, judge: &mut Judge<'t>| {
+    let each = |nth: Nth<'t>, value: &'t Value, errors: &mut ErrorList<'t>| {
         if let Value::Struct(inner) = value {
-            visit(&place.below(&field.name, nth, inner), judge);
+            visit(&path.below(&field.name, nth, inner), errors);
         }
     };
     match fields.slot(slot) {
-        Some(Value::List(items)) => items.iter().enumerate().for_each(|(at, item)| each(Nth::At(at), item, judge)),
-        Some(Value::Map(map)) => map.iter().for_each(|(key, item)| each(Nth::Key(key), item, judge)),
-        Some(one) => each(Nth::Only, one, judge),
+        Some(Value::List(items)) => items.iter().enumerate().for_each(|(at, item)| each(Nth::Index(at), item, errors)),
+        Some(Value::Map(map)) => map.iter().for_each(|(key, item)| each(Nth::Key(key), item, errors)),
+        Some(one) => each(Nth::Only, one, errors),
         None if field.shape == Shape::One && matches!(field.presence, Presence::Always | Presence::Omit) => {
             let empty = match &field.kind {
                 Kind::Struct(def) => PLANS.of(def).map(|plan| &plan.work.empty),
                 _ => None,
             };
             if let Some(empty) = empty {
-                visit(&place.below(&field.name, Nth::Only, empty), judge);
+                visit(&path.below(&field.name, Nth::Only, empty), errors);
             }
         }
         None => {}

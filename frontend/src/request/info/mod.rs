@@ -177,7 +177,7 @@ impl RequestInfo {
         GroupResource::new(self.group.clone(), self.resource.clone())
     }
 
-    /// The name that authorization judges.
+    /// The name that authorization sees.
     pub fn authorized_name(&self) -> &str {
         if self.name.is_empty() { &self.selected_name } else { &self.name }
     }

@@ -1,4 +1,4 @@
-//! The TLS configuration. Client certificates are asked for and let in whoever signed them: judging them is
+//! The TLS configuration. Client certificates are asked for and let in whoever signed them: authenticating by them is
 //! authentication's, which answers a bad one with a 401 instead of a broken handshake.
 
 use std::sync::Arc;

@@ -117,9 +117,9 @@ impl Server {
     }
 
     /// The chain, outermost first: each stage consumes the previous one's type. Authentication comes before
-    /// impersonation, which is judged by the rights of the real user; authorization judges the effective one. Admission
-    /// needs the object and so happens inside the verbs.
-    /// The audit hears of a request when its user is known, whoever it then acts as.
+    /// impersonation, which takes the rights of the real user; authorization asks for those of the effective one.
+    /// Admission needs the object and so happens inside the verbs. The audit hears of a request when its user is known,
+    /// whoever it then acts as.
     async fn pass(
         self: Arc<Self>,
         request: Unauthenticated,

@@ -38,7 +38,7 @@ pub(super) async fn get(ctx: &Context, target: &Target, request: Request) -> Res
     negotiate::text_output(&request.headers, &Offer::OBJECTS)?;
     let kind = known_kind(&target.api.schema, "", "v1", "PodLogOptions")?;
     let options = options::read(&kind, &request.query, None)?;
-    let errors = complaints(&options);
+    let errors = validate(&options);
     if !errors.is_empty() {
         return Err(ApiError::invalid("", "PodLogOptions", &target.name, errors));
     }
@@ -56,7 +56,7 @@ pub(super) async fn get(ctx: &Context, target: &Target, request: Request) -> Res
     Ok(response)
 }
 
-fn complaints(options: &Object) -> Vec<FieldError> {
+fn validate(options: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let number = |field| options.get_i64(&[field]);
     if let Some(lines) = number("tailLines").filter(|lines| *lines < 0) {
@@ -165,7 +165,7 @@ mod tests {
         let kind = Schema::builtin().kind("", "v1", "PodLogOptions").unwrap();
         let refused = |query| {
             let options = options::read(&kind, &Query::parse(query), None).unwrap();
-            let errors = complaints(&options);
+            let errors = validate(&options);
             (!errors.is_empty()).then(|| ApiError::invalid("", "PodLogOptions", "web", errors).message)
         };
         let cases = [

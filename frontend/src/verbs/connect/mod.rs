@@ -5,6 +5,7 @@
 //! protocol with a session that the server runs. Not here: aggregated servers, and webhooks.
 
 mod backends;
+mod channels;
 #[cfg(test)]
 mod decoding;
 mod forwarded;

@@ -101,7 +101,7 @@ pub(super) fn of_kubelet(words: &[u8]) -> Vec<u8> {
     if words.is_empty() {
         return success();
     }
-    match judged(words) {
+    match exit_code(words) {
         Ok(None) => success(),
         Ok(Some(code)) => exit(code),
         Err(why) => failure(&ApiError::internal(why)),
@@ -109,7 +109,7 @@ pub(super) fn of_kubelet(words: &[u8]) -> Vec<u8> {
 }
 
 /// A code other than 0, or none for success.
-fn judged(words: &[u8]) -> Result<Option<u8>, String> {
+fn exit_code(words: &[u8]) -> Result<Option<u8>, String> {
     let wrong = |what: &str| Err(format!("error stream protocol error: {what}"));
     let said: Said = match serde_json::from_slice(words) {
         Ok(said) => said,

@@ -23,6 +23,7 @@ use tokio::{
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 use super::{
+    channels::{Channels, ERROR, Message, Part, RESIZE, STDERR, STDIN, STDOUT, STREAM_TYPES, channel_of, stream_of},
     location::Location,
     outcome,
     spdy::{self, Received as FromKubelet, Sent as ToKubelet},
@@ -37,15 +38,6 @@ use crate::{
 pub(super) const PROTOCOL: &str = "v5.channel.k8s.io";
 /// What is offered to kubelets, the best first. Older ones than the second have no codes of exit.
 const KUBELET_PROTOCOLS: [&str; 2] = [PROTOCOL, "v4.channel.k8s.io"];
-
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-const CLOSE: u8 = 255;
-/// By channel.
-const STREAM_TYPES: [&str; 5] = ["stdin", "stdout", "stderr", "error", "resize"];
 
 /// A kubelet that says nothing for so long, not even to pings, is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
@@ -63,36 +55,6 @@ type ClientIn = FramedRead<ReadHalf<Io>, websocket::Frames>;
 type ClientOut = FramedWrite<WriteHalf<Io>, websocket::Frames>;
 type KubeletIn = FramedRead<ReadHalf<Io>, spdy::Frames>;
 type KubeletOut = FramedWrite<WriteHalf<Io>, spdy::Frames>;
-
-/// Which channels a client asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Channels([bool; 5]);
-
-impl Channels {
-    pub(super) fn of(options: &Object) -> Channels {
-        let wants = |field| options.get_bool(&[field]).unwrap_or_default();
-        let tty = wants("tty");
-        // A terminal has one output, and a size.
-        Channels([wants("stdin"), wants("stdout"), wants("stderr") && !tty, true, tty])
-    }
-
-    fn has(self, channel: u8) -> bool {
-        self.0.get(usize::from(channel)).copied().unwrap_or_default()
-    }
-}
-
-/// The SPDY stream of a channel: a client's are odd; the error stream is opened first.
-fn stream_of(channel: u8) -> u32 {
-    match channel {
-        ERROR => 1,
-        RESIZE => 9,
-        other => 3 + 2 * u32::from(other),
-    }
-}
-
-fn channel_of(stream: u32) -> Option<u8> {
-    (STDIN..=RESIZE).find(|channel| stream_of(*channel) == stream)
-}
 
 /// Answers the client at once; whether the kubelet can be reached is told on channel 3.
 pub(super) fn serve(request: Request, location: Location, options: &Object) -> Result<Response<Body>, ApiError> {
@@ -326,46 +288,6 @@ async fn inputs(
     }
 }
 
-/// A message of a client, read piece by piece.
-#[derive(Default)]
-struct Message {
-    channel: Option<u8>,
-    closes: Option<u8>,
-}
-
-/// What a piece of a message means.
-#[derive(Debug, PartialEq, Eq)]
-enum Part {
-    Data(u8, Bytes),
-    Close(u8),
-    Wrong,
-}
-
-impl Message {
-    fn take(&mut self, first: bool, last: bool, mut bytes: Bytes) -> Option<Part> {
-        if first {
-            *self = Message::default();
-        }
-        if self.channel.is_none() && !bytes.is_empty() {
-            self.channel = Some(bytes.split_to(1)[0]);
-        }
-        let channel = self.channel?;
-        if channel != CLOSE {
-            return (!bytes.is_empty()).then_some(Part::Data(channel, bytes));
-        }
-        for byte in bytes {
-            if self.closes.replace(byte).is_some() {
-                return Some(Part::Wrong);
-            }
-        }
-        match self.closes {
-            _ if !last => None,
-            Some(closed) if closed <= RESIZE => Some(Part::Close(closed)),
-            _ => Some(Part::Wrong),
-        }
-    }
-}
-
 /// From the kubelet to the client.
 struct Outputs<'a> {
     client: &'a mut ClientOut,
@@ -430,42 +352,5 @@ impl Outputs<'_> {
             }
         }
         Ended::With(outcome::of_kubelet(&self.outcome))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_channel_has_a_stream_of_its_own() {
-        let mut streams: Vec<u32> = (STDIN..=RESIZE).map(stream_of).collect();
-        assert!((STDIN..=RESIZE).all(|channel| channel_of(stream_of(channel)) == Some(channel)));
-        assert_eq!(channel_of(2), None);
-        streams.sort_unstable();
-        assert_eq!(streams, [1, 3, 5, 7, 9]);
-    }
-
-    #[test]
-    fn messages_are_understood_piece_by_piece() {
-        type Cut = (bool, bool, &'static [u8]);
-        let cases: [(&[Cut], Option<Part>); 8] = [
-            (&[(true, true, b"\0x")], Some(Part::Data(0, Bytes::from_static(b"x")))),
-            (&[(true, false, b""), (false, true, b"\x04y")], Some(Part::Data(4, Bytes::from_static(b"y")))),
-            (&[(true, false, b"\0"), (false, true, b"z")], Some(Part::Data(0, Bytes::from_static(b"z")))),
-            (&[(true, true, b"")], None),
-            (&[(true, true, b"\xff\0")], Some(Part::Close(0))),
-            (&[(true, false, b"\xff"), (false, true, b"\0")], Some(Part::Close(0))),
-            (&[(true, true, b"\xff\0\0")], Some(Part::Wrong)),
-            (&[(true, true, b"\xff\x05")], Some(Part::Wrong)),
-        ];
-        for (cuts, want) in cases {
-            let mut message = Message::default();
-            let mut got = None;
-            for (first, last, bytes) in cuts {
-                got = message.take(*first, *last, Bytes::from_static(bytes));
-            }
-            assert_eq!(got, want, "{cuts:?}");
-        }
     }
 }

@@ -82,8 +82,8 @@ pub(super) fn accept(
     Ok((response, agreed))
 }
 
-/// Agrees with a client that says where it comes from (which is not judged) on the one protocol that it offers, if any,
-/// whatever that is: watches know none, and are as strict as golang.org/x/net/websocket, which serves them there.
+/// Agrees with a client that says where it comes from (which is not checked) on the one protocol that it offers, if
+/// any, whatever that is: watches know none, and are as strict as golang.org/x/net/websocket, which serves them there.
 pub(super) fn accept_from_origin(request: &Request) -> Result<Response<Body>, Box<Response<Body>>> {
     let key = key_of(request)?;
     let origin = request.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Whether an aggregated server is well: its Service and endpoints are there, and it answers.
 //!
 //! In: a server. Out: a condition, with the reasons and texts of the original. The certificate of the server is not
-//! judged here: a server that passes may still not be trusted by those who are sent to it.
+//! checked here: a server that passes may still not be trusted by those who are sent to it.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ pub(crate) struct DefinitionsKeeper {
 #[derive(Clone)]
 struct Seen {
     /// What follows from it alone was found to stand in its status.
-    judged: bool,
+    is_up_to_date: bool,
     object: Arc<Object>,
     definition: Option<Arc<Definition>>,
 }
@@ -131,7 +131,7 @@ impl DefinitionsKeeper {
                     Some(before) => before.definition,
                     None => Definition::read(&object).map(Arc::new),
                 };
-                Some(Seen { judged: false, object: Arc::new(object), definition })
+                Some(Seen { is_up_to_date: false, object: Arc::new(object), definition })
             }
             Err(error) => {
                 tracing::warn!(key = %entry.key(), cause = error.internal, "a definition cannot be decoded");
@@ -157,9 +157,9 @@ impl DefinitionsKeeper {
         for (key, each) in &seen {
             let now = self.cluster.now_text();
             let next = status::next_by_names(&each.object, &mut names, &now);
-            let next = next.or_else(|| if each.judged { None } else { status::next_alone(&each.object, &now) });
+            let next = next.or_else(|| if each.is_up_to_date { None } else { status::next_alone(&each.object, &now) });
             if let (None, Some((_, seen))) = (&next, self.read.get_mut(key)) {
-                seen.judged = true;
+                seen.is_up_to_date = true;
             }
             let step = match next {
                 Some(changed) => step::write(&self.cluster, key, &each.object, &changed).await,

@@ -55,7 +55,7 @@ impl Accepted {
 
 /// The definition one step further, as far as that follows from itself.
 pub(super) fn next_alone(object: &Object, now: &str) -> Option<Object> {
-    judge_structure(object, now).or_else(|| judge_approval(object, now))
+    with_structure(object, now).or_else(|| with_approval(object, now))
 }
 
 /// The definition one step further, by the names that others hold.
@@ -157,13 +157,13 @@ fn establish(object: &Object, now: &str) -> Option<Object> {
 }
 
 /// Definitions that were stored before schemas had to be structural.
-fn judge_structure(object: &Object, now: &str) -> Option<Object> {
+fn with_structure(object: &Object, now: &str) -> Option<Object> {
     let violations = structural_violations(object)?;
     let condition = Condition::new("NonStructuralSchema", "True", "Violations", violations);
     (!condition.stands_in(object)).then(|| set(object, &condition, now))
 }
 
-fn judge_approval(object: &Object, now: &str) -> Option<Object> {
+fn with_approval(object: &Object, now: &str) -> Option<Object> {
     if !is_protected_group(group(object)) {
         return None;
     }

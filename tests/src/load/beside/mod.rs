@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use figures::row;
-use servers::{Place, Servers};
+use servers::{Servers, Store};
 use works::Work;
 
 pub struct Plan {
@@ -41,9 +41,9 @@ pub async fn run(plan: Plan) -> Result<()> {
         if !plan.works.is_empty() && !plan.works.iter().any(|name| name == work.name()) {
             continue;
         }
-        let place = if work.reads_a_large_store() { Place::Same } else { Place::Own };
+        let store = if work.reads_a_large_store() { Store::Etcd } else { Store::Shim };
         let original = work.measure(&plan, servers.original().await?).await?;
-        let ours = work.measure(&plan, servers.ours(place).await?).await?;
+        let ours = work.measure(&plan, servers.ours(store).await?).await?;
         for (theirs, ours) in original.iter().zip(&ours) {
             println!("{}", row(work.name(), theirs, ours));
         }

@@ -25,11 +25,11 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// On which store the frontend stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Store {
     /// A shim over PostgreSQL.
-    Own,
+    Shim,
     /// The original's etcd.
-    Same,
+    Etcd,
 }
 
 /// Everything is killed and its folder removed on drop, the API servers before their stores.
@@ -78,13 +78,13 @@ impl Servers {
         self.original.as_mut().context("started")
     }
 
-    pub(super) async fn ours(&mut self, place: Place) -> Result<&mut Side> {
-        let (side, name, store) = match place {
-            Place::Own => (&mut self.ours, "ours", &self.shim.1),
-            Place::Same => (&mut self.beside, "beside", &self.etcd.1),
+    pub(super) async fn ours(&mut self, store: Store) -> Result<&mut Side> {
+        let (side, name, endpoint) = match store {
+            Store::Shim => (&mut self.ours, "ours", &self.shim.1),
+            Store::Etcd => (&mut self.beside, "beside", &self.etcd.1),
         };
         if side.is_none() {
-            *side = Some(Side::start(name, &self.programs.1, store, self.dir.path()).await?);
+            *side = Some(Side::start(name, &self.programs.1, endpoint, self.dir.path()).await?);
         }
         side.as_mut().context("started")
     }

@@ -40,7 +40,7 @@ impl Issuer {
         self.provider.discover().await;
     }
 
-    /// Why its tokens cannot be judged yet.
+    /// Why its tokens cannot be verified yet.
     pub(super) fn failure(&self) -> Option<String> {
         let why = self.provider.failure()?;
         Some(format!("oidc: authenticator for issuer {:?} is not healthy: {why}", self.provider.issuer()))
@@ -52,10 +52,10 @@ impl Issuer {
         if claimed_issuer(token).as_deref() != Some(issuer) {
             return Ok(None);
         }
-        self.judge(token, now).await.map(Some).map_err(BadCredentials)
+        self.validate(token, now).await.map(Some).map_err(BadCredentials)
     }
 
-    async fn judge(&self, token: &str, now: jiff::Timestamp) -> Result<User, String> {
+    async fn validate(&self, token: &str, now: jiff::Timestamp) -> Result<User, String> {
         let keys = self.provider.keys().ok_or("oidc: authenticator not initialized")?;
         let claims = verify(token, self.provider.issuer(), &self.expected, &keys, now).await;
         let mut claims = claims.map_err(|why| format!("oidc: verify token: {why}"))?;

@@ -207,7 +207,7 @@ impl TokenLookup for Issuers {
                 let began = std::time::Instant::now();
                 let found = issuer.user(token, self.clock.now()).await;
                 if !matches!(found, Ok(None)) {
-                    self.metrics.issued_token_judged(issuer.name(), found.is_ok(), began.elapsed());
+                    self.metrics.issued_token_validated(issuer.name(), found.is_ok(), began.elapsed());
                 }
                 if let Some(user) = found? {
                     return Ok(Some(user));

@@ -75,11 +75,11 @@ impl Mappings {
                 return Err(format!("oidc: required claim {name} value does not match. {compared}"));
             }
         }
-        judge(&self.claim_rules, CLAIMS, &value)
+        check_rules(&self.claim_rules, CLAIMS, &value)
             .map_err(|why| format!("oidc: error evaluating claim validation expression: {why}"))?;
         if !self.user_rules.is_empty() {
             let value = tree::from_claims(&described(&user)).map_err(|error| error.to_string())?;
-            judge(&self.user_rules, USER, &value)
+            check_rules(&self.user_rules, USER, &value)
                 .map_err(|why| format!("oidc: error evaluating user info validation rule: {why}"))?;
         }
         Ok(user)
@@ -160,7 +160,7 @@ impl Mappings {
 }
 
 /// All of them must say yes.
-fn judge(rules: &[Expression], variable: &str, value: &Val<'static>) -> Result<(), String> {
+fn check_rules(rules: &[Expression], variable: &str, value: &Val<'static>) -> Result<(), String> {
     let answers: Result<Vec<Val<'_>>, String> = rules.iter().map(|rule| rule.run(variable, value)).collect();
     for (rule, answer) in rules.iter().zip(answers?) {
         match answer {

@@ -4,7 +4,7 @@
 //! found by discovery and fetched again when a token names one that is not known. Not here: the tokens of this server's
 //! own service accounts (`service_account`).
 //!
-//! A token's way: `issuer` tells whose it is, `verify` judges its times, audience and signature by the `keys` that
+//! A token's way: `issuer` tells whose it is, `verify` checks its times, audience and signature by the `keys` that
 //! `provider` found, `distributed` fetches claims that stand elsewhere, `mapping` makes a user of the claims.
 
 mod configuration;

@@ -303,7 +303,7 @@ async fn a_changed_file_counts_when_its_issuers_answer() {
 }
 
 #[test]
-fn settings_are_judged() {
+fn settings_are_validated() {
     let head = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n";
     let one = |issuer: &str, rest: &str| format!("jwt: [{{issuer: {{{issuer}}}, {rest}}}]");
     let good = "url: 'https://a', audiences: [x]";

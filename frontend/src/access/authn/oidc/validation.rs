@@ -40,7 +40,7 @@ static USER_ENV: LazyLock<Env> = LazyLock::new(|| {
     Env::new().declare(USER, &Arc::new(DeclType::record("kubernetes.UserInfo", fields)))
 });
 
-/// Judges a configuration whole. `disallowed` are issuers of this server's own tokens.
+/// Validates a configuration as a whole. `disallowed` are issuers of this server's own tokens.
 pub(super) fn compile(
     configuration: &AuthenticationConfiguration,
     disallowed: &[String],

@@ -17,7 +17,7 @@ const GOOGLE_WITHOUT_SCHEME: &str = "accounts.google.com";
 
 pub(super) type Claims = Map<String, Value>;
 
-/// The claims that every token is judged by.
+/// The claims that every token is validated by.
 #[derive(Deserialize)]
 struct Standard {
     #[serde(default)]
@@ -59,7 +59,7 @@ pub(super) async fn verify(
     let jws = Jws::parse(token).ok_or("oidc: malformed jwt: it has not the form of a signed token")?;
     let unmarshal = |error: serde_json::Error| format!("oidc: failed to unmarshal claims: {error}");
     let standard: Standard = serde_json::from_slice(jws.unverified_payload()).map_err(unmarshal)?;
-    judge(&standard, issuer, expected, now)?;
+    validate_claims(&standard, issuer, expected, now)?;
     if !expected.algorithms.contains(&jws.algorithm) {
         return Err(format!(
             "oidc: id token signed with unsupported algorithm, expected {} got {:?}",
@@ -77,7 +77,7 @@ pub(super) async fn verify(
 }
 
 /// What can be told without a key.
-fn judge(standard: &Standard, issuer: &str, expected: &Expected, now: jiff::Timestamp) -> Result<(), String> {
+fn validate_claims(standard: &Standard, issuer: &str, expected: &Expected, now: jiff::Timestamp) -> Result<(), String> {
     for source in standard.claim_names.values() {
         match source.as_str() {
             None | Some("") => return Err("oidc: failed to obtain source from claim name".to_owned()),

@@ -32,7 +32,7 @@ pub enum ServiceAccountKeyError {
     Unusable { flag: &'static str, path: String, source: KeyError },
 }
 
-/// Keys, issuers and what they make and judge.
+/// Keys, issuers and what they sign and verify.
 pub struct ServiceAccounts {
     pub(super) cluster: Arc<Cluster>,
     pub(super) issuers: Vec<String>,

@@ -31,8 +31,8 @@ impl TokenAuthenticator for ServiceAccounts {
                 )));
             }
             let user = match claims.iss == LEGACY_ISSUER {
-                true => legacy::judge(self, token, &claims, warnings).await?,
-                false => bound::judge(self, &claims).await?,
+                true => legacy::validate(self, token, &claims, warnings).await?,
+                false => bound::validate(self, &claims).await?,
             };
             Ok(Some(Identity { user, audiences: common }))
         })

@@ -12,7 +12,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, BadCredentials> {
 }
 
 /// The user of a token whose signature and audience are good.
-pub(super) async fn judge(accounts: &ServiceAccounts, claims: &Claims) -> Result<User, BadCredentials> {
+pub(super) async fn validate(accounts: &ServiceAccounts, claims: &Claims) -> Result<User, BadCredentials> {
     let now = accounts.now_seconds();
     if claims.nbf.is_some_and(|at| now + LEEWAY_SECONDS < at) {
         return refuse("service account token is not valid yet");

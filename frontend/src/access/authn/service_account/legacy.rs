@@ -30,7 +30,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, BadCredentials> {
 }
 
 /// The user of a legacy token whose signature is good.
-pub(super) async fn judge(
+pub(super) async fn validate(
     accounts: &ServiceAccounts,
     token: &str,
     claims: &Claims,

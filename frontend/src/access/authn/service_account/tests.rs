@@ -16,7 +16,8 @@ use crate::{
     request::Warnings,
 };
 
-/// Accounts with a key of their own on a store that is not there: signatures and audiences can be judged, lives cannot.
+/// Accounts with a key of their own on a store that is not there: signatures and audiences can be checked, lives
+/// cannot.
 async fn accounts(settings: &[&str]) -> (ServiceAccounts, PrivateKey) {
     use base64::{Engine, prelude::BASE64_STANDARD};
     use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};

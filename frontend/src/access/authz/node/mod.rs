@@ -57,7 +57,7 @@ impl Node {
         Node { cluster, rules }
     }
 
-    fn judge(&self, node: &str, asked: &Attributes) -> Decision {
+    fn decide(&self, node: &str, asked: &Attributes) -> Decision {
         if asked.is_resource {
             let name = asked.name.as_str();
             match (asked.group.as_str(), asked.resource.as_str()) {
@@ -268,7 +268,7 @@ impl Authorizer for Node {
             match node_of(&asked.user) {
                 None => silence(""),
                 Some("") => silence(format!("unknown node for user \"{}\"", asked.user.name)),
-                Some(node) => self.judge(node, asked),
+                Some(node) => self.decide(node, asked),
             }
         })
     }

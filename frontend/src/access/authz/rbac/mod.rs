@@ -97,7 +97,7 @@ impl Rbac {
     }
 }
 
-/// The policy that a question is judged by.
+/// The policy that a question is decided by.
 struct View {
     cluster_wide: Arc<Policy>,
     namespaced: Option<Arc<Policy>>,
@@ -135,7 +135,7 @@ impl View {
         (rules, aggregate(errors))
     }
 
-    fn judge(&self, asked: &Attributes) -> Decision {
+    fn decide(&self, asked: &Attributes) -> Decision {
         let (mut reason, mut errors) = (None, Vec::new());
         self.visit(&asked.user, |visited| {
             match visited {
@@ -168,7 +168,7 @@ impl Authorizer for Rbac {
     fn authorize<'a>(&'a self, asked: &'a Attributes) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
             match self.view(&asked.namespace) {
-                Ok(view) => view.judge(asked),
+                Ok(view) => view.decide(asked),
                 Err(error) => Decision::no_opinion(format!("RBAC: {}", error.message)),
             }
         })

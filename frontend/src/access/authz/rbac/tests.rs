@@ -107,7 +107,7 @@ fn rules_allow_what_they_name() {
     ];
     for (who, what, allowed) in cases {
         let (name, groups) = who.split_once(' ').map_or((who, vec![]), |(name, group)| (name, vec![group]));
-        let decision = view.judge(&question(user(name, &groups), what));
+        let decision = view.decide(&question(user(name, &groups), what));
         assert_eq!(decision.is_allowed(), allowed, "{who}: {what}: {decision:?}");
     }
 }
@@ -115,7 +115,7 @@ fn rules_allow_what_they_name() {
 #[test]
 fn decisions_say_why() {
     let view = view();
-    let reason = |who: User, what: &str| view.judge(&question(who, what)).reason;
+    let reason = |who: User, what: &str| view.decide(&question(who, what)).reason;
     assert_eq!(
         reason(user("dev", &["devs"]), "get .pods"),
         "RBAC: allowed by ClusterRoleBinding \"readers\" of ClusterRole \"reader\" to Group \"devs\""

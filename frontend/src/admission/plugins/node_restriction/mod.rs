@@ -55,29 +55,29 @@ impl Plugin for NodeRestriction {
                 return Err(a.forbidden(format!("could not determine node from user {:?}", a.user.name)));
             }
             match (a.row(), a.subresource) {
-                (PODS, "") => judge_pod(cluster, node, a).await,
-                (PODS, "status") => judge_pod_status(node, a),
-                (PODS, "eviction") => judge_eviction(cluster, node, a).await,
+                (PODS, "") => admit_pod(cluster, node, a).await,
+                (PODS, "status") => admit_pod_status(node, a),
+                (PODS, "eviction") => admit_eviction(cluster, node, a).await,
                 (PODS, other) => {
                     let allowed = "only 'status' and 'eviction' are allowed";
                     Err(a.forbidden(format!("unexpected pod subresource {other:?}, {allowed}")))
                 }
-                (NODES, _) => judge_node(node, a),
-                (("", "persistentvolumeclaims"), "status") => judge_claim_status(node, a),
+                (NODES, _) => admit_node(node, a),
+                (("", "persistentvolumeclaims"), "status") => admit_claim_status(node, a),
                 (("", "persistentvolumeclaims"), _) => Err(a.forbidden("may only update PVC status")),
                 (("", "serviceaccounts"), "token") if a.operation == Operation::Create => {
-                    tokens::judge(&self.access, cluster, node, a).await
+                    tokens::admit(&self.access, cluster, node, a).await
                 }
                 (("certificates.k8s.io", "podcertificaterequests"), _) => {
                     Err(a.forbidden("PodCertificateRequest feature gate is disabled"))
                 }
-                (("coordination.k8s.io", "leases"), _) => judge_lease(node, a),
+                (("coordination.k8s.io", "leases"), _) => admit_lease(node, a),
                 (("storage.k8s.io", "csinodes"), _) if name_of(a) != node => {
                     Err(a.forbidden("can only access CSINode with the same name as the requesting node"))
                 }
-                (("resource.k8s.io", "resourceslices"), _) => judge_slice(node, a),
+                (("resource.k8s.io", "resourceslices"), _) => admit_slice(node, a),
                 (("certificates.k8s.io", "certificatesigningrequests"), _) if a.operation == Operation::Create => {
-                    judge_request(node, a)
+                    admit_request(node, a)
                 }
                 _ => Ok(()),
             }
@@ -98,9 +98,9 @@ fn unexpected(a: &Attributes<'_>) -> ApiError {
     a.forbidden(format!("unexpected operation {:?}", a.operation.as_str()))
 }
 
-async fn judge_pod(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+async fn admit_pod(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     match a.operation {
-        Operation::Create => judge_mirror(cluster, node, a),
+        Operation::Create => admit_mirror(cluster, node, a),
         Operation::Delete => match node_name(&*pod_of(cluster, a.namespace, a.name).await?) == node {
             true => Ok(()),
             false => Err(a.forbidden(format!("node {node:?} can only delete pods with spec.nodeName set to itself"))),
@@ -112,7 +112,7 @@ async fn judge_pod(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<
     }
 }
 
-fn judge_mirror(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_mirror(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let Some(pod) = &a.object else { return Ok(()) };
     let refuse = |why: &str| Err(a.forbidden(format!("node {node:?} {why}")));
     if pod.annotation(MIRROR).is_none() {
@@ -238,7 +238,7 @@ fn uses_config_map(container: &Value) -> bool {
         || list(container, &["env"]).iter().any(|variable| named(variable.at(&["valueFrom", "configMapKeyRef"])))
 }
 
-fn judge_pod_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_pod_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let (Operation::Update, Some(pod), Some(old)) = (a.operation, &a.object, a.old) else { return Err(unexpected(a)) };
     let refuse = |why: &str| Err(a.forbidden(format!("node {node:?} {why}")));
     let unchanged = |path: &[&str]| same(pod.get(path), old.get(path));
@@ -257,7 +257,7 @@ fn judge_pod_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn judge_eviction(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+async fn admit_eviction(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let (Operation::Create, Some(eviction)) = (a.operation, &a.object) else {
         return Err(a.forbidden(format!("unexpected operation {}", a.operation.as_str())));
     };
@@ -271,7 +271,7 @@ async fn judge_eviction(cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Re
     }
 }
 
-fn judge_node(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_node(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     if a.name != node {
         return Err(a.forbidden(format!("node {node:?} is not allowed to modify node {:?}", a.name)));
     }
@@ -310,7 +310,7 @@ fn judge_node(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn judge_claim_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_claim_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let (Operation::Update, Some(claim), Some(old)) = (a.operation, &a.object, a.old) else {
         return Err(unexpected(a));
     };
@@ -336,7 +336,7 @@ fn judge_claim_status(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     )))
 }
 
-fn judge_lease(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_lease(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     const NAMESPACE: &str = "kube-node-lease";
     if a.namespace != NAMESPACE {
         return Err(a.forbidden(format!("can only access leases in the {NAMESPACE:?} system namespace")));
@@ -347,7 +347,7 @@ fn judge_lease(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     }
 }
 
-fn judge_slice(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_slice(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let (slice, verb) = match (a.operation, &a.object, a.old) {
         (Operation::Create, Some(slice), _) => (&**slice, "create"),
         (Operation::Delete, _, Some(slice)) => (slice, "delete"),
@@ -361,7 +361,7 @@ fn judge_slice(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     }
 }
 
-fn judge_request(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+fn admit_request(node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let Some(request) = &a.object else { return Ok(()) };
     let signer = request.get_str(&["spec", "signerName"]).unwrap_or_default();
     if !KUBELET_SIGNERS.contains(&signer) {

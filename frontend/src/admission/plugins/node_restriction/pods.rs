@@ -1,4 +1,4 @@
-//! Pods as the judges of this folder look at them.
+//! Pods as the checks of this folder look at them.
 
 use std::sync::Arc;
 

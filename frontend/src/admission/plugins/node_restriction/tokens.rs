@@ -28,7 +28,7 @@ const MIGRATED: [(&str, &str); 7] = [
     ("vsphereVolume", "csi.vsphere.vmware.com"),
 ];
 
-pub(super) async fn judge(access: &Access, cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
+pub(super) async fn admit(access: &Access, cluster: &Cluster, node: &str, a: &Attributes<'_>) -> Result<(), ApiError> {
     let Some(request) = &a.object else { return Ok(()) };
     let bound = |field: &str| request.get_str(&["spec", "boundObjectRef", field]).unwrap_or_default();
     if bound("apiVersion") != "v1" || bound("kind") != "Pod" || bound("name").is_empty() {
@@ -80,7 +80,7 @@ async fn may_ask(access: &Access, a: &Attributes<'_>, audience: &str) -> bool {
 
 /// Whether a volume of the pod, or the driver behind it, has to do with the audience.
 fn names_audience(cluster: &Cluster, pod: &Object, audience: &str) -> Result<bool, String> {
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     let Some(spec) = pod.get(&["spec"]) else { return Ok(false) };
     for volume in list(spec, &["volumes"]) {
         let mut tokens =
@@ -96,10 +96,10 @@ fn names_audience(cluster: &Cluster, pod: &Object, audience: &str) -> Result<boo
         match serves {
             Ok(true) => return Ok(true),
             Ok(false) => {}
-            Err(why) => complaints.push(why),
+            Err(why) => messages.push(why),
         }
     }
-    crate::admission::aggregate(complaints).map_or(Ok(false), Err)
+    crate::admission::aggregate(messages).map_or(Ok(false), Err)
 }
 
 fn driver_of(cluster: &Cluster, pod: &Object, volume: &Value) -> Result<Option<String>, String> {

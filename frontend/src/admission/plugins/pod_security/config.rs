@@ -53,14 +53,14 @@ impl Configuration {
             Some(text) => configuration::decode(text, VERSIONS, "PodSecurityConfiguration")?,
             None => File::default(),
         };
-        let mut complaints = Vec::new();
+        let mut errors = Vec::new();
         let mut standard = |mode: &str, level: &str, version: &str| {
             let level = parse_level(if level.is_empty() { "privileged" } else { level }).unwrap_or_else(|why| {
-                complaints.push(format!("defaults.{mode}: Invalid value: {level:?}: {why}"));
+                errors.push(format!("defaults.{mode}: Invalid value: {level:?}: {why}"));
                 Level::Restricted
             });
             let version = parse_version(if version.is_empty() { "latest" } else { version }).unwrap_or_else(|why| {
-                complaints.push(format!("defaults.{mode}-version: Invalid value: {version:?}: {why}"));
+                errors.push(format!("defaults.{mode}-version: Invalid value: {version:?}: {why}"));
                 Version::Latest
             });
             Standard { level, version }
@@ -75,10 +75,10 @@ impl Configuration {
         let name = |name: &str| names::label_name(name, false).join(", ");
         let class = |name: &str| names::subdomain_name(name, false).join(", ");
         let user = |name: &str| if name.is_empty() { "username must not be empty".to_owned() } else { String::new() };
-        complaints.extend(check("namespaces", &exempt.namespaces, name));
-        complaints.extend(check("runtimeClasses", &exempt.runtime_classes, class));
-        complaints.extend(check("usernames", &exempt.usernames, user));
-        match aggregate(complaints) {
+        errors.extend(check("namespaces", &exempt.namespaces, name));
+        errors.extend(check("runtimeClasses", &exempt.runtime_classes, class));
+        errors.extend(check("usernames", &exempt.usernames, user));
+        match aggregate(errors) {
             Some(why) => Err(why),
             None => Ok(Configuration { defaults, exemptions: file.exemptions }),
         }
@@ -97,17 +97,17 @@ impl Configuration {
     }
 }
 
-/// Complaints about a list of names: `wrong` tells what is wrong with one, and none may come twice.
+/// Errors of a list of names: `wrong` tells what is wrong with one, and none may come twice.
 fn check(list: &str, names: &[String], wrong: impl Fn(&str) -> String) -> Vec<String> {
-    let complaints = names.iter().enumerate().filter_map(|(at, name)| {
-        let place = format!("exemptions.{list}[{at}]");
+    let errors = names.iter().enumerate().filter_map(|(at, name)| {
+        let path = format!("exemptions.{list}[{at}]");
         match wrong(name) {
-            why if !why.is_empty() => Some(format!("{place}: Invalid value: {name:?}: {why}")),
-            _ if names[..at].contains(name) => Some(format!("{place}: Duplicate value: {name:?}")),
+            why if !why.is_empty() => Some(format!("{path}: Invalid value: {name:?}: {why}")),
+            _ if names[..at].contains(name) => Some(format!("{path}: Duplicate value: {name:?}")),
             _ => None,
         }
     });
-    complaints.collect()
+    errors.collect()
 }
 
 #[cfg(test)]

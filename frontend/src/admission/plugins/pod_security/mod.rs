@@ -55,13 +55,13 @@ impl Plugin for PodSecurity {
         Box::pin(async move {
             let row = attributes.row();
             if row == NAMESPACES {
-                return self.judge_namespace(cluster, attributes);
+                return self.validate_namespace(cluster, attributes);
             }
             if row == PODS {
-                return self.judge_pod(cluster, attributes).await;
+                return self.validate_pod(cluster, attributes).await;
             }
             match TEMPLATES.iter().find(|(workload, _)| *workload == row) {
-                Some((_, path)) => self.judge_workload(cluster, attributes, path).await,
+                Some((_, path)) => self.validate_workload(cluster, attributes, path).await,
                 None => Ok(()),
             }
         })
@@ -77,7 +77,7 @@ impl PodSecurity {
         Policy::of_labels(|key| namespace.label(key), &self.0.defaults)
     }
 
-    fn judge_namespace(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    fn validate_namespace(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
         let Some(namespace) = attributes.object.as_ref().filter(|_| attributes.subresource.is_empty()) else {
             return Ok(());
         };
@@ -201,7 +201,7 @@ impl PodSecurity {
         true
     }
 
-    async fn judge_pod(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    async fn validate_pod(&self, cluster: &Cluster, attributes: &Attributes<'_>) -> Result<(), ApiError> {
         if IGNORED.contains(&attributes.subresource) || self.is_exempt(attributes) {
             return Ok(());
         }
@@ -237,7 +237,7 @@ impl PodSecurity {
         Ok(())
     }
 
-    async fn judge_workload(
+    async fn validate_workload(
         &self,
         cluster: &Cluster,
         attributes: &Attributes<'_>,

@@ -2,8 +2,8 @@
 //!
 //! What is used is kept in the status of each quota, and a request takes its part by a compare-and-swap of that status
 //! before its object is stored. However many servers there are, no quota is exceeded: who has seen an older status is
-//! refused by the store and judges again. Within a server the requests of a namespace come one after the other. What a
-//! request took and did not need, since its object was not stored after all, a controller gives back.
+//! refused by the store and is decided again. Within a server the requests of a namespace come one after the other.
+//! What a request took and did not need, since its object was not stored after all, a controller gives back.
 
 mod check;
 mod limited;
@@ -42,7 +42,7 @@ const IGNORED: [(&str, &str); 4] = [
     ("events.k8s.io", "events"),
 ];
 const TIME_MAX: Duration = Duration::from_secs(10);
-/// How often a request is judged on a newer status, when others change it at the same time.
+/// How often a request is decided on a newer status, when others change it at the same time.
 const ATTEMPTS: usize = 16;
 /// Namespaces share so many queues.
 const QUEUES: usize = 64;
@@ -101,7 +101,7 @@ impl Plugin for ResourceQuota {
 }
 
 impl ResourceQuota {
-    /// Judges the request and writes what it takes. A dropped future may leave some of it taken.
+    /// Decides the request and writes what it takes. A dropped future may leave some of it taken.
     async fn take(&self, cluster: &Cluster, check: &Check<'_>) -> Result<(), ApiError> {
         let namespace = check.attributes.namespace;
         let known = cluster.informer().list(QUOTAS, namespace)?;
@@ -125,7 +125,7 @@ impl ResourceQuota {
             if outdated.is_empty() {
                 return Ok(());
             }
-            // Only what is not written yet is judged again, on what the store has now.
+            // Only what is not written yet is decided again, on what the store has now.
             quotas.clear();
             for name in outdated {
                 kept.remove(&key(namespace, &name));

@@ -71,6 +71,6 @@ fn containers_must_say_what_a_quota_is_about() {
     let pod = json!({"spec": {"containers": [
         {"name": "a", "resources": {"requests": {"cpu": "1"}}}, {"name": "b"}, {"name": "c"}]}});
     let names = ["requests.cpu".to_owned(), "limits.memory".to_owned(), "pods".to_owned()];
-    let complaint = "must specify limits.memory for: a,b,c; requests.cpu for: b,c";
-    assert_eq!(missing(&names, &object("", "Pod", pod)).as_deref(), Some(complaint));
+    let message = "must specify limits.memory for: a,b,c; requests.cpu for: b,c";
+    assert_eq!(missing(&names, &object("", "Pod", pod)).as_deref(), Some(message));
 }

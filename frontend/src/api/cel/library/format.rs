@@ -32,11 +32,11 @@ fn by_place<'a>(at: usize) -> Evaluated<'a> {
 
 fn validate<'a>(args: &[Val<'a>]) -> Evaluated<'a> {
     let [Val::Format(format), Val::Str(text)] = args else { return no_such_overload() };
-    let complaints = (format.complaints)(text);
-    if complaints.is_empty() {
+    let messages = (format.messages)(text);
+    if messages.is_empty() {
         return Ok(Val::none());
     }
-    Ok(Val::some(Val::from(complaints.into_iter().map(Val::from).collect::<Vec<_>>())))
+    Ok(Val::some(Val::from(messages.into_iter().map(Val::from).collect::<Vec<_>>())))
 }
 
 fn named<'a>(args: &[Val<'a>]) -> Evaluated<'a> {

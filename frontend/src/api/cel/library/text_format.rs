@@ -128,9 +128,9 @@ fn wants(clause: Clause) -> (fn(&str) -> bool, &'static str) {
 impl Clause {
     /// What is wrong with a type, if anything; dyn may turn out to be right.
     pub(in super::super) fn refusal(self, of: &Type) -> Option<String> {
-        let (takes, complaint) = wants(self);
+        let (takes, message) = wants(self);
         let name = of.name();
-        (!of.is_dyn() && !takes(&name)).then(|| format!("{complaint}{name}"))
+        (!of.is_dyn() && !takes(&name)).then(|| format!("{message}{name}"))
     }
 
     pub(in super::super) fn is_text(self) -> bool {
@@ -147,8 +147,8 @@ impl FormatArgs for Values<'_, '_> {
 
     fn format(&self, clause: Clause, arg: usize) -> Result<String, String> {
         let val = &self.0[arg];
-        let (_, complaint) = wants(clause);
-        let refuse = || Err(format!("{complaint}{}", val.type_name()));
+        let (_, message) = wants(clause);
+        let refuse = || Err(format!("{message}{}", val.type_name()));
         match clause.letter {
             'd' => match val {
                 Val::Int(number) => Ok(number.to_string()),
@@ -272,8 +272,8 @@ fn text(val: &Val<'_>) -> Result<String, String> {
         | Val::Format(_)
         | Val::Authz(_)
         | Val::Decision(_) => {
-            let (_, complaint) = wants(Clause { letter: 's', precision: None });
-            Err(format!("{complaint}{}", val.type_name()))
+            let (_, message) = wants(Clause { letter: 's', precision: None });
+            Err(format!("{message}{}", val.type_name()))
         }
         other => match super::conversions::to_string(std::slice::from_ref(other)) {
             Ok(Val::Str(text)) => Ok(text.to_string()),

@@ -3,13 +3,13 @@
 use super::{super::timestamp::Timestamp, url::Url};
 use crate::api::schema::scalar::names;
 
-/// A format and its judgement: what is wrong with a text.
+/// A format, and what is wrong with a text.
 #[derive(Debug)]
 pub struct NamedFormat {
     pub(in super::super) name: &'static str,
     /// The function of its name.
     pub(in super::super) function: &'static str,
-    pub(in super::super) complaints: fn(&str) -> Vec<String>,
+    pub(in super::super) messages: fn(&str) -> Vec<String>,
     /// The length of the pattern that it is, or could be.
     pub(in super::super) pattern_length: u64,
 }
@@ -18,9 +18,9 @@ const fn format(
     function: &'static str,
     name: &'static str,
     pattern_length: u64,
-    complaints: fn(&str) -> Vec<String>,
+    messages: fn(&str) -> Vec<String>,
 ) -> NamedFormat {
-    NamedFormat { name, function, complaints, pattern_length }
+    NamedFormat { name, function, messages, pattern_length }
 }
 
 pub(in super::super) static NAMED: [NamedFormat; 13] = [
@@ -48,8 +48,8 @@ fn masked(text: &str) -> String {
     }
 }
 
-fn refusal(fits: bool, complaint: &str) -> Vec<String> {
-    if fits { Vec::new() } else { vec![complaint.to_owned()] }
+fn refusal(fits: bool, message: &str) -> Vec<String> {
+    if fits { Vec::new() } else { vec![message.to_owned()] }
 }
 
 /// Dashes may be left out.

@@ -12,7 +12,8 @@ use super::{
 use crate::api::schema::{
     object::Object,
     tables::{Field, Kind, Shape, StructRef, Type},
-    value::{MapValue, Struct, Text, Value},
+    text::Text,
+    value::{MapValue, Struct, Value},
 };
 
 type Result<T> = std::result::Result<T, String>;

@@ -10,7 +10,8 @@ use crate::api::schema::{
     fit::{Fitting, Nulls, fit_struct},
     object::Object,
     tables::Type,
-    value::{Text, Value},
+    text::Text,
+    value::Value,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;

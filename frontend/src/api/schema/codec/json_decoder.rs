@@ -11,7 +11,8 @@ use super::{
 };
 use crate::api::schema::{
     tables::{Field, Kind, Shape, StructDef, StructRef},
-    value::{MapValue, Struct, Text, Value},
+    text::Text,
+    value::{MapValue, Struct, Value},
 };
 
 /// Objects that stand inside others with a kind and version of their own.

@@ -12,7 +12,8 @@ use crate::api::schema::{
         time::{Instant, format_micro_time, format_time},
     },
     tables::{Field, Gvk, Kind, Shape, StructDef, StructRef, Type, WireTarget},
-    value::{MapValue, Struct, Text, Value},
+    text::Text,
+    value::{MapValue, Struct, Value},
 };
 
 /// Messages nested deeper are refused.

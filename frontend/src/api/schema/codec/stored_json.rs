@@ -26,7 +26,7 @@ pub enum Named {
 
 /// Where in the object a message stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Level {
     Root,
     Metadata,
     Below,
@@ -36,7 +36,7 @@ enum Place {
 /// written is of no use.
 pub(super) fn write(out: &mut Vec<u8>, kind: &Type, message: &Message<'_>, revision: &str, named: Named) -> Option<()> {
     let mut writer = Writer { out, kind, revision, named };
-    writer.message(message, Place::Root).map(drop)
+    writer.message(message, Level::Root).map(drop)
 }
 
 struct Writer<'w> {
@@ -56,7 +56,7 @@ enum Given {
 
 impl Writer<'_> {
     /// True if anything was given in it.
-    fn message<'a>(&mut self, message: &Message<'a>, place: Place) -> Option<bool> {
+    fn message<'a>(&mut self, message: &Message<'a>, level: Level) -> Option<bool> {
         self.out.push(b'{');
         let (mut is_first, mut is_any, mut at) = (true, false, 0);
         let all = message.all();
@@ -67,7 +67,7 @@ impl Writer<'_> {
             }
             let given = &all[start..at];
             let is_silent = matches!(field.presence, Presence::Omit | Presence::Pointer);
-            if given.is_empty() && is_silent && place == Place::Below {
+            if given.is_empty() && is_silent && level == Level::Below {
                 continue;
             }
             let mark = self.out.len();
@@ -77,9 +77,9 @@ impl Writer<'_> {
             self.out.push(b'"');
             self.out.extend_from_slice(field.name.as_bytes());
             self.out.extend_from_slice(b"\":");
-            let came_to = match self.known(field, place) {
+            let came_to = match self.known(field, level) {
                 Some(came_to) => came_to,
-                None => self.field(message, field, given, place)?,
+                None => self.field(message, field, given, level)?,
             };
             is_any |= came_to != Given::Nothing;
             match came_to {
@@ -96,15 +96,15 @@ impl Writer<'_> {
     }
 
     /// What is not in the bytes: the kind, and the revision, which the store knows.
-    fn known(&mut self, field: &Field, place: Place) -> Option<Given> {
-        let text = match (place, &*field.name) {
-            (Place::Root, "kind") => self.kind.gvk.kind.clone(),
-            (Place::Root, "apiVersion") => self.kind.gvk.api_version(),
-            (Place::Metadata, "resourceVersion") if self.revision.is_empty() => return Some(Given::Nothing),
-            (Place::Metadata, "resourceVersion") => self.revision.to_owned().into(),
+    fn known(&mut self, field: &Field, level: Level) -> Option<Given> {
+        let text = match (level, &*field.name) {
+            (Level::Root, "kind") => self.kind.gvk.kind.clone(),
+            (Level::Root, "apiVersion") => self.kind.gvk.api_version(),
+            (Level::Metadata, "resourceVersion") if self.revision.is_empty() => return Some(Given::Nothing),
+            (Level::Metadata, "resourceVersion") => self.revision.to_owned().into(),
             _ => return None,
         };
-        if place == Place::Root && self.named == Named::Nothing {
+        if level == Level::Root && self.named == Named::Nothing {
             return Some(Given::Hidden);
         }
         write_string(self.out, &text);
@@ -116,13 +116,13 @@ impl Writer<'_> {
         message: &Message<'a>,
         field: &'a Field,
         given: &[(usize, Payload<'a>)],
-        place: Place,
+        level: Level,
     ) -> Option<Given> {
         let [(_, payload), ..] = given else { return Some(Given::Nothing) };
         match field.shape {
             Shape::List => self.list(message, field, given)?,
             Shape::Map => self.map(message, field, given)?,
-            Shape::One => return self.one(message, field, payload, place),
+            Shape::One => return self.one(message, field, payload, level),
         }
         Some(Given::Printed)
     }
@@ -133,7 +133,7 @@ impl Writer<'_> {
             if at > 0 {
                 self.out.push(b',');
             }
-            self.value(message, field, payload, Place::Below)?;
+            self.value(message, field, payload, Level::Below)?;
         }
         self.out.push(b']');
         Some(())
@@ -154,7 +154,7 @@ impl Writer<'_> {
             }
             write_string(self.out, std::str::from_utf8(key).ok()?);
             self.out.push(b':');
-            self.value(message, field, &value?, Place::Below)?;
+            self.value(message, field, &value?, Level::Below)?;
         }
         self.out.push(b'}');
         Some(())
@@ -165,11 +165,11 @@ impl Writer<'_> {
         message: &Message<'a>,
         field: &'a Field,
         payload: &Payload<'a>,
-        place: Place,
+        level: Level,
     ) -> Option<Given> {
-        let below = match (place, &*field.name) {
-            (Place::Root, "metadata") => Place::Metadata,
-            _ => Place::Below,
+        let below = match (level, &*field.name) {
+            (Level::Root, "metadata") => Level::Metadata,
+            _ => Level::Below,
         };
         let start = self.out.len();
         let is_zero = self.value(message, field, payload, below)?;
@@ -190,7 +190,7 @@ impl Writer<'_> {
         message: &Message<'a>,
         field: &'a Field,
         payload: &Payload<'a>,
-        place: Place,
+        level: Level,
     ) -> Option<bool> {
         match (&field.kind, payload) {
             (Kind::Bool, Payload::Varint(number)) => {
@@ -213,7 +213,7 @@ impl Writer<'_> {
             }
             (Kind::Struct(_), payload) => {
                 let inner = message.inner(field, payload)?;
-                self.message(&inner, place).map(|is_any| !is_any)
+                self.message(&inner, level).map(|is_any| !is_any)
             }
             (Kind::StringItems, Payload::Bytes(bytes)) => self.string_items(bytes),
             (kind, Payload::Bytes(bytes)) => self.special(kind, bytes),

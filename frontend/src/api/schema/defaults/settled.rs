@@ -1,4 +1,4 @@
-//! Whether defaults would change a stored message: what was stored by a server of this version has them all. Judged
+//! Whether defaults would change a stored message: what was stored by a server of this version has them all. Told
 //! from the bytes, without a tree. No is said wherever that cannot be told.
 
 use super::{PLANS, Work};

@@ -42,7 +42,7 @@ enum Digits {
 const ELEMENTS: [(&str, Digits, &str, std::ops::RangeInclusive<i64>, &str); 6] = [
     ("2006", Digits::Four, "-", 0..=9999, "year"),
     ("01", Digits::Two, "-", 1..=12, "month"),
-    // Days are judged at the end, when the month is known.
+    // Days are checked at the end, when the month is known.
     ("02", Digits::Two, "T", 0..=99, "day"),
     ("15", Digits::OneOrTwo, ":", 0..=23, "hour"),
     ("04", Digits::Two, ":", 0..=59, "minute"),

@@ -142,8 +142,8 @@ pub(super) fn try_out(cluster: &Cluster, service: &mut Object, old: Option<&Obje
     Ok(())
 }
 
-/// Refuses addresses that others are known to have: the real server takes addresses first, so that it complains of
-/// them before it judges anything else.
+/// Refuses addresses that others are known to have. The real server takes addresses before it validates anything
+/// else, so that its error is about them.
 pub(super) fn foresee(cluster: &Cluster, service: &Object, old: Option<&Object>) -> Result<(), ApiError> {
     let owner = (service.namespace().to_owned(), service.name().to_owned());
     for (_, asked, _) in wanted(service, old) {

@@ -2,7 +2,7 @@
 //!
 //! A write of a Service goes through here twice. [`begin`] comes before everything else: it completes addresses,
 //! families and ports from what the Service has had, and refuses what the cluster cannot give. [`claim`] comes last: it
-//! takes what is left open, and what was asked for. In between the object is judged like any other.
+//! takes what is left open, and what was asked for. In between the object is validated like any other.
 
 mod addresses;
 mod fields;

@@ -10,8 +10,8 @@ use crate::{
     request::status::FieldError,
 };
 
-/// Judges every embedded object.
-pub(super) fn judge(value: &Value, node: &Node) -> Vec<FieldError> {
+/// Validates every embedded object.
+pub(super) fn validate(value: &Value, node: &Node) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(value, node, "", &mut errors);
     errors
@@ -60,9 +60,9 @@ fn object(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
         match kind {
             Value::Str(text) if text.is_empty() => errors.push(FieldError::invalid(at, "", "must not be empty")),
             Value::Str(text) => {
-                let complaints = names::label_1035_name(&text.to_lowercase(), false);
-                if !complaints.is_empty() {
-                    let detail = format!("may have mixed case, but should otherwise match: {}", complaints.join(","));
+                let messages = names::label_1035_name(&text.to_lowercase(), false);
+                if !messages.is_empty() {
+                    let detail = format!("may have mixed case, but should otherwise match: {}", messages.join(","));
                     errors.push(FieldError::invalid(at, text, detail));
                 }
             }

@@ -7,10 +7,10 @@ use crate::api::schema::{
     structural::Node,
 };
 
-type Judge = fn(&str) -> bool;
+type Check = fn(&str) -> bool;
 
 /// Names without their hyphens.
-const FORMATS: &[(&str, Judge)] = &[
+const FORMATS: &[(&str, Check)] = &[
     ("bsonobjectid", |text| text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit())),
     ("uri", is_uri),
     ("email", is_email),
@@ -111,7 +111,7 @@ pub(in super::super) fn is_unrecognized(kind: &str, format: &str) -> bool {
     kind == "string" && !format.is_empty() && find(format).is_none()
 }
 
-fn find(format: &str) -> Option<&'static (&'static str, Judge)> {
+fn find(format: &str) -> Option<&'static (&'static str, Check)> {
     if format.is_empty() {
         return None;
     }
@@ -121,7 +121,7 @@ fn find(format: &str) -> Option<&'static (&'static str, Judge)> {
 
 /// Whether a text is of a known format.
 pub(super) fn fits(format: &str, text: &str) -> bool {
-    find(format).is_none_or(|(_, judge)| judge(text))
+    find(format).is_none_or(|(_, check)| check(text))
 }
 
 /// An absolute URI, or an absolute path.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Texts and numbers.
-pub(super) fn judge(value: &Value, node: &Node, limits: &Limits, path: &str, outcome: &mut Outcome) {
+pub(super) fn validate(value: &Value, node: &Node, limits: &Limits, path: &str, outcome: &mut Outcome) {
     match value {
         Value::Str(text) => {
             string(text, limits, path, outcome);

@@ -9,8 +9,8 @@ use crate::{
     request::status::FieldError,
 };
 
-/// Judges every list of an object.
-pub(super) fn judge(value: &Value, node: &Node) -> Vec<FieldError> {
+/// Validates every list of an object.
+pub(super) fn validate(value: &Value, node: &Node) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(value, node, "", &mut errors);
     errors

@@ -1,4 +1,4 @@
-//! Custom resources judged by their schemas, with the complaints of the original.
+//! Custom resources validated by their schemas, with the errors of the original.
 //!
 //! In: an object of a custom kind, and what it replaces. Out: field errors. What an update leaves as it was is not held
 //! against it (ratcheting). Not here: the schemas themselves (`definitions`).
@@ -38,37 +38,37 @@ pub struct Rules<'r> {
     pub rules: Option<&'r RuleTree>,
 }
 
-/// Judges a new object.
+/// Validates a new object.
 pub fn validate_create(object: &Object, rules: Rules<'_>) -> Verdict {
     let mut errors = meta::validate(object, rules.namespaced, names::subdomain_name);
-    errors.extend(schema::judge(object.value(), rules.schema, "", None));
+    errors.extend(schema::validate(object.value(), rules.schema, "", None));
     errors.extend(scale::spec(object, rules.scale));
     errors.extend(scale::status(object, rules.scale));
-    errors.extend(embedded::judge(object.value(), rules.schema));
-    errors.extend(lists::judge(object.value(), rules.schema));
+    errors.extend(embedded::validate(object.value(), rules.schema));
+    errors.extend(lists::validate(object.value(), rules.schema));
     ask(object, None, rules, errors)
 }
 
-/// Judges a changed object, or its status alone.
+/// Validates a changed object, or its status alone.
 pub fn validate_update(object: &Object, old: &Object, subresource: &str, rules: Rules<'_>) -> Verdict {
     let mut errors = meta::validate_update(object, old);
-    let known_lists = lists::judge(old.value(), rules.schema).is_empty();
+    let known_lists = lists::validate(old.value(), rules.schema).is_empty();
     if subresource == "status" {
         let node = rules.schema.property("status");
         if let (Some(status), Some(node)) = (object.get(&["status"]), node) {
             let before = old.get(&["status"]).map(|old| Before { value: old, node });
-            errors.extend(schema::judge(status, node, "status", before));
+            errors.extend(schema::validate(status, node, "status", before));
         }
         errors.extend(scale::status(object, rules.scale));
     } else {
         let before = Before { value: old.value(), node: rules.schema };
-        errors.extend(schema::judge(object.value(), rules.schema, "", Some(before)));
+        errors.extend(schema::validate(object.value(), rules.schema, "", Some(before)));
         errors.extend(scale::spec(object, rules.scale));
         errors.extend(scale::status(object, rules.scale));
-        errors.extend(embedded::judge(object.value(), rules.schema));
+        errors.extend(embedded::validate(object.value(), rules.schema));
     }
     if known_lists {
-        errors.extend(lists::judge(object.value(), rules.schema));
+        errors.extend(lists::validate(object.value(), rules.schema));
     }
     ask(object, Some(old), rules, errors)
 }
@@ -81,23 +81,23 @@ fn ask(object: &Object, old: Option<&Object>, rules: Rules<'_>, mut errors: Vec<
         errors.push(FieldError::invalid_value("<nil>", "null", detail));
         return Verdict { errors, warnings: Vec::new() };
     }
-    let mut verdict = rules::judge(object.value(), tree, old.map(Object::value));
+    let mut verdict = rules::validate(object.value(), tree, old.map(Object::value));
     errors.append(&mut verdict.errors);
     Verdict { errors, ..verdict }
 }
 
-/// Judges a default, which stands at a path of a definition.
-pub(super) fn judge_default(value: &Value, schema: &Arc<Node>, at: &str) -> Vec<FieldError> {
-    let mut errors = embedded::judge(value, schema);
+/// Validates a default, which stands at a path of a definition.
+pub(super) fn validate_default(value: &Value, schema: &Arc<Node>, at: &str) -> Vec<FieldError> {
+    let mut errors = embedded::validate(value, schema);
     for error in &mut errors {
         error.field = format!("{at}.{}", error.field.trim_start_matches('.'));
     }
     if errors.is_empty() {
-        errors = schema::judge(value, schema, at, None);
+        errors = schema::validate(value, schema, at, None);
     }
     if errors.is_empty() {
         let whole = if schema.embedded { Whole::Object } else { Whole::Part };
-        let found = RuleTree::of(schema, whole).map(|tree| rules::judge_default(value, &tree));
+        let found = RuleTree::of(schema, whole).map(|tree| rules::validate_default(value, &tree));
         errors.extend(found.unwrap_or_default().into_iter().map(|error| {
             let field = match error.field.as_str() {
                 "<nil>" => at.to_owned(),

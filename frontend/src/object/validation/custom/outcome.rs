@@ -1,21 +1,21 @@
-//! Complaints about a value, gathered on the way through its schema.
+//! Errors of a value, gathered on the way through its schema.
 
 use super::shown;
 use crate::{api::schema::Value, request::status::FieldErrorKind};
 
-/// One complaint.
+/// One error.
 #[derive(Clone, Debug)]
 pub(super) struct Issue {
-    /// None: about a whole of several schemas, which the original has no place for.
+    /// None: about a whole of several schemas, which the original has no path for.
     pub(super) path: Option<String>,
     pub(super) kind: FieldErrorKind,
     pub(super) shown: Option<String>,
     pub(super) detail: String,
-    /// By which equal complaints are known.
+    /// By which equal errors are known.
     pub(super) text: String,
 }
 
-/// Complaints, and how much was found good: what decides which of several schemas was meant.
+/// Errors, and how much was found good: what decides which of several schemas was meant.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) issues: Vec<Issue>,

@@ -20,13 +20,13 @@ const SPENT: &str = "validation failed due to running out of cost budget, no fur
 const MESSAGE_BYTES_MAX: usize = 5 * 1024;
 
 /// Runs the rules. `before`: the object that is replaced.
-pub(super) fn judge(value: &Value, tree: &RuleTree, before: Option<&Value>) -> Verdict {
+pub(super) fn validate(value: &Value, tree: &RuleTree, before: Option<&Value>) -> Verdict {
     let correlated = before.map(|value| Before { value, node: &tree.node });
     run(value, tree, before, Forgiven { here: correlated, new: Some(value), ..Forgiven::NOTHING })
 }
 
 /// Runs the rules over a default, once as if it replaced itself and once as something new.
-pub(super) fn judge_default(value: &Value, tree: &RuleTree) -> Vec<FieldError> {
+pub(super) fn validate_default(value: &Value, tree: &RuleTree) -> Vec<FieldError> {
     let errors = run(value, tree, Some(value), Forgiven::NOTHING).errors;
     if errors.is_empty() { run(value, tree, None, Forgiven::NOTHING).errors } else { errors }
 }
@@ -193,7 +193,7 @@ impl Run {
     ) {
         let at = match rule.rule.field_path.trim() {
             "" => path.to_owned(),
-            below => format!("{path}{}", placed(below, &tree.node)).trim_start_matches('.').to_owned(),
+            below => format!("{path}{}", as_field(below, &tree.node)).trim_start_matches('.').to_owned(),
         };
         let message = match &rule.message {
             Some(Ok(program)) => self.message(program, rule, activation),
@@ -217,7 +217,7 @@ impl Run {
                 };
                 let whole = matches!(tree.node.kind, NodeType::Object | NodeType::Array);
                 let detail = if kind == FieldErrorKind::Duplicate { String::new() } else { detail };
-                FieldError { kind, field: place(&at), bad_value: (!whole).then(|| shown(value)), detail }
+                FieldError { kind, field: field_of(&at), bad_value: (!whole).then(|| shown(value)), detail }
             }
         };
         if !rule.uses_old_self && forgiven.is_unchanged() {
@@ -276,16 +276,16 @@ fn named(rule: &CompiledRule) -> &str {
 }
 
 fn invalid_type(path: &str, node: &Node, detail: String) -> FieldError {
-    FieldError::invalid(place(path), node.kind.as_str(), detail)
+    FieldError::invalid(field_of(path), node.kind.as_str(), detail)
 }
 
-/// The root has no path.
-fn place(path: &str) -> String {
+/// The path of an error; the root has none.
+fn field_of(path: &str) -> String {
     if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() }
 }
 
 /// A path of a rule as paths of errors have it: `.a['b']` is `.a.b`, or, where `b` is a key of a map, `.a[b]`.
-fn placed(path: &str, node: &Node) -> String {
+fn as_field(path: &str, node: &Node) -> String {
     let (mut at, mut rest, mut out) = (Some(node), path, String::new());
     while !rest.is_empty() {
         let (name, behind) = match rest.strip_prefix("['") {
@@ -326,7 +326,7 @@ mod tests {
             (".a['b'].c", ".a.b.c"),
             ("..", ".."),
         ] {
-            assert_eq!(placed(path, &node), shown);
+            assert_eq!(as_field(path, &node), shown);
         }
     }
 }

@@ -12,10 +12,10 @@ use crate::{
     request::status::{FieldError, FieldErrorKind, go_quote},
 };
 
-/// Judges a value. `at` is where it stands in the object.
-pub(super) fn judge(value: &Value, node: &Node, at: &str, before: Option<Before<'_>>) -> Vec<FieldError> {
+/// Validates a value. `at` is where it stands in the object.
+pub(super) fn validate(value: &Value, node: &Node, at: &str, before: Option<Before<'_>>) -> Vec<FieldError> {
     let outcome = visit(value, node, "", before, Root::Yes);
-    let place = |path: Option<String>| {
+    let field = |path: Option<String>| {
         let path = path.map(|path| path.trim_start_matches('.').to_owned());
         match (path.as_deref(), at) {
             (None, "") => "<nil>".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn judge(value: &Value, node: &Node, at: &str, before: Option<Before<
         .into_iter()
         .map(|issue| FieldError {
             kind: issue.kind,
-            field: place(issue.path),
+            field: field(issue.path),
             bad_value: issue.shown,
             detail: issue.detail,
         })
@@ -69,7 +69,7 @@ fn check(value: &Value, node: &Node, path: &str, before: Option<Before<'_>>, roo
     outcome.merge(alternatives(value, node, path, before, root));
     outcome.good += 1;
     if let Some(limits) = limits {
-        limits::judge(value, node, limits, path, &mut outcome);
+        limits::validate(value, node, limits, path, &mut outcome);
     }
     match value {
         Value::List(items) => {

@@ -1,4 +1,4 @@
-//! What comes of a judgement, and values as the judges see and print them.
+//! What comes of a validation, and values as it sees and prints them.
 
 use crate::{
     api::schema::{Value, codec, fit},

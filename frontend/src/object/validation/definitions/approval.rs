@@ -35,8 +35,8 @@ pub fn approval(object: &Object) -> (&'static str, &'static str, String) {
     ("False", "InvalidAnnotation", message)
 }
 
-/// Complains of what is missing or wrong, unless it was so before.
-pub(super) fn judge(object: &Object, old: Option<&Object>) -> Vec<FieldError> {
+/// Errors of what is missing or wrong, unless it was so before.
+pub(super) fn validate(object: &Object, old: Option<&Object>) -> Vec<FieldError> {
     if !is_protected_group(object.get_str(&["spec", "group"]).unwrap_or_default()) {
         return Vec::new();
     }

@@ -8,7 +8,7 @@ use crate::{
         custom::is_true,
         schema::{Object, Value},
     },
-    client::ca_complaint,
+    client::ca_error,
     object::validation::names::label_1035_name,
     request::status::{FieldError, go_quote},
 };
@@ -27,7 +27,7 @@ pub(super) fn has_known(versions: &[String]) -> bool {
     versions.iter().any(|version| KNOWN.contains(&version.as_str()))
 }
 
-pub(super) fn judge(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
+pub(super) fn validate(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let Some(conversion) = definition.get(&["spec", "conversion"]) else { return errors };
     let strategy = conversion.child("strategy").and_then(Value::as_str).unwrap_or_default();
@@ -65,8 +65,8 @@ fn reviews(versions: &[String], lenient: Leniency<'_>) -> Vec<FieldError> {
             errors.push(FieldError::invalid(path, version, "duplicate version"));
             continue;
         }
-        let complaints = label_1035_name(version, false).into_iter();
-        errors.extend(complaints.map(|complaint| FieldError::invalid(path.as_str(), version, complaint)));
+        let messages = label_1035_name(version, false).into_iter();
+        errors.extend(messages.map(|message| FieldError::invalid(path.as_str(), version, message)));
     }
     if !lenient.review_versions_may_be_unknown && !has_known(versions) {
         let shown: Vec<String> = versions.iter().map(|version| go_quote(version)).collect();
@@ -77,20 +77,20 @@ fn reviews(versions: &[String], lenient: Leniency<'_>) -> Vec<FieldError> {
 }
 
 /// Why nobody could be trusted by the authorities of a webhook.
-pub(super) fn authorities_complaint(definition: &Object) -> Option<(&[u8], String)> {
+pub(super) fn authorities_error(definition: &Object) -> Option<(&[u8], String)> {
     let bundle = definition.get(&["spec", "conversion", "webhookClientConfig", "caBundle"])?.as_bytes()?;
     if bundle.is_empty() {
         return None;
     }
-    ca_complaint(bundle).map(|why| (bundle, why))
+    ca_error(bundle).map(|why| (bundle, why))
 }
 
 /// Authorities of a definition that is served must be good, unless those before were not.
-pub(super) fn judge_authorities(definition: &Object, before: &Object) -> Option<FieldError> {
-    if !is_true(before, "Established") || authorities_complaint(before).is_some() {
+pub(super) fn validate_authorities(definition: &Object, before: &Object) -> Option<FieldError> {
+    if !is_true(before, "Established") || authorities_error(before).is_some() {
         return None;
     }
-    let (bundle, why) = authorities_complaint(definition)?;
+    let (bundle, why) = authorities_error(definition)?;
     Some(FieldError::invalid_value(format!("{CONFIG}.caBundle"), go_quote(&STANDARD.encode(bundle)), why))
 }
 
@@ -167,8 +167,8 @@ fn url_path(url: &str, path: &str) -> Vec<FieldError> {
             errors.push(FieldError::invalid(path, url, format!("segment[{at}] may not be empty")));
             continue;
         }
-        let complaints = super::forms::subdomain_name(step, false).into_iter();
-        errors.extend(complaints.map(|why| FieldError::invalid(path, url, format!("segment[{at}]: {why}"))));
+        let messages = super::forms::subdomain_name(step, false).into_iter();
+        errors.extend(messages.map(|why| FieldError::invalid(path, url, format!("segment[{at}]: {why}"))));
     }
     errors
 }

@@ -11,25 +11,25 @@ use crate::{
     request::status::FieldError,
 };
 
-pub(super) fn judge(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
+pub(super) fn validate(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(schema, path, Place::Root, lenient, &mut errors);
+    visit(schema, path, Part::Root, lenient, &mut errors);
     errors
 }
 
-/// Where a schema stands.
+/// Which part of an object a schema describes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// It is that of the object itself.
+enum Part {
+    /// The object itself.
     Root,
-    Part,
+    Inner,
     /// In the metadata, or at the kind, of an object.
     Metadata,
 }
 
-fn visit(schema: &Value, path: &str, place: Place, lenient: Leniency<'_>, errors: &mut Vec<FieldError>) {
+fn visit(schema: &Value, path: &str, part: Part, lenient: Leniency<'_>, errors: &mut Vec<FieldError>) {
     let embedded = schema.child("x-kubernetes-embedded-resource").and_then(Value::as_bool) == Some(true);
-    let whole = embedded || place == Place::Root;
+    let whole = embedded || part == Part::Root;
     let default = schema.child("default").and_then(structural::free).filter(|value| *value != Value::Null);
     if let Some(default) = default {
         let at = format!("{path}.default");
@@ -38,25 +38,25 @@ fn visit(schema: &Value, path: &str, place: Place, lenient: Leniency<'_>, errors
         // Of a default the original does not ask whether it is one of the two.
         node.int_or_string = false;
         let node = Arc::new(node);
-        if !lenient.defaults_may_be_unpruned && (whole || place == Place::Part) && is_pruned(&node, &default) {
+        if !lenient.defaults_may_be_unpruned && (whole || part == Part::Inner) && is_pruned(&node, &default) {
             errors.push(FieldError::invalid_value(
                 at.as_str(),
                 custom::shown(&default),
                 "must not have unknown fields",
             ));
         }
-        errors.extend(custom::judge_default(&default, &node, &at));
+        errors.extend(custom::validate_default(&default, &node, &at));
     }
     if let Some(items) = schema.child("items").filter(|items| items.as_struct().is_some()) {
-        let inside = if place == Place::Metadata && !embedded { Place::Metadata } else { Place::Part };
+        let inside = if part == Part::Metadata && !embedded { Part::Metadata } else { Part::Inner };
         visit(items, &format!("{path}.items"), inside, lenient, errors);
     }
     if let Some(properties) = schema.child("properties").and_then(Value::as_map) {
         for (name, inner) in properties.iter() {
             let inside = match name {
-                "metadata" | "apiVersion" | "kind" if whole => Place::Metadata,
-                _ if place == Place::Metadata && !embedded => Place::Metadata,
-                _ => Place::Part,
+                "metadata" | "apiVersion" | "kind" if whole => Part::Metadata,
+                _ if part == Part::Metadata && !embedded => Part::Metadata,
+                _ => Part::Inner,
             };
             visit(inner, &format!("{path}.properties[{name}]"), inside, lenient, errors);
         }

@@ -1,7 +1,7 @@
-//! CustomResourceDefinitions judged: names, versions, schemas, columns, conversion, and the approval of protected
+//! CustomResourceDefinitions validated: names, versions, schemas, columns, conversion, and the approval of protected
 //! groups.
 //!
-//! In: a definition, and what it replaces. Out: field errors. The original judges its inner form, in which what all
+//! In: a definition, and what it replaces. Out: field errors. The original validates its inner form, in which what all
 //! versions share stands once at the top; its paths show it. Not here: the objects of definitions (`custom`).
 
 mod approval;
@@ -25,7 +25,7 @@ use crate::{
 
 pub use approval::{approval, is_protected_group};
 
-/// The definition in the form that is judged.
+/// The definition in the form that is validated.
 fn inner(object: &Object) -> Object {
     let kind = Schema::builtin().kind("apiextensions.k8s.io", "v1beta1", "CustomResourceDefinition");
     let mut inner = kind.map_or_else(|| object.clone(), |kind| convert(object, &kind));
@@ -47,7 +47,7 @@ pub(super) fn validate_create(object: &Object) -> Vec<FieldError> {
     errors.extend(spec(&definition, Leniency::default()));
     errors.extend(status(&definition));
     errors.extend(stored_versions(&definition));
-    errors.extend(approval::judge(object, None));
+    errors.extend(approval::validate(object, None));
     errors.extend(preserve_unknown(&definition, None));
     errors
 }
@@ -56,7 +56,7 @@ pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> 
     let (definition, before) = (inner(object), inner(old));
     let mut errors = changed_metadata(object, old);
     errors.extend(spec(&definition, leniency(&before)));
-    errors.extend(conversion::judge_authorities(&definition, &before));
+    errors.extend(conversion::validate_authorities(&definition, &before));
     let mut frozen = vec![("group", ["spec", "group", ""]), ("names.plural", ["spec", "names", "plural"])];
     if crate::api::custom::is_true(old, "Established") {
         frozen.splice(0..0, [("scope", ["spec", "scope", ""]), ("names.kind", ["spec", "names", "kind"])]);
@@ -70,7 +70,7 @@ pub(super) fn validate_update(object: &Object, old: &Object) -> Vec<FieldError> 
     }
     errors.extend(status(&definition));
     errors.extend(stored_versions(&definition));
-    errors.extend(approval::judge(object, Some(old)));
+    errors.extend(approval::validate(object, Some(old)));
     errors.extend(preserve_unknown(&definition, Some(&before)));
     errors
 }
@@ -112,7 +112,7 @@ pub(super) fn warnings(object: &Object, old: Option<&Object>) -> Vec<String> {
 
 /// Whether the webhook of a definition has authorities that nobody could be trusted by.
 pub fn has_bad_authorities(object: &Object) -> bool {
-    conversion::authorities_complaint(&inner(object)).is_some()
+    conversion::authorities_error(&inner(object)).is_some()
 }
 
 /// What keeps a definition's schemas from being structural; none when they are.
@@ -124,7 +124,7 @@ pub fn structural_violations(object: &Object) -> Option<String> {
     let versions = object.get_list(&["spec", "versions"]).unwrap_or_default();
     for (at, version) in versions.iter().enumerate() {
         if let Some(schema) = version.at(&["schema", "openAPIV3Schema"]) {
-            errors.extend(structural::judge(schema, &format!("spec.versions[{at}].schema.openAPIV3Schema")));
+            errors.extend(structural::validate(schema, &format!("spec.versions[{at}].schema.openAPIV3Schema")));
         }
     }
     crate::request::status::aggregate(&errors)
@@ -143,7 +143,7 @@ fn leniency(before: &Object) -> Leniency<'_> {
     Leniency {
         before: Some(before),
         schemas_may_be_absent: !at_top && tree::all(before).len() < versions,
-        schemas_may_be_unstructured: any(&|schema| !structural::judge(schema, "").is_empty()),
+        schemas_may_be_unstructured: any(&|schema| !structural::validate(schema, "").is_empty()),
         defaults_may_be_unpruned: any(&|schema| defaults::has_unpruned(schema)),
         sets_may_hold_maps: each(&openapi::is_set_of_maps),
         keys_may_be_loose: each(&|schema| !openapi::map_keys(schema, "").is_empty()),
@@ -159,11 +159,11 @@ fn text<'o>(object: &'o Object, path: &[&str]) -> &'o str {
 fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let group = text(definition, &["spec", "group"]);
-    let complaints = forms::subdomain_name(group, false);
+    let messages = forms::subdomain_name(group, false);
     if group.is_empty() {
         errors.push(FieldError::required("spec.group", ""));
-    } else if !complaints.is_empty() {
-        errors.push(FieldError::invalid("spec.group", group, complaints.join(",")));
+    } else if !messages.is_empty() {
+        errors.push(FieldError::invalid("spec.group", group, messages.join(",")));
     } else if !group.contains('.') {
         errors.push(FieldError::invalid("spec.group", group, "should be a domain with at least one dot"));
     }
@@ -175,10 +175,10 @@ fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
     errors.extend(schemas::present(definition, lenient));
     errors.extend(versions(definition, lenient));
     errors.extend(names::required(definition));
-    errors.extend(names::judge(definition.get(&["spec", "names"]), "spec.names"));
+    errors.extend(names::validate(definition.get(&["spec", "names"]), "spec.names"));
     if let Some(schema) = definition.get(&["spec", "validation", "openAPIV3Schema"]) {
         let status = schemas::any_status(definition);
-        errors.extend(schemas::judge(schema, "spec.validation", status, lenient));
+        errors.extend(schemas::validate(schema, "spec.validation", status, lenient));
     }
     errors.extend(columns::subresources(definition.get(&["spec", "subresources"]), "spec.subresources"));
     let at_top = definition.get_list(&["spec", "additionalPrinterColumns"]).unwrap_or_default();
@@ -194,7 +194,7 @@ fn spec(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
             )),
         }
     }
-    errors.extend(conversion::judge(definition, lenient));
+    errors.extend(conversion::validate(definition, lenient));
     errors
 }
 
@@ -210,14 +210,14 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
         let name = version.child("name").and_then(Value::as_str).unwrap_or_default();
         unique &= !seen.contains(&name);
         seen.push(name);
-        let complaints = forms::label_1035_name(name, false);
-        if !complaints.is_empty() {
-            errors.push(FieldError::invalid(format!("{path}.name"), name, complaints.join(",")));
+        let messages = forms::label_1035_name(name, false);
+        if !messages.is_empty() {
+            errors.push(FieldError::invalid(format!("{path}.name"), name, messages.join(",")));
         }
         errors.extend(deprecation(version, is(version, "deprecated"), &path));
         if let Some(schema) = version.at(&["schema", "openAPIV3Schema"]) {
             let status = schemas::has_status(definition, version);
-            errors.extend(schemas::judge(schema, &format!("{path}.schema"), status, lenient));
+            errors.extend(schemas::validate(schema, &format!("{path}.schema"), status, lenient));
         }
         errors.extend(columns::subresources(version.child("subresources"), &format!("{path}.subresources")));
         let own = version.child("additionalPrinterColumns").and_then(Value::as_list).unwrap_or_default();
@@ -241,9 +241,9 @@ fn versions(definition: &Object, lenient: Leniency<'_>) -> Vec<FieldError> {
         refuse("must have exactly one version marked as storage version");
     }
     // The original also has the first version's name at the top.
-    let complaints = seen.first().map(|first| forms::label_1035_name(first, false)).unwrap_or_default();
-    if let (Some(first), false) = (seen.first(), complaints.is_empty()) {
-        errors.push(FieldError::invalid("spec.version", first, complaints.join(",")));
+    let messages = seen.first().map(|first| forms::label_1035_name(first, false)).unwrap_or_default();
+    if let (Some(first), false) = (seen.first(), messages.is_empty()) {
+        errors.push(FieldError::invalid("spec.version", first, messages.join(",")));
     }
     errors
 }
@@ -276,7 +276,7 @@ fn deprecation(version: &Value, deprecated: bool, path: &str) -> Vec<FieldError>
 }
 
 fn status(definition: &Object) -> Vec<FieldError> {
-    names::judge(definition.get(&["status", "acceptedNames"]), "status.acceptedNames")
+    names::validate(definition.get(&["status", "acceptedNames"]), "status.acceptedNames")
 }
 
 fn stored_versions(definition: &Object) -> Vec<FieldError> {

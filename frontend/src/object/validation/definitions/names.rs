@@ -14,29 +14,29 @@ pub(super) fn required(definition: &Object) -> Vec<FieldError> {
 }
 
 /// The forms of names, wherever they stand.
-pub(super) fn judge(names: Option<&Value>, path: &str) -> Vec<FieldError> {
+pub(super) fn validate(names: Option<&Value>, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let Some(names) = names else { return errors };
     let text = |field: &str| names.child(field).and_then(Value::as_str).unwrap_or_default();
     for field in ["plural", "singular"] {
-        let complaints = label_1035_name(text(field), false);
-        if !text(field).is_empty() && !complaints.is_empty() {
-            errors.push(FieldError::invalid(format!("{path}.{field}"), text(field), complaints.join(",")));
+        let messages = label_1035_name(text(field), false);
+        if !text(field).is_empty() && !messages.is_empty() {
+            errors.push(FieldError::invalid(format!("{path}.{field}"), text(field), messages.join(",")));
         }
     }
     for field in ["kind", "listKind"] {
-        let complaints = label_1035_name(&text(field).to_lowercase(), false);
-        if !text(field).is_empty() && !complaints.is_empty() {
-            let detail = format!("may have mixed case, but should otherwise match: {}", complaints.join(","));
+        let messages = label_1035_name(&text(field).to_lowercase(), false);
+        if !text(field).is_empty() && !messages.is_empty() {
+            let detail = format!("may have mixed case, but should otherwise match: {}", messages.join(","));
             errors.push(FieldError::invalid(format!("{path}.{field}"), text(field), detail));
         }
     }
     let each = |field: &str, errors: &mut Vec<FieldError>| {
         let items = names.child(field).and_then(Value::as_list).unwrap_or_default();
         for (at, name) in items.iter().filter_map(Value::as_str).enumerate() {
-            let complaints = label_1035_name(name, false);
-            if !complaints.is_empty() {
-                errors.push(FieldError::invalid(format!("{path}.{field}[{at}]"), name, complaints.join(",")));
+            let messages = label_1035_name(name, false);
+            if !messages.is_empty() {
+                errors.push(FieldError::invalid(format!("{path}.{field}[{at}]"), name, messages.join(",")));
             }
         }
     };

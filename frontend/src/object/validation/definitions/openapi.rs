@@ -58,7 +58,7 @@ struct At<'a> {
     no_defaults: Option<&'a str>,
 }
 
-pub(super) fn judge(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
+pub(super) fn validate(schema: &Value, path: &str, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(schema, At { path, root: true, in_metadata: false, no_defaults: None }, lenient, &mut errors);
     errors

@@ -19,35 +19,37 @@ const DEFINITION_COST_MAX: u64 = 100_000_000;
 /// The most expensive ones are named, if they cost a hundredth of the limit at least.
 const NAMED_MAX: usize = 4;
 
-/// Judges the rules of a structural schema. Those of a part that has other faults, at one of the places `spoilt` in it,
-/// are left alone until these are mended.
-pub(super) fn judge(schema: &Value, path: &str, unchanged: bool, spoilt: &[String]) -> Vec<FieldError> {
+/// Validates the rules of a structural schema. Those of a part that has other faults, at one of the paths `invalid` in
+/// it, are left alone until these are mended.
+pub(super) fn validate(schema: &Value, path: &str, unchanged: bool, invalid: &[String]) -> Vec<FieldError> {
     let node = Arc::new(Node::read(schema));
     let Some(tree) = RuleTree::of(&node, Whole::Object) else { return Vec::new() };
-    let mut judge = Judge { errors: Vec::new(), total: 0, costs: Vec::new(), unchanged, spoilt };
-    judge.visit(&tree, &node, path, Some(1), None);
-    if judge.total > DEFINITION_COST_MAX {
-        judge.costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
-        for (path, _) in judge.costs.drain(..).take(NAMED_MAX) {
+    let mut validation = Validation { errors: Vec::new(), total: 0, costs: Vec::new(), unchanged, invalid };
+    validation.visit(&tree, &node, path, Some(1), None);
+    if validation.total > DEFINITION_COST_MAX {
+        validation.costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
+        for (path, _) in validation.costs.drain(..).take(NAMED_MAX) {
             let detail = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
-            judge.errors.push(FieldError::forbidden(path, detail));
+            validation.errors.push(FieldError::forbidden(path, detail));
         }
         let what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
-        judge.errors.push(FieldError::forbidden(path, too_expensive(what, judge.total, DEFINITION_COST_MAX)));
+        validation.errors.push(FieldError::forbidden(path, too_expensive(what, validation.total, DEFINITION_COST_MAX)));
     }
-    judge.errors
+    validation.errors
 }
 
-struct Judge<'s> {
+/// The errors and costs of one schema's expressions so far.
+struct Validation<'s> {
     errors: Vec<FieldError>,
     total: u64,
     costs: Vec<(String, u64)>,
     /// The schema is as it was: what its expressions cost was accepted.
     unchanged: bool,
-    spoilt: &'s [String],
+    /// Paths of other errors of the schema.
+    invalid: &'s [String],
 }
 
-impl Judge<'_> {
+impl Validation<'_> {
     /// `times`: how many values of the schema there may be in one object, where that is bounded. `loose`: the path of
     /// the schema above which values cannot be found again in an older object.
     fn visit(&mut self, tree: &RuleTree, node: &Node, path: &str, times: Option<u64>, loose: Option<&str>) {
@@ -66,8 +68,8 @@ impl Judge<'_> {
             let loose = loose.or((node.merge.list_type != "map").then_some(path));
             self.visit(inner, node_below, &format!("{path}.items"), below, loose);
         }
-        let inside = |place: &String| place.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        if self.spoilt.iter().any(inside) {
+        let inside = |field: &String| field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        if self.invalid.iter().any(inside) {
             return;
         }
         for (nth, rule) in tree.rules.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The schemas of a definition: where they stand, that they are there, and in which order they are judged.
+//! The schemas of a definition: where they stand, that they are there, and in which order they are validated.
 
 use super::{Leniency, defaults, openapi, rules, structural, tree};
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn any_status(definition: &Object) -> bool {
         || versions.iter().any(|version| version.at(&["subresources", "status"]).is_some())
 }
 
-/// What may stand at the root of a schema whose status is judged alone, by the names of the original's inner type.
+/// What may stand at the root of a schema whose status is validated alone, by the names of the original's inner type.
 const AT_ROOT: [&str; 22] = [
     "Description",
     "Type",
@@ -76,7 +76,7 @@ fn inner_name(field: &str) -> String {
     plain.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-pub(super) fn judge(schema: &Value, path: &str, status: bool, lenient: Leniency<'_>) -> Vec<FieldError> {
+pub(super) fn validate(schema: &Value, path: &str, status: bool, lenient: Leniency<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let at = format!("{path}.openAPIV3Schema");
     if status {
@@ -92,17 +92,17 @@ pub(super) fn judge(schema: &Value, path: &str, status: bool, lenient: Leniency<
         match structural::unsupported(schema) {
             Some(why) => unsupported = Some(FieldError::invalid(at.as_str(), "", why)),
             None => {
-                let mut found = structural::judge(schema, &at);
+                let mut found = structural::validate(schema, &at);
                 if found.is_empty() {
-                    found = defaults::judge(schema, &at, lenient);
+                    found = defaults::validate(schema, &at, lenient);
                 }
                 typed = found.is_empty();
                 errors.extend(found);
             }
         }
     }
-    let form = openapi::judge(schema, &at, lenient);
-    let spoilt: Vec<String> = form.iter().map(|error| error.field.clone()).collect();
+    let form = openapi::validate(schema, &at, lenient);
+    let invalid: Vec<String> = form.iter().map(|error| error.field.clone()).collect();
     errors.extend(form);
     if errors.is_empty() {
         errors.extend(unsupported);
@@ -110,7 +110,7 @@ pub(super) fn judge(schema: &Value, path: &str, status: bool, lenient: Leniency<
     if typed {
         let known =
             lenient.before.is_some_and(|before| tree::all(before).into_iter().any(|(_, known)| known == schema));
-        errors.extend(rules::judge(schema, &at, known, &spoilt));
+        errors.extend(rules::validate(schema, &at, known, &invalid));
     }
     errors
 }

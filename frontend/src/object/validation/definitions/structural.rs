@@ -51,8 +51,8 @@ pub(super) fn unsupported(schema: &Value) -> Option<String> {
     super::tree::inner(schema).into_iter().find_map(|(_, inner)| unsupported(inner))
 }
 
-/// Complaints, sorted as the original sorts them.
-pub(super) fn judge(schema: &Value, path: &str) -> Vec<FieldError> {
+/// Errors, sorted as the original sorts them.
+pub(super) fn validate(schema: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     invariants(schema, Level::Root, path, &mut errors);
     complete(schema, Some(schema), path, path, &mut errors);

@@ -1,4 +1,4 @@
-//! The schemas of a definition and those inside them: the walks that several judges take.
+//! The schemas of a definition and those inside them: the walks that several validations take.
 
 use crate::api::schema::{Object, Value};
 

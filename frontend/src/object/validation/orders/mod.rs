@@ -1,6 +1,6 @@
-//! In which order the real server complains: struct by struct, the order in which it looks at the fields. Rules are
+//! The order of the real server's errors: struct by struct, the order in which it looks at the fields. Rules are
 //! met struct by struct too, but a row's checks and functions need not follow that order; what they found is put in
-//! order afterwards. In: complaints about one struct and what is below it. Out: the same, ordered. Not here: rules.
+//! order afterwards. In: errors about one struct and what is below it. Out: the same, ordered. Not here: rules.
 
 mod order;
 mod rows;
@@ -14,7 +14,7 @@ pub(super) fn find(name: &str) -> Option<&'static Order> {
     rows::ROWS.iter().find(|row| row.at == name)
 }
 
-/// Puts the complaints about the struct at `path` in order. The first `own` of them are of its own rules.
+/// Puts the errors about the struct at `path` in order. The first `own` of them are of its own rules.
 pub(super) fn arrange(order: &Order, path: &str, own: usize, errors: &mut [FieldError]) {
     if errors.len() < 2 {
         return;
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_follow_the_order_of_their_struct() {
+    fn errors_follow_the_order_of_their_struct() {
         let order = Order { at: "", fields: &["values=", "", "*", "key", "values"], late: &["key"] };
         let error = |field: &str| FieldError::required(field, "");
         let mut errors = ["x[0].values[1]", "x[0].key", "x[0].key.in", "x[0].other", "x[0]", "x[0].values"].map(error);

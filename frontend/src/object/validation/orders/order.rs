@@ -1,4 +1,4 @@
-//! A row of the table of orders, and the place of a field in it.
+//! A row of the table of orders, and the position of a field in it.
 
 use crate::request::status::FieldErrorKind;
 

@@ -1,4 +1,4 @@
-//! The structs whose complaints have an order of their own.
+//! The structs whose errors have an order of their own.
 
 use super::order::Order;
 

@@ -2,9 +2,9 @@
 
 use super::super::{
     check::Check,
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::{FieldPath, Nth},
     names,
-    place::{Nth, Place},
     rule::{Rule, rule, with},
 };
 use crate::{api::schema::Value, request::status::go_quote};
@@ -17,53 +17,53 @@ pub(super) static RULES: &[Rule] = &[
     ),
 ];
 
-fn api_service<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn api_service<'t>(spec: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let Some(service) = spec.up else { return };
     let (group, version) = (spec.text("group"), spec.text("version"));
     let wanted = format!("{version}.{group}");
     for field in ["generateName", "name"] {
         let name = service.at(&["metadata", field]).and_then(Value::as_str).unwrap_or_default();
-        let judged = !name.is_empty() && names::path_segment_name(name, false).is_empty();
-        if judged && name != wanted {
+        let well_formed = !name.is_empty() && names::path_segment_name(name, false).is_empty();
+        if well_formed && name != wanted {
             let detail = format!("must be `spec.version+\".\"+spec.group`: {}", go_quote(&wanted));
-            judge.invalid(service, &format!("metadata.{field}"), name, detail);
+            errors.invalid(service, &format!("metadata.{field}"), name, detail);
         }
     }
     if group.is_empty() && version != "v1" {
-        judge.required(spec, "group", "only v1 may have an empty group and it better be legacy kube");
+        errors.required(spec, "group", "only v1 may have an empty group and it better be legacy kube");
     }
-    Check::Form(names::dns_1123_subdomain).apply(spec, "group", judge);
-    Check::AlwaysForm(names::dns_1035_label).apply(spec, "version", judge);
+    Check::Form(names::dns_1123_subdomain).apply(spec, "group", errors);
+    Check::AlwaysForm(names::dns_1035_label).apply(spec, "version", errors);
     for (field, most) in [("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)] {
         let number = spec.number(field).unwrap_or(0);
         if !(1..=most).contains(&number) {
-            judge.invalid_as(spec, field, number, format!("must be positive and less than {most}"));
+            errors.invalid_as(spec, field, number, format!("must be positive and less than {most}"));
         }
     }
-    where_served(spec, judge);
+    where_served(spec, errors);
 }
 
-fn where_served<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn where_served<'t>(spec: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const INSECURE: &str = "insecureSkipTLSVerify";
     let bundle = spec.get("caBundle").and_then(Value::as_bytes).unwrap_or_default();
     let Some(service) = spec.child("service") else {
         if !bundle.is_empty() {
             let shown = format!("{} bytes", bundle.len());
-            judge.invalid(spec, "caBundle", &shown, "local APIServices may not have a caBundle");
+            errors.invalid(spec, "caBundle", &shown, "local APIServices may not have a caBundle");
         }
         if spec.is(INSECURE) {
-            judge.invalid_as(spec, INSECURE, true, "local APIServices may not have insecureSkipTLSVerify");
+            errors.invalid_as(spec, INSECURE, true, "local APIServices may not have insecureSkipTLSVerify");
         }
         return;
     };
     let service = spec.below("service", Nth::Only, service);
-    Check::Required.apply(&service, "namespace", judge);
-    Check::Required.apply(&service, "name", judge);
+    Check::Required.apply(&service, "namespace", errors);
+    Check::Required.apply(&service, "name", errors);
     let port = service.number("port").unwrap_or(0);
-    if let Some(complaint) = names::port_number(port) {
-        judge.invalid_as(&service, "port", port, format!("port is not valid: {complaint}"));
+    if let Some(message) = names::port_number(port) {
+        errors.invalid_as(&service, "port", port, format!("port is not valid: {message}"));
     }
     if spec.is(INSECURE) && !bundle.is_empty() {
-        judge.invalid_as(spec, INSECURE, true, "may not be true if caBundle is present");
+        errors.invalid_as(spec, INSECURE, true, "may not be true if caBundle is present");
     }
 }

@@ -6,9 +6,9 @@ use super::{
             Check::{self, Exactly, NeedsForm, NotEmpty, OneOf},
             POSITIVE,
         },
-        judge::Judge,
+        error_list::ErrorList,
+        field_path::FieldPath,
         names,
-        place::Place,
         rule::{Rule, rule, with},
     },
     networking::segment,
@@ -54,47 +54,47 @@ pub(super) static RULES: &[Rule] = &[
 
 const REFERENCE: &[(&str, Check)] = &[("kind", NeedsForm(segment)), ("name", NeedsForm(segment))];
 
-fn autoscaler<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (least, most) = (place.number("minReplicas"), place.number("maxReplicas").unwrap_or(0));
-    let was_zero = judge.old.is_some_and(|old| old.get_i64(&["spec", "minReplicas"]) == Some(0));
+fn autoscaler<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (least, most) = (path.number("minReplicas"), path.number("maxReplicas").unwrap_or(0));
+    let was_zero = errors.old.is_some_and(|old| old.get_i64(&["spec", "minReplicas"]) == Some(0));
     let bound = if was_zero { 0 } else { 1 };
     if let Some(least) = least.filter(|least| *least < bound) {
-        judge.invalid_as(place, "minReplicas", least, format!("must be greater than or equal to {bound}"));
+        errors.invalid_as(path, "minReplicas", least, format!("must be greater than or equal to {bound}"));
     }
     if most < 1 {
-        judge.invalid_as(place, "maxReplicas", most, "must be greater than 0");
+        errors.invalid_as(path, "maxReplicas", most, "must be greater than 0");
     }
     if least.is_some_and(|least| most < least) {
-        judge.invalid_as(place, "maxReplicas", most, "must be greater than or equal to `minReplicas`");
+        errors.invalid_as(path, "maxReplicas", most, "must be greater than or equal to `minReplicas`");
     }
     let from_outside = |metric: &Struct| matches!(resources::text(metric, "type"), "Object" | "External");
-    if least == Some(0) && !place.structs("metrics").any(from_outside) {
+    if least == Some(0) && !path.structs("metrics").any(from_outside) {
         let detail = "must specify at least one Object or External metric to support scaling to zero replicas";
-        judge.forbidden(place, "metrics", detail);
+        errors.forbidden(path, "metrics", detail);
     }
 }
 
 /// Group and version of what is scaled; what a metric describes may be of the core group.
-fn reference<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let version = place.text("apiVersion");
-    let scaled = place.field == "scaleTargetRef";
-    let before = |field: &str| judge.old.and_then(|old| old.get_str(&["spec", "scaleTargetRef", field]));
-    let kept = judge.old.is_some()
+fn reference<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let version = path.text("apiVersion");
+    let scaled = path.field == "scaleTargetRef";
+    let before = |field: &str| errors.old.and_then(|old| old.get_str(&["spec", "scaleTargetRef", field]));
+    let kept = errors.old.is_some()
         && before("apiVersion").unwrap_or_default() == version
-        && before("kind").unwrap_or_default() == place.text("kind");
+        && before("kind").unwrap_or_default() == path.text("kind");
     if scaled && kept {
         return;
     }
-    let needs_group = scaled && place.text("kind") != "ReplicationController";
+    let needs_group = scaled && path.text("kind") != "ReplicationController";
     if version.matches('/').count() > 1 {
         let detail = format!("unexpected GroupVersion string: {version}");
-        judge.invalid(place, "apiVersion", version, detail);
+        errors.invalid(path, "apiVersion", version, detail);
     } else if needs_group && version.split_once('/').is_none_or(|(group, _)| group.is_empty()) {
-        judge.invalid(place, "apiVersion", version, "apiVersion must specify API group");
+        errors.invalid(path, "apiVersion", version, "apiVersion must specify API group");
     }
 }
 
-/// In the order in which the real server meets them: only the first is judged.
+/// In the order in which the real server meets them: only the first is validated.
 const SOURCES: [(&str, &str); 5] = [
     ("Object", "object"),
     ("External", "external"),
@@ -103,121 +103,121 @@ const SOURCES: [(&str, &str); 5] = [
     ("ContainerResource", "containerResource"),
 ];
 
-fn metric<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn metric<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const TYPES: [&str; 5] = ["ContainerResource", "External", "Object", "Pods", "Resource"];
-    let kind = place.text("type");
+    let kind = path.text("type");
     if kind.is_empty() {
-        judge.required(place, "type", "must specify a metric source type");
+        errors.required(path, "type", "must specify a metric source type");
     }
     let expected = SOURCES.iter().find(|(name, _)| *name == kind).map(|(_, field)| *field);
     match expected {
         // The real server asks twice.
-        None => (0..2).for_each(|_| judge.unsupported(place, "type", kind, &TYPES)),
-        Some(field) if !place.has(field) => {
-            judge.required(place, field, "must populate information for the given metric source");
+        None => (0..2).for_each(|_| errors.unsupported(path, "type", kind, &TYPES)),
+        Some(field) if !path.has(field) => {
+            errors.required(path, field, "must populate information for the given metric source");
         }
         Some(_) => {}
     }
-    let given: Vec<&'static str> = SOURCES.iter().map(|(_, field)| *field).filter(|field| place.has(field)).collect();
-    given.iter().skip(1).for_each(|field| judge.settle(field));
+    let given: Vec<&'static str> = SOURCES.iter().map(|(_, field)| *field).filter(|field| path.has(field)).collect();
+    given.iter().skip(1).for_each(|field| errors.skip(field));
     if given.len() != 1 {
         for field in given.iter().filter(|field| Some(**field) != expected) {
-            judge.forbidden(place, field, "must populate the given metric source only");
+            errors.forbidden(path, field, "must populate the given metric source only");
         }
     }
 }
 
-fn identifier<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn identifier<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     // Selectors of metrics are whoever's serve the metrics.
-    judge.settle("selector");
-    judge.complain(place, "name", place.text("name"), segment(place.text("name")));
+    errors.skip("selector");
+    errors.invalid_each(path, "name", path.text("name"), segment(path.text("name")));
 }
 
-fn target<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let kind = place.text("type");
+fn target<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let kind = path.text("type");
     if !["Utilization", "Value", "AverageValue"].contains(&kind) {
-        judge.invalid(place, "type", kind, "must be either Utilization, Value, or AverageValue");
+        errors.invalid(path, "type", kind, "must be either Utilization, Value, or AverageValue");
     }
     for field in ["value", "averageValue"] {
-        let Some(quantity) = place.get(field).and_then(resources::parsed) else { continue };
+        let Some(quantity) = path.get(field).and_then(resources::parsed) else { continue };
         if quantity.is_negative() || quantity.is_zero() {
-            judge.invalid(place, field, place.text(field), "must be positive");
+            errors.invalid(path, field, path.text(field), "must be positive");
         }
     }
-    if let Some(share) = place.number("averageUtilization").filter(|share| *share < 1) {
-        judge.invalid_as(place, "averageUtilization", share, "must be greater than 0");
+    if let Some(share) = path.number("averageUtilization").filter(|share| *share < 1) {
+        errors.invalid_as(path, "averageUtilization", share, "must be greater than 0");
     }
 }
 
-fn has<'t>(place: &Place<'_, 't>, field: &str) -> bool {
-    place.at(&["target", field]).is_some()
+fn has<'t>(path: &FieldPath<'_, 't>, field: &str) -> bool {
+    path.at(&["target", field]).is_some()
 }
 
-fn object_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if !has(place, "value") && !has(place, "averageValue") {
-        judge.required(place, "target.averageValue", "must set either a target value or averageValue");
+fn object_source<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if !has(path, "value") && !has(path, "averageValue") {
+        errors.required(path, "target.averageValue", "must set either a target value or averageValue");
     }
 }
 
-fn external_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match (has(place, "value"), has(place, "averageValue")) {
+fn external_source<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match (has(path, "value"), has(path, "averageValue")) {
         (false, false) => {
             let detail = "must set either a target value for metric or a per-pod target";
-            judge.required(place, "target.averageValue", detail);
+            errors.required(path, "target.averageValue", detail);
         }
         (true, true) => {
             let detail = "may not set both a target value for metric and a per-pod target";
-            judge.forbidden(place, "target.value", detail);
+            errors.forbidden(path, "target.value", detail);
         }
         _ => {}
     }
 }
 
-fn pods_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if !has(place, "averageValue") {
-        judge.required(place, "target.averageValue", "must specify a positive target averageValue");
+fn pods_source<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if !has(path, "averageValue") {
+        errors.required(path, "target.averageValue", "must specify a positive target averageValue");
     }
 }
 
-fn resource_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match (has(place, "averageUtilization"), has(place, "averageValue")) {
+fn resource_source<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match (has(path, "averageUtilization"), has(path, "averageValue")) {
         (false, false) => {
             let detail = "must set either a target raw value or a target utilization";
-            judge.required(place, "target.averageUtilization", detail);
+            errors.required(path, "target.averageUtilization", detail);
         }
         (true, true) => {
             let detail = "may not set both a target raw value and a target utilization";
-            judge.forbidden(place, "target.averageValue", detail);
+            errors.forbidden(path, "target.averageValue", detail);
         }
         _ => {}
     }
 }
 
-fn container_source<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (resource, container) = (place.text("name"), place.text("container"));
+fn container_source<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (resource, container) = (path.text("name"), path.text("container"));
     if !resource.is_empty() {
-        resources::name(resource, NameOf::Container, place, "name", judge);
+        resources::name(resource, NameOf::Container, path, "name", errors);
     }
     if !container.is_empty() {
-        judge.complain(place, "container", container, names::dns_1123_label(container));
+        errors.invalid_each(path, "container", container, names::dns_1123_label(container));
     }
-    resource_source(place, judge);
+    resource_source(path, errors);
 }
 
-fn scaling<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn scaling<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const WINDOW: &str = "stabilizationWindowSeconds";
     const SECONDS_MAX: i64 = 3600;
-    if let Some(seconds) = place.number(WINDOW) {
+    if let Some(seconds) = path.number(WINDOW) {
         if seconds < 0 {
-            judge.invalid_as(place, WINDOW, seconds, "must be greater than or equal to zero");
+            errors.invalid_as(path, WINDOW, seconds, "must be greater than or equal to zero");
         }
         if seconds > SECONDS_MAX {
-            judge.invalid_as(place, WINDOW, seconds, format!("must be less than or equal to {SECONDS_MAX}"));
+            errors.invalid_as(path, WINDOW, seconds, format!("must be less than or equal to {SECONDS_MAX}"));
         }
     }
-    let tolerance = place.get("tolerance");
+    let tolerance = path.get("tolerance");
     if tolerance.and_then(resources::parsed).is_some_and(|tolerance| tolerance.is_negative()) {
         let text = tolerance.and_then(Value::as_str).unwrap_or_default();
-        judge.invalid(place, "tolerance", text, super::super::check::NOT_NEGATIVE);
+        errors.invalid(path, "tolerance", text, super::super::check::NOT_NEGATIVE);
     }
 }

@@ -5,10 +5,10 @@ use super::super::{
         Check::{self, AtLeast, NeedsOneOf, OneOf},
         NOT_NEGATIVE,
     },
-    cron, forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
+    cron,
+    error_list::ErrorList,
+    field_path::{FieldPath, Nth},
+    forms, names,
     print::printed_struct,
     rule::{Rule, with},
     selecting,
@@ -53,23 +53,23 @@ const NUMBERS: &[(&str, Check)] = &[
 const INDEXES_MAX: i64 = 100_000;
 const INDEXES_HIGH_MAX: i64 = 10_000;
 
-fn job<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(spec) = place.child("spec") else { return };
-    let spec = place.below("spec", Nth::Only, spec);
-    let name = place.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
-    generated_selector(place, &spec, name, judge);
+fn job<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(spec) = path.child("spec") else { return };
+    let spec = path.below("spec", Nth::Only, spec);
+    let name = path.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
+    generated_selector(path, &spec, name, errors);
     let completions = spec.number("completions").filter(|count| *count > 0);
     if let Some(count) = completions.filter(|_| spec.text("completionMode") == "Indexed") {
         let host = format!("{name}-{}", count - 1);
         if !names::dns_1123_label(&host).is_empty() {
             let detail = format!("will not able to create pod with invalid DNS label: {host}");
-            judge.invalid(place, "metadata.name", name, detail);
+            errors.invalid(path, "metadata.name", name, detail);
         }
     }
 }
 
 /// Labels and selector that a new job gets from the server.
-fn generated_selector<'t>(job: &Place<'_, 't>, spec: &Place<'_, 't>, name: &str, judge: &mut Judge<'t>) {
+fn generated_selector<'t>(job: &FieldPath<'_, 't>, spec: &FieldPath<'_, 't>, name: &str, errors: &mut ErrorList<'t>) {
     if spec.is("manualSelector") {
         return;
     }
@@ -85,14 +85,14 @@ fn generated_selector<'t>(job: &Place<'_, 't>, spec: &Place<'_, 't>, name: &str,
     let labels = spec.at(&LABELS[1..]);
     // Jobs from before the prefixed labels go on without them.
     let had =
-        |key: &str| judge.old.is_none_or(|old| old.get(&LABELS).is_some_and(|labels| labels.child(key).is_some()));
+        |key: &str| errors.old.is_none_or(|old| old.get(&LABELS).is_some_and(|labels| labels.child(key).is_some()));
     let prefixed = wanted[2..].iter().all(|(key, _)| had(key));
     for (key, value) in wanted.into_iter().filter(|(key, _)| prefixed || !key.contains('/')) {
         let field = format!("template.metadata.labels[{key}]");
         match labels.and_then(|labels| labels.child(key)).and_then(Value::as_str) {
-            None => judge.required(spec, &field, format!("must be '{value}'")),
+            None => errors.required(spec, &field, format!("must be '{value}'")),
             Some(found) if found != value => {
-                judge.invalid_value(spec, &field, labels, format!("must be '{value}'"));
+                errors.invalid_value(spec, &field, labels, format!("must be '{value}'"));
             }
             Some(_) => {}
         }
@@ -102,14 +102,14 @@ fn generated_selector<'t>(job: &Place<'_, 't>, spec: &Place<'_, 't>, name: &str,
         expected.insert(key, value);
     }
     if selecting::parse(selector).is_ok_and(|selector| !selector.matches(Some(&expected))) {
-        judge.invalid_as(spec, "selector", printed_struct(selector), "`selector` not auto-generated");
+        errors.invalid_as(spec, "selector", printed_struct(selector), "`selector` not auto-generated");
     }
 }
 
 /// The pods that are made are those that are looked for.
-fn selected<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn selected<'t>(spec: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     if !spec.has("selector") {
-        judge.required(spec, "selector", "");
+        errors.required(spec, "selector", "");
     }
     let labels = spec.at(&["template", "metadata", "labels"]);
     let fits = match spec.child("selector").map(selecting::parse) {
@@ -119,63 +119,63 @@ fn selected<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
     };
     if !fits {
         let detail = "`selector` does not match template `labels`";
-        judge.invalid_value(spec, "template.metadata.labels", labels, detail);
+        errors.invalid_value(spec, "template.metadata.labels", labels, detail);
     }
 }
 
-fn job_spec<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn job_spec<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     // What makes jobs leaves their selectors open.
-    if place.up.is_some_and(|up| up.name() == "Job") {
-        selected(place, judge);
+    if path.up.is_some_and(|up| up.name() == "Job") {
+        selected(path, errors);
     }
-    managed_by(place, judge);
-    if place.has("maxFailedIndexes") && !place.has("backoffLimitPerIndex") {
-        judge.required(place, "backoffLimitPerIndex", "when maxFailedIndexes is specified");
+    managed_by(path, errors);
+    if path.has("maxFailedIndexes") && !path.has("backoffLimitPerIndex") {
+        errors.required(path, "backoffLimitPerIndex", "when maxFailedIndexes is specified");
     }
-    match place.optional_text("completionMode") {
-        Some("Indexed") => indexed(place, judge),
+    match path.optional_text("completionMode") {
+        Some("Indexed") => indexed(path, errors),
         None | Some("NonIndexed") => {
             for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
-                if let Some(number) = place.number(field) {
-                    judge.invalid_as(place, field, number, "requires indexed completion mode");
+                if let Some(number) = path.number(field) {
+                    errors.invalid_as(path, field, number, "requires indexed completion mode");
                 }
             }
         }
         Some(_) => {}
     }
-    policies(place, judge);
-    restart_policy(place, judge);
-    if place.up.is_some_and(|up| up.name() == "JobTemplateSpec") {
-        if place.has("selector") {
-            judge.invalid_value(place, "selector", place.get("selector"), "`selector` will be auto-generated");
-            judge.settle("selector");
+    policies(path, errors);
+    restart_policy(path, errors);
+    if path.up.is_some_and(|up| up.name() == "JobTemplateSpec") {
+        if path.has("selector") {
+            errors.invalid_value(path, "selector", path.get("selector"), "`selector` will be auto-generated");
+            errors.skip("selector");
         }
-        if place.is("manualSelector") {
+        if path.is("manualSelector") {
             let detail = "supported values: \"nil\", \"false\"".to_owned();
             let kind = crate::request::status::FieldErrorKind::NotSupported;
-            judge.with_detail(kind, place, "manualSelector", "true".to_owned(), detail);
+            errors.with_detail(kind, path, "manualSelector", "true".to_owned(), detail);
         }
     }
 }
 
-fn managed_by<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(manager) = place.optional_text("managedBy") else { return };
-    forms::domain_path(place, "managedBy", manager, judge);
+fn managed_by<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(manager) = path.optional_text("managedBy") else { return };
+    forms::domain_path(path, "managedBy", manager, errors);
     if manager.len() > 63 {
-        judge.too_long(place, "managedBy", 63);
+        errors.too_long(path, "managedBy", 63);
     }
 }
 
-fn indexed<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let number = |field| place.number(field);
+fn indexed<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let number = |field| path.number(field);
     let (parallelism, completions) = (number("parallelism"), number("completions"));
     let failed = number("maxFailedIndexes");
     if completions.is_none() {
-        judge.required(place, "completions", "when completion mode is Indexed");
+        errors.required(path, "completions", "when completion mode is Indexed");
     }
     let mut limit = |field: &str, value: Option<i64>, most: i64, detail: String| {
         if let Some(value) = value.filter(|value| *value > most) {
-            judge.invalid_as(place, field, value, detail);
+            errors.invalid_as(path, field, value, detail);
         }
     };
     let most = format!("must be less than or equal to {INDEXES_MAX}");
@@ -184,7 +184,7 @@ fn indexed<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         limit("maxFailedIndexes", failed, completions, "must be less than or equal to completions".to_owned());
     }
     limit("maxFailedIndexes", failed, INDEXES_MAX, most);
-    if completions.is_some_and(|count| count > INDEXES_MAX) && place.has("backoffLimitPerIndex") {
+    if completions.is_some_and(|count| count > INDEXES_MAX) && path.has("backoffLimitPerIndex") {
         let high = format!(
             "must be less than or equal to {INDEXES_HIGH_MAX} when completions are above {INDEXES_MAX} and used with backoff limit per index"
         );
@@ -192,54 +192,54 @@ fn indexed<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         limit("maxFailedIndexes", failed, INDEXES_HIGH_MAX, high);
         if failed.is_none() {
             let detail = format!("must be specified when completions is above {INDEXES_MAX}");
-            judge.required(place, "maxFailedIndexes", detail);
+            errors.required(path, "maxFailedIndexes", detail);
         }
     }
 }
 
 const RULES_MAX: usize = 20;
 
-fn policies<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let failure = place.child("podFailurePolicy");
+fn policies<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let failure = path.child("podFailurePolicy");
     if let Some(policy) = failure {
-        Check::AtMost(RULES_MAX).apply(&place.below("podFailurePolicy", Nth::Only, policy), "rules", judge);
+        Check::AtMost(RULES_MAX).apply(&path.below("podFailurePolicy", Nth::Only, policy), "rules", errors);
     }
-    if let Some(policy) = place.child("successPolicy") {
-        let here = place.below("successPolicy", Nth::Only, policy);
-        if place.text("completionMode") != "Indexed" {
-            judge.invalid_as(&here, "", printed_struct(policy), "requires indexed completion mode");
-            judge.settle("successPolicy");
+    if let Some(policy) = path.child("successPolicy") {
+        let here = path.below("successPolicy", Nth::Only, policy);
+        if path.text("completionMode") != "Indexed" {
+            errors.invalid_as(&here, "", printed_struct(policy), "requires indexed completion mode");
+            errors.skip("successPolicy");
         } else {
             if here.list("rules").is_empty() {
                 let detail = "at least one rules must be specified when the successPolicy is specified";
-                judge.required(&here, "rules", detail);
+                errors.required(&here, "rules", detail);
             }
-            Check::AtMost(RULES_MAX).apply(&here, "rules", judge);
+            Check::AtMost(RULES_MAX).apply(&here, "rules", errors);
         }
     }
-    match place.optional_text("podReplacementPolicy") {
+    match path.optional_text("podReplacementPolicy") {
         Some(policy) if failure.is_some() && policy != "Failed" => {
-            judge.unsupported(place, "podReplacementPolicy", policy, &["Failed"]);
+            errors.unsupported(path, "podReplacementPolicy", policy, &["Failed"]);
         }
         Some(policy) if !["Failed", "TerminatingOrFailed"].contains(&policy) => {
-            judge.unsupported(place, "podReplacementPolicy", policy, &["Failed", "TerminatingOrFailed"]);
+            errors.unsupported(path, "podReplacementPolicy", policy, &["Failed", "TerminatingOrFailed"]);
         }
         _ => {}
     }
 }
 
-fn restart_policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn restart_policy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const FIELD: &str = "template.spec.restartPolicy";
-    let policy = place.at(&["template", "spec", "restartPolicy"]).and_then(Value::as_str).unwrap_or_default();
+    let policy = path.at(&["template", "spec", "restartPolicy"]).and_then(Value::as_str).unwrap_or_default();
     match policy {
-        "Always" | "" => judge.required(place, FIELD, "valid values: \"OnFailure\", \"Never\""),
+        "Always" | "" => errors.required(path, FIELD, "valid values: \"OnFailure\", \"Never\""),
         "OnFailure" | "Never" => {
-            if place.has("podFailurePolicy") && policy != "Never" {
+            if path.has("podFailurePolicy") && policy != "Never" {
                 let detail = "only \"Never\" is supported when podFailurePolicy is specified";
-                judge.invalid(place, FIELD, policy, detail);
+                errors.invalid(path, FIELD, policy, detail);
             }
         }
-        other => judge.unsupported(place, FIELD, other, &["OnFailure", "Never"]),
+        other => errors.unsupported(path, FIELD, other, &["OnFailure", "Never"]),
     }
 }
 
@@ -249,104 +249,104 @@ fn valid_values(words: &[&str]) -> String {
     format!("valid values: [{}]", quoted.join(" "))
 }
 
-fn failure_rule<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn failure_rule<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
-    let per_index = place.above("JobSpec").is_some_and(|spec| spec.has("backoffLimitPerIndex"));
-    match place.text("action") {
-        "" => judge.required(place, "action", valid_values(&ACTIONS)),
+    let per_index = path.above("JobSpec").is_some_and(|spec| spec.has("backoffLimitPerIndex"));
+    match path.text("action") {
+        "" => errors.required(path, "action", valid_values(&ACTIONS)),
         "FailIndex" if !per_index => {
-            judge.invalid(place, "action", "FailIndex", "requires the backoffLimitPerIndex to be set");
+            errors.invalid(path, "action", "FailIndex", "requires the backoffLimitPerIndex to be set");
         }
-        action if !ACTIONS.contains(&action) => judge.unsupported(place, "action", action, &ACTIONS),
+        action if !ACTIONS.contains(&action) => errors.unsupported(path, "action", action, &ACTIONS),
         _ => {}
     }
-    Check::AtMost(RULES_MAX).apply(place, "onPodConditions", judge);
-    let detail = match (place.has("onExitCodes"), place.list("onPodConditions").is_empty()) {
+    Check::AtMost(RULES_MAX).apply(path, "onPodConditions", errors);
+    let detail = match (path.has("onExitCodes"), path.list("onPodConditions").is_empty()) {
         (true, false) => "specifying both OnExitCodes and OnPodConditions is not supported",
         (false, true) => "specifying one of OnExitCodes and OnPodConditions is required",
         _ => return,
     };
-    judge.invalid_without_value(place, "", detail);
+    errors.invalid_without_value(path, "", detail);
 }
 
-fn exit_codes<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn exit_codes<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const OPERATORS: [&str; 2] = ["In", "NotIn"];
     const VALUES_MAX: usize = 255;
-    let operator = place.text("operator");
+    let operator = path.text("operator");
     match operator {
-        "" => judge.required(place, "operator", valid_values(&OPERATORS)),
-        operator if !OPERATORS.contains(&operator) => judge.unsupported(place, "operator", operator, &OPERATORS),
+        "" => errors.required(path, "operator", valid_values(&OPERATORS)),
+        operator if !OPERATORS.contains(&operator) => errors.unsupported(path, "operator", operator, &OPERATORS),
         _ => {}
     }
-    if let Some(name) = place.optional_text("containerName") {
-        let spec = place.above("JobSpec").and_then(|spec| spec.at(&["template", "spec"]));
+    if let Some(name) = path.optional_text("containerName") {
+        let spec = path.above("JobSpec").and_then(|spec| spec.at(&["template", "spec"]));
         let lists = ["containers", "initContainers"].into_iter();
         let mut known =
             lists.flat_map(|list| spec.and_then(|s| s.child(list)).and_then(Value::as_list).unwrap_or_default());
         if !known.any(|container| container.child("name").and_then(Value::as_str).unwrap_or_default() == name) {
             let detail = "must be one of the container or initContainer names in the pod template";
-            judge.invalid(place, "containerName", name, detail);
+            errors.invalid(path, "containerName", name, detail);
         }
     }
-    let values: Vec<i64> = place.list("values").iter().map(|value| value.as_i64().unwrap_or(0)).collect();
+    let values: Vec<i64> = path.list("values").iter().map(|value| value.as_i64().unwrap_or(0)).collect();
     if values.is_empty() {
-        judge.invalid_value(place, "values", place.get("values"), "at least one value is required");
+        errors.invalid_value(path, "values", path.get("values"), "at least one value is required");
     }
-    Check::AtMost(VALUES_MAX).apply(place, "values", judge);
+    Check::AtMost(VALUES_MAX).apply(path, "values", errors);
     for (at, value) in values.iter().enumerate() {
         let field = format!("values[{at}]");
         if operator == "In" && *value == 0 {
-            judge.invalid_as(place, &field, value, "must not be 0 for the In operator");
+            errors.invalid_as(path, &field, value, "must not be 0 for the In operator");
         }
         if values[..at].contains(value) {
-            judge.duplicate_as(place, &field, value);
+            errors.duplicate_as(path, &field, value);
         }
     }
     if !values.is_sorted() {
-        judge.invalid_value(place, "values", place.get("values"), "must be ordered");
+        errors.invalid_value(path, "values", path.get("values"), "must be ordered");
     }
 }
 
-fn condition<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn condition<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const STATUSES: [&str; 3] = ["False", "True", "Unknown"];
-    match place.text("status") {
-        "" => judge.required(place, "status", valid_values(&STATUSES)),
-        status if !STATUSES.contains(&status) => judge.unsupported(place, "status", status, &STATUSES),
+    match path.text("status") {
+        "" => errors.required(path, "status", valid_values(&STATUSES)),
+        status if !STATUSES.contains(&status) => errors.unsupported(path, "status", status, &STATUSES),
         _ => {}
     }
 }
 
-fn success_rule<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn success_rule<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const BYTES_MAX: usize = 64 * 1024;
-    let (count, indexes) = (place.number("succeededCount"), place.optional_text("succeededIndexes"));
-    let Some(completions) = place.above("JobSpec").and_then(|spec| spec.number("completions")) else { return };
+    let (count, indexes) = (path.number("succeededCount"), path.optional_text("succeededIndexes"));
+    let Some(completions) = path.above("JobSpec").and_then(|spec| spec.number("completions")) else { return };
     if count.is_none() && indexes.is_none() {
-        judge.required(place, "", "at least one of succeededCount or succeededIndexes must be specified");
+        errors.required(path, "", "at least one of succeededCount or succeededIndexes must be specified");
     }
     let mut total = 0;
     if let Some(indexes) = indexes {
         if indexes.len() > BYTES_MAX {
-            judge.too_long(place, "succeededIndexes", BYTES_MAX);
+            errors.too_long(path, "succeededIndexes", BYTES_MAX);
         }
         match count_indexes(indexes, completions) {
             Ok(counted) => total = counted,
             Err(why) => {
                 let detail = format!("error parsing succeededIndexes: {why}");
-                judge.invalid(place, "succeededIndexes", indexes, detail);
+                errors.invalid(path, "succeededIndexes", indexes, detail);
             }
         }
     }
     let Some(count) = count else { return };
-    AtLeast(0, NOT_NEGATIVE).apply(place, "succeededCount", judge);
+    AtLeast(0, NOT_NEGATIVE).apply(path, "succeededCount", errors);
     if count > completions {
         let detail = format!("must be less than or equal to {completions} (the number of specified completions)");
-        judge.invalid_as(place, "succeededCount", count, detail);
+        errors.invalid_as(path, "succeededCount", count, detail);
     }
     if indexes.is_some() && count > total {
         let detail = format!(
             "must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
         );
-        judge.invalid_as(place, "succeededCount", count, detail);
+        errors.invalid_as(path, "succeededCount", count, detail);
     }
 }
 
@@ -392,42 +392,42 @@ fn interval_of(text: &str, completions: i64) -> Result<(i64, i64), String> {
 }
 
 /// Jobs are named after it and the minute they are for.
-fn cron_job_name<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let name = place.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
-    if judge.old.is_none() && name.len() > 52 {
-        judge.invalid(place, "metadata.name", name, "must be no more than 52 characters");
+fn cron_job_name<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let name = path.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
+    if errors.old.is_none() && name.len() > 52 {
+        errors.invalid(path, "metadata.name", name, "must be no more than 52 characters");
     }
 }
 
-fn cron_job<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let schedule = place.text("schedule");
-    let zone = place.optional_text("timeZone");
-    let old = |field| judge.old.and_then(|old| old.get_str(&["spec", field]));
+fn cron_job<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let schedule = path.text("schedule");
+    let zone = path.optional_text("timeZone");
+    let old = |field| errors.old.and_then(|old| old.get_str(&["spec", field]));
     let had_zone = old("schedule").is_some_and(|schedule| schedule.contains("TZ"));
-    let same_zone = judge.old.is_some() && old("timeZone") == zone;
+    let same_zone = errors.old.is_some() && old("timeZone") == zone;
     if schedule.is_empty() {
-        judge.required(place, "schedule", "");
+        errors.required(path, "schedule", "");
     } else {
         if let Err(why) = cron::parse(schedule) {
-            judge.invalid(place, "schedule", schedule, why);
+            errors.invalid(path, "schedule", schedule, why);
         }
         let names_zone = schedule.contains("TZ");
         if had_zone && names_zone && zone.is_some() {
             let detail = "cannot use both timeZone field and TZ or CRON_TZ in schedule";
-            judge.invalid(place, "schedule", schedule, detail);
+            errors.invalid(path, "schedule", schedule, detail);
         } else if !had_zone && names_zone {
             let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
-            judge.invalid(place, "schedule", schedule, detail);
+            errors.invalid(path, "schedule", schedule, detail);
         }
     }
     if let Some(zone) = zone.filter(|_| !same_zone) {
-        time_zone(place, zone, judge);
+        time_zone(path, zone, errors);
     }
 }
 
-fn time_zone<'t>(place: &Place<'_, 't>, zone: &str, judge: &mut Judge<'t>) {
+fn time_zone<'t>(path: &FieldPath<'_, 't>, zone: &str, errors: &mut ErrorList<'t>) {
     if zone.is_empty() {
-        return judge.invalid(place, "timeZone", zone, "timeZone must be nil or non-empty string");
+        return errors.invalid(path, "timeZone", zone, "timeZone must be nil or non-empty string");
     }
     let part = |part: &str| {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_+".contains(letter);
@@ -437,13 +437,13 @@ fn time_zone<'t>(place: &Place<'_, 't>, zone: &str, judge: &mut Judge<'t>) {
             && part.chars().all(plain)
     };
     if !zone.split('/').all(part) {
-        return judge.invalid(place, "timeZone", zone, format!("unknown time zone {zone}"));
+        return errors.invalid(path, "timeZone", zone, format!("unknown time zone {zone}"));
     }
     if zone.eq_ignore_ascii_case("Local") {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
-        judge.invalid(place, "timeZone", zone, detail);
+        errors.invalid(path, "timeZone", zone, detail);
     }
     if zone != "Local" && zone != "UTC" && !cron::is_zone(zone) {
-        judge.invalid(place, "timeZone", zone, format!("unknown time zone {zone}"));
+        errors.invalid(path, "timeZone", zone, format!("unknown time zone {zone}"));
     }
 }

@@ -6,9 +6,9 @@ use x509_parser::{certification_request::X509CertificationRequest, pem::Pem, pre
 use super::{
     super::{
         diff,
-        judge::Judge,
+        error_list::ErrorList,
+        field_path::FieldPath,
         names,
-        place::Place,
         rule::{Rule, with},
     },
     resources::text,
@@ -25,39 +25,39 @@ const EXPIRATION_SECONDS_MIN: i64 = 600;
 const ALWAYS_TRUE: [&str; 3] = ["Approved", "Denied", "Failed"];
 
 /// A whole request, whichever of its endpoints changes it. What was wrong before may stay so.
-fn request<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let spec = place.child("spec");
+fn request<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let spec = path.child("spec");
     let sent = spec.and_then(|spec| spec.get("request")).and_then(Value::as_bytes);
     let bytes = sent.unwrap_or_default();
     if let Err(why) = check_request(bytes) {
         let shown = sent.map_or_else(|| "null".to_owned(), |bytes| format!("\"{}\"", BASE64.encode(bytes)));
-        judge.invalid_as(place, "spec.request", shown, why);
+        errors.invalid_as(path, "spec.request", shown, why);
     }
     let words = |list: Option<&'t Value>| -> Vec<&'t str> {
         list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str).collect()
     };
     let usages = words(spec.and_then(|spec| spec.get("usages")));
-    let before = words(judge.old.and_then(|old| old.get(&["spec", "usages"])));
+    let before = words(errors.old.and_then(|old| old.get(&["spec", "usages"])));
     if usages.is_empty() {
-        judge.required(place, "spec.usages", "");
+        errors.required(path, "spec.usages", "");
     }
     let odd = |usage: &&str| !KEY_USAGES.contains(usage);
     for (at, usage) in usages.iter().enumerate().filter(|(_, usage)| odd(usage) && !before.iter().any(odd)) {
-        judge.unsupported(place, &format!("spec.usages[{at}]"), usage, KEY_USAGES);
+        errors.unsupported(path, &format!("spec.usages[{at}]"), usage, KEY_USAGES);
     }
     if !repeats(&before) {
         for (at, usage) in usages.iter().enumerate().filter(|(at, usage)| usages[..*at].contains(usage)) {
-            judge.duplicate(place, &format!("spec.usages[{at}]"), usage);
+            errors.duplicate(path, &format!("spec.usages[{at}]"), usage);
         }
     }
-    signer(place, judge);
+    signer(path, errors);
     let seconds = spec.and_then(|spec| spec.get("expirationSeconds")).and_then(Value::as_i64);
     if let Some(seconds) = seconds.filter(|seconds| *seconds < EXPIRATION_SECONDS_MIN) {
         let detail = "may not specify a duration less than 600 seconds (10 minutes)";
-        judge.invalid_as(place, "spec.expirationSeconds", seconds, detail);
+        errors.invalid_as(path, "spec.expirationSeconds", seconds, detail);
     }
-    conditions(place, judge);
-    certificate(place, judge);
+    conditions(path, errors);
+    certificate(path, errors);
 }
 
 fn repeats(words: &[&str]) -> bool {
@@ -73,15 +73,15 @@ fn check_request(pem: &[u8]) -> Result<(), String> {
     request.verify_signature().map_err(|_| "x509: signature verification failure".to_owned())
 }
 
-fn signer<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn signer<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const LEGACY: &str = "kubernetes.io/legacy-unknown";
-    let name = place.at(&["spec", "signerName"]).and_then(Value::as_str).unwrap_or_default();
-    let known = judge.old.is_some_and(|old| old.get_str(&["spec", "signerName"]) == Some(LEGACY));
+    let name = path.at(&["spec", "signerName"]).and_then(Value::as_str).unwrap_or_default();
+    let known = errors.old.is_some_and(|old| old.get_str(&["spec", "signerName"]) == Some(LEGACY));
     if name == LEGACY && !known {
         let detail = "the legacy signerName is not allowed via this API version";
-        judge.invalid(place, "spec.signerName", name, detail);
+        errors.invalid(path, "spec.signerName", name, detail);
     } else {
-        signer_name(place, "spec.signerName", name, judge);
+        signer_name(path, "spec.signerName", name, errors);
     }
 }
 
@@ -90,10 +90,10 @@ fn all_conditions(status: Option<&Value>) -> Vec<&Struct> {
     list.iter().filter_map(Value::as_struct).collect()
 }
 
-fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn conditions<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const EXCLUSIVE: &str = "Approved and Denied conditions are mutually exclusive";
-    let conditions = all_conditions(place.get("status"));
-    let before: Vec<&str> = judge
+    let conditions = all_conditions(path.get("status"));
+    let before: Vec<&str> = errors
         .old
         .map(|old| all_conditions(old.get(&["status"])).iter().map(|condition| text(condition, "type")).collect())
         .unwrap_or_default();
@@ -103,37 +103,37 @@ fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         let (kind, status) = (text(condition, "type"), text(condition, "status"));
         let field = format!("status.conditions[{at}]");
         if kind.is_empty() && !before.contains(&"") {
-            judge.required(place, &format!("{field}.type"), "");
+            errors.required(path, &format!("{field}.type"), "");
         }
         let supported: &[&str] = if ALWAYS_TRUE.contains(&kind) { &["True"] } else { &["False", "True", "Unknown"] };
         match status {
-            "" => judge.required(place, &format!("{field}.status"), ""),
+            "" => errors.required(path, &format!("{field}.status"), ""),
             status if !supported.contains(&status) => {
-                judge.unsupported(place, &format!("{field}.status"), status, supported);
+                errors.unsupported(path, &format!("{field}.status"), status, supported);
             }
             _ => {}
         }
         let twice = seen.contains(&kind);
         seen.push(kind);
         if matches!(kind, "Approved" | "Denied") && decided(&seen) && !decided(&before) {
-            judge.invalid(place, "status.conditions", kind, EXCLUSIVE);
+            errors.invalid(path, "status.conditions", kind, EXCLUSIVE);
         }
         if twice && !repeats(&before) {
-            judge.duplicate(place, &format!("{field}.type"), kind);
+            errors.duplicate(path, &format!("{field}.type"), kind);
         }
     }
 }
 
 /// A certificate that is new must be one.
-fn certificate<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn certificate<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let bytes = |value: Option<&'t Value>| value.and_then(Value::as_bytes).unwrap_or_default();
-    let new = bytes(place.at(&["status", "certificate"]));
-    let old = judge.old.map(|old| bytes(old.get(&["status", "certificate"])));
+    let new = bytes(path.at(&["status", "certificate"]));
+    let old = errors.old.map(|old| bytes(old.get(&["status", "certificate"])));
     if old.is_some_and(|old| old == new || check_certificates(old).is_err()) {
         return;
     }
     if let Err(why) = check_certificates(new) {
-        judge.invalid(place, "status.certificate", "<certificate data>", why);
+        errors.invalid(path, "status.certificate", "<certificate data>", why);
     }
 }
 
@@ -165,33 +165,33 @@ enum Through {
 }
 
 pub(in crate::object::validation) fn changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    change(place, old, Through::Main, judge);
+    change(path, old, Through::Main, errors);
 }
 
 pub(in crate::object::validation) fn status_changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    change(place, old, Through::Status, judge);
+    change(path, old, Through::Status, errors);
 }
 
 pub(in crate::object::validation) fn approval_changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    change(place, old, Through::Approval, judge);
+    change(path, old, Through::Approval, errors);
 }
 
-fn change<'t>(place: &Place<'_, 't>, old: &'t Object, through: Through, judge: &mut Judge<'t>) {
+fn change<'t>(path: &FieldPath<'_, 't>, old: &'t Object, through: Through, errors: &mut ErrorList<'t>) {
     const CONDITIONS: &str = "status.conditions";
     let of = |conditions: Vec<&'t Struct>, kind: &str| -> Vec<Value> {
         let mut kept: Vec<&Struct> = conditions;
@@ -199,29 +199,29 @@ fn change<'t>(place: &Place<'_, 't>, old: &'t Object, through: Through, judge: &
         kept.into_iter().cloned().map(Value::Struct).collect()
     };
     for kind in ALWAYS_TRUE {
-        let new = of(all_conditions(place.get("status")), kind);
+        let new = of(all_conditions(path.get("status")), kind);
         let before = of(all_conditions(old.get(&["status"])), kind);
         if new.len() < before.len() {
-            judge.forbidden(place, CONDITIONS, format!("updates may not remove a condition of type \"{kind}\""));
+            errors.forbidden(path, CONDITIONS, format!("updates may not remove a condition of type \"{kind}\""));
         }
         if through == Through::Approval || kind == "Failed" {
             continue;
         }
         if new.len() > before.len() {
-            judge.forbidden(place, CONDITIONS, format!("updates may not add a condition of type \"{kind}\""));
+            errors.forbidden(path, CONDITIONS, format!("updates may not add a condition of type \"{kind}\""));
         } else if new.len() == before.len() && new != before {
             let diff = diff::of(Some(&Value::List(before)), Some(&Value::List(new)));
             let detail = format!("updates may not modify a condition of type \"{kind}\"\n{diff}");
-            judge.forbidden(place, CONDITIONS, detail);
+            errors.forbidden(path, CONDITIONS, detail);
         }
     }
     let bytes = |value: Option<&'t Value>| value.and_then(Value::as_bytes).unwrap_or_default();
-    let new = bytes(place.at(&["status", "certificate"]));
+    let new = bytes(path.at(&["status", "certificate"]));
     let before = bytes(old.get(&["status", "certificate"]));
     if new != before && through != Through::Status {
-        judge.forbidden(place, "status.certificate", "updates may not set certificate content");
+        errors.forbidden(path, "status.certificate", "updates may not set certificate content");
     } else if new != before && !before.is_empty() {
-        judge.forbidden(place, "status.certificate", "updates may not modify existing certificate content");
+        errors.forbidden(path, "status.certificate", "updates may not modify existing certificate content");
     }
 }
 
@@ -229,35 +229,41 @@ const DOMAIN_MAX: usize = 253;
 const PATH_MAX: usize = 253 + 63 + 1;
 
 /// `example.com/signer-name`.
-pub(super) fn signer_name<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
+pub(super) fn signer_name<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, errors: &mut ErrorList<'t>) {
     if name.is_empty() {
-        return judge.required(place, field, "");
+        return errors.required(path, field, "");
     }
-    let (domain, path) = match name.split('/').collect::<Vec<_>>().as_slice() {
-        [domain, path] => (*domain, *path),
+    let (domain, rest) = match name.split('/').collect::<Vec<_>>().as_slice() {
+        [domain, rest] => (*domain, *rest),
         _ => {
             let detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-            return judge.invalid(place, field, name, detail);
+            return errors.invalid(path, field, name, detail);
         }
     };
     if domain.len() > DOMAIN_MAX {
-        judge.too_long(place, field, DOMAIN_MAX);
+        errors.too_long(path, field, DOMAIN_MAX);
     }
-    labels(place, field, domain, names::dns_1123_label, judge);
+    labels(path, field, domain, names::dns_1123_label, errors);
     if !domain.contains('.') {
-        judge.invalid(place, field, domain, "should be a domain with at least two segments separated by dots");
+        errors.invalid(path, field, domain, "should be a domain with at least two segments separated by dots");
     }
-    labels(place, field, path, names::dns_1123_subdomain, judge);
+    labels(path, field, rest, names::dns_1123_subdomain, errors);
     if name.len() > DOMAIN_MAX + PATH_MAX + 1 {
-        judge.too_long(place, field, DOMAIN_MAX + PATH_MAX + 1);
+        errors.too_long(path, field, DOMAIN_MAX + PATH_MAX + 1);
     }
 }
 
 /// The first bad label of a dotted text.
-fn labels<'t>(place: &Place<'_, 't>, field: &str, text: &str, form: fn(&str) -> Vec<String>, judge: &mut Judge<'t>) {
-    let bad = text.split('.').map(|label| (label, form(label))).find(|(_, complaints)| !complaints.is_empty());
-    for (label, complaint) in bad.into_iter().flat_map(|(label, all)| all.into_iter().map(move |one| (label, one))) {
-        let detail = format!("validating label {}: {complaint}", crate::request::status::go_quote(label));
-        judge.invalid(place, field, text, detail);
+fn labels<'t>(
+    path: &FieldPath<'_, 't>,
+    field: &str,
+    text: &str,
+    form: fn(&str) -> Vec<String>,
+    errors: &mut ErrorList<'t>,
+) {
+    let bad = text.split('.').map(|label| (label, form(label))).find(|(_, messages)| !messages.is_empty());
+    for (label, message) in bad.into_iter().flat_map(|(label, all)| all.into_iter().map(move |one| (label, one))) {
+        let detail = format!("validating label {}: {message}", crate::request::status::go_quote(label));
+        errors.invalid(path, field, text, detail);
     }
 }

@@ -1,9 +1,9 @@
 //! ConfigMaps and Secrets.
 
 use super::super::{
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::FieldPath,
     names,
-    place::Place,
     rule::{Rule, with},
 };
 use crate::api::schema::{MapValue, Object, Value, codec};
@@ -20,43 +20,43 @@ fn size_of(value: &Value) -> usize {
     }
 }
 
-/// Judges the keys of a map and tells its size. No key may stand in `other` too.
-fn keys<'t>(place: &Place<'_, 't>, field: &str, other: Option<&str>, judge: &mut Judge<'t>) -> usize {
+/// Validates the keys of a map and tells its size. No key may stand in `other` too.
+fn keys<'t>(path: &FieldPath<'_, 't>, field: &str, other: Option<&str>, errors: &mut ErrorList<'t>) -> usize {
     let mut size = 0;
-    for (key, value) in place.map(field).into_iter().flat_map(MapValue::iter) {
-        let path = format!("{field}[{key}]");
-        judge.complain(place, &path, key, names::config_key(key));
-        if let Some(other) = other.filter(|other| place.at(&[other, key]).is_some()) {
-            judge.invalid(place, &path, key, format!("duplicate of key present in {other}"));
+    for (key, value) in path.map(field).into_iter().flat_map(MapValue::iter) {
+        let shown = format!("{field}[{key}]");
+        errors.invalid_each(path, &shown, key, names::config_key(key));
+        if let Some(other) = other.filter(|other| path.at(&[other, key]).is_some()) {
+            errors.invalid(path, &shown, key, format!("duplicate of key present in {other}"));
         }
         size += size_of(value);
     }
     size
 }
 
-fn config_map<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let size = keys(place, "data", Some("binaryData"), judge) + keys(place, "binaryData", None, judge);
+fn config_map<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let size = keys(path, "data", Some("binaryData"), errors) + keys(path, "binaryData", None, errors);
     if size > BYTES_MAX {
-        judge.too_long(place, "[]", BYTES_MAX);
+        errors.too_long(path, "[]", BYTES_MAX);
     }
 }
 
-fn secret<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn secret<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const ACCOUNT: &str = "kubernetes.io/service-account.name";
-    if keys(place, "data", None, judge) > BYTES_MAX {
-        judge.too_long(place, "data", BYTES_MAX);
+    if keys(path, "data", None, errors) > BYTES_MAX {
+        errors.too_long(path, "data", BYTES_MAX);
     }
-    let value = |key: &str| place.at(&["data", key]);
-    let mut demand = |key: &str| judge.required(place, &format!("data[{key}]"), "");
-    match place.text("type") {
+    let value = |key: &str| path.at(&["data", key]);
+    let mut demand = |key: &str| errors.required(path, &format!("data[{key}]"), "");
+    match path.text("type") {
         "kubernetes.io/service-account-token" => {
-            let account = place.at(&["metadata", "annotations", ACCOUNT]);
+            let account = path.at(&["metadata", "annotations", ACCOUNT]);
             if account.is_none_or(Value::is_zero) {
-                judge.required(place, &format!("metadata.annotations[{ACCOUNT}]"), "");
+                errors.required(path, &format!("metadata.annotations[{ACCOUNT}]"), "");
             }
         }
-        "kubernetes.io/dockercfg" => json(place, ".dockercfg", judge),
-        "kubernetes.io/dockerconfigjson" => json(place, ".dockerconfigjson", judge),
+        "kubernetes.io/dockercfg" => json(path, ".dockercfg", errors),
+        "kubernetes.io/dockerconfigjson" => json(path, ".dockerconfigjson", errors),
         "kubernetes.io/basic-auth" if value("username").is_none() && value("password").is_none() => {
             demand("username");
             demand("password");
@@ -70,49 +70,49 @@ fn secret<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// A key that must hold JSON.
-fn json<'t>(place: &Place<'_, 't>, key: &str, judge: &mut Judge<'t>) {
+fn json<'t>(path: &FieldPath<'_, 't>, key: &str, errors: &mut ErrorList<'t>) {
     let field = format!("data[{key}]");
-    match place.at(&["data", key]) {
-        None => judge.required(place, &field, ""),
+    match path.at(&["data", key]) {
+        None => errors.required(path, &field, ""),
         Some(value) => {
             let bytes = value.as_bytes().unwrap_or_default();
             // What cannot be read as an object is refused, and is not shown since it may be secret.
             if let Some(why) = codec::object_fault(bytes) {
-                judge.invalid(place, &field, "<secret contents redacted>", why);
+                errors.invalid(path, &field, "<secret contents redacted>", why);
             }
         }
     }
 }
 
 /// Objects that were declared immutable, for good.
-fn frozen<'t>(place: &Place<'_, 't>, old: &'t Object, fields: &[&str], judge: &mut Judge<'t>) {
+fn frozen<'t>(path: &FieldPath<'_, 't>, old: &'t Object, fields: &[&str], errors: &mut ErrorList<'t>) {
     const SET: &str = "field is immutable when `immutable` is set";
     if old.get_bool(&["immutable"]) != Some(true) {
         return;
     }
-    if !place.is("immutable") {
-        judge.forbidden(place, "immutable", SET);
+    if !path.is("immutable") {
+        errors.forbidden(path, "immutable", SET);
     }
     // Nothing and an empty map are told apart.
-    for field in fields.iter().filter(|field| place.get(field) != old.get(&[field])) {
-        judge.forbidden(place, field, SET);
+    for field in fields.iter().filter(|field| path.get(field) != old.get(&[field])) {
+        errors.forbidden(path, field, SET);
     }
 }
 
 pub(in crate::object::validation) fn config_map_changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    frozen(place, old, &["data", "binaryData"], judge);
+    frozen(path, old, &["data", "binaryData"], errors);
 }
 
 pub(in crate::object::validation) fn secret_changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    frozen(place, old, &["data"], judge);
+    frozen(path, old, &["data"], errors);
 }

@@ -2,41 +2,45 @@
 
 use super::{
     super::{
-        forms,
-        judge::Judge,
-        names,
-        place::{Nth, Place},
+        error_list::ErrorList,
+        field_path::{FieldPath, Nth},
+        forms, names,
     },
     resources::text,
 };
 use crate::{api::schema::Struct, request::status::go_quote};
 
 /// Whether a list is short enough to be looked into; one that is not is not looked into at all.
-pub(super) fn bounded<'t>(place: &Place<'_, 't>, field: &'static str, max: usize, judge: &mut Judge<'t>) -> bool {
-    let count = place.list(field).len();
+pub(super) fn bounded<'t>(
+    path: &FieldPath<'_, 't>,
+    field: &'static str,
+    max: usize,
+    errors: &mut ErrorList<'t>,
+) -> bool {
+    let count = path.list(field).len();
     if count > max {
-        judge.too_many(place, field, count, max);
-        judge.settle(field);
+        errors.too_many(path, field, count, max);
+        errors.skip(field);
     }
     count <= max
 }
 
-/// Judges the items of a list, then says which of them are there twice.
+/// Validates the items of a list, then says which of them are there twice.
 pub(super) fn set<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     field: &'static str,
     max: usize,
     key: impl Fn(&'t Struct) -> String,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    if !bounded(place, field, max, judge) {
+    if !bounded(path, field, max, errors) {
         return;
     }
-    judge.settle(field);
+    errors.skip(field);
     let mut seen: Vec<String> = Vec::new();
     let mut twice = Vec::new();
-    for (at, item) in place.structs(field).enumerate() {
-        judge.visit(&place.below(field, Nth::At(at), item));
+    for (at, item) in path.structs(field).enumerate() {
+        errors.visit(&path.below(field, Nth::Index(at), item));
         let key = key(item);
         if seen.contains(&key) {
             twice.push((at, key));
@@ -45,7 +49,7 @@ pub(super) fn set<'t>(
         }
     }
     for (at, key) in twice {
-        judge.duplicate_as(place, &format!("{field}[{at}]"), key);
+        errors.duplicate_as(path, &format!("{field}[{at}]"), key);
     }
 }
 
@@ -54,47 +58,47 @@ pub(super) fn by_text(field: &'static str) -> impl for<'t> Fn(&'t Struct) -> Str
     move |item| go_quote(text(item, field))
 }
 
-fn c_identifier<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
+fn c_identifier<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, errors: &mut ErrorList<'t>) {
     const BYTES_MAX: usize = 32;
     if name.len() > BYTES_MAX {
-        judge.too_long(place, field, BYTES_MAX);
+        errors.too_long(path, field, BYTES_MAX);
     }
-    judge.complain(place, field, name, forms::c_identifier(name));
+    errors.invalid_each(path, field, name, forms::c_identifier(name));
 }
 
 /// `name`, or `domain/name`. More slashes are let pass, as the real server lets them.
-pub(super) fn qualified<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
+pub(super) fn qualified<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, errors: &mut ErrorList<'t>) {
     match name.split('/').collect::<Vec<_>>().as_slice() {
-        [name] => c_identifier(place, field, name, judge),
+        [name] => c_identifier(path, field, name, errors),
         [domain, name] => {
             if domain.is_empty() {
-                judge.invalid(place, field, "", "the domain must not be empty");
+                errors.invalid(path, field, "", "the domain must not be empty");
             } else {
                 if domain.len() > 63 {
-                    judge.too_long(place, field, 63);
+                    errors.too_long(path, field, 63);
                 }
-                judge.complain(place, field, domain, forms::driver(domain));
+                errors.invalid_each(path, field, domain, forms::driver(domain));
             }
             if name.is_empty() {
-                judge.invalid(place, field, "", "the name must not be empty");
+                errors.invalid(path, field, "", "the name must not be empty");
             } else {
-                c_identifier(place, field, name, judge);
+                c_identifier(path, field, name, errors);
             }
         }
         _ => {}
     }
 }
 
-pub(super) fn pool_name<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
+pub(super) fn pool_name<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
     const BYTES_MAX: usize = 253;
-    let name = place.text(field);
+    let name = path.text(field);
     if name.is_empty() {
-        return judge.required(place, field, "");
+        return errors.required(path, field, "");
     }
     if name.len() > BYTES_MAX {
-        judge.too_long(place, field, BYTES_MAX);
+        errors.too_long(path, field, BYTES_MAX);
     }
     for part in name.split('/') {
-        judge.complain(place, field, part, names::dns_1123_subdomain(part));
+        errors.invalid_each(path, field, part, names::dns_1123_subdomain(part));
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use super::super::{
-    judge::Judge,
-    place::{Nth, Place},
+    error_list::ErrorList,
+    field_path::{FieldPath, Nth},
     rule::{Rule, with},
 };
 use crate::api::cel::{self, DeclType, Env, Type, decl::Text};
@@ -36,16 +36,16 @@ static DEVICE: LazyLock<Env> = LazyLock::new(|| {
     Env::new().declare("device", &device).sized_by(&device).with_bind()
 });
 
-fn selector<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(cel) = place.child("cel") else { return judge.required(place, "cel", "") };
-    let cel = place.below("cel", Nth::Only, cel);
+fn selector<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(cel) = path.child("cel") else { return errors.required(path, "cel", "") };
+    let cel = path.below("cel", Nth::Only, cel);
     let expression = cel.text("expression");
     if expression.len() > EXPRESSION_BYTES_MAX {
-        return judge.too_long(&cel, "expression", EXPRESSION_BYTES_MAX);
+        return errors.too_long(&cel, "expression", EXPRESSION_BYTES_MAX);
     }
     match cost(expression) {
-        Err(why) => judge.invalid(&cel, "expression", expression, why),
-        Ok(cost) if cost > COST_MAX => judge.forbidden(&cel, "expression", "too complex, exceeds cost limit"),
+        Err(why) => errors.invalid(&cel, "expression", expression, why),
+        Ok(cost) if cost > COST_MAX => errors.forbidden(&cel, "expression", "too complex, exceeds cost limit"),
         Ok(_) => {}
     }
 }

@@ -3,10 +3,9 @@
 use super::{
     super::{
         check::{Check, POSITIVE},
-        forms,
-        judge::Judge,
-        names,
-        place::{Nth, Place},
+        error_list::ErrorList,
+        field_path::{FieldPath, Nth},
+        forms, names,
         print::printed_struct,
         rule::{Rule, with},
     },
@@ -41,104 +40,103 @@ const KEY_BYTES_MAX: usize = 63 + 1 + 32;
 const VALUE_BYTES_MAX: usize = 64;
 
 /// Flags that are set or not there, and never false.
-fn set_or_absent<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) -> bool {
-    let flag = place.truth(field);
+fn set_or_absent<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) -> bool {
+    let flag = path.truth(field);
     if flag == Some(false) {
-        judge.invalid_as(place, field, false, "must be either unset or set to true");
+        errors.invalid_as(path, field, false, "must be either unset or set to true");
     }
     flag == Some(true)
 }
 
-fn slice<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    Check::NeedsForm(forms::driver).apply(place, "driver", judge);
-    Check::Bytes(63).apply(place, "driver", judge);
+fn slice<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    Check::NeedsForm(forms::driver).apply(path, "driver", errors);
+    Check::Bytes(63).apply(path, "driver", errors);
     let mut chosen: Vec<&str> = Vec::new();
-    match place.optional_text("nodeName") {
+    match path.optional_text("nodeName") {
         None => {}
-        Some("") => judge.invalid(place, "nodeName", "", "must be either unset or set to a non-empty string"),
+        Some("") => errors.invalid(path, "nodeName", "", "must be either unset or set to a non-empty string"),
         Some(name) => {
             chosen.push("`nodeName`");
-            judge.complain(place, "nodeName", name, names::dns_1123_subdomain(name));
+            errors.invalid_each(path, "nodeName", name, names::dns_1123_subdomain(name));
         }
     }
-    if let Some(selector) = place.child("nodeSelector") {
+    if let Some(selector) = path.child("nodeSelector") {
         chosen.push("`nodeSelector`");
         let terms = selector.get("nodeSelectorTerms");
         if terms.and_then(Value::as_list).unwrap_or_default().len() != 1 {
             let detail = "must have exactly one node selector term";
-            judge.invalid_value(place, "nodeSelector.nodeSelectorTerms", terms, detail);
+            errors.invalid_value(path, "nodeSelector.nodeSelectorTerms", terms, detail);
         }
     }
     for (field, shown) in [("allNodes", "`allNodes`"), ("perDeviceNodeSelection", "`perDeviceNodeSelection`")] {
-        if set_or_absent(place, field, judge) {
+        if set_or_absent(path, field, errors) {
             chosen.push(shown);
         }
     }
     const ONE: &str = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
     match chosen.len() {
-        0 => judge.required(place, "", ONE),
+        0 => errors.required(path, "", ONE),
         1 => {}
-        _ => judge.invalid(
-            place,
+        _ => errors.invalid(
+            path,
             "",
             &format!("{{{}}}", chosen.join(", ")),
             format!("{ONE}, but multiple fields are set"),
         ),
     }
-    if place.has("sharedCounters") && place.has("devices") {
-        judge.invalid(place, "", "", "only one of `sharedCounters` or `devices` is allowed");
+    if path.has("sharedCounters") && path.has("devices") {
+        errors.invalid(path, "", "", "only one of `sharedCounters` or `devices` is allowed");
     }
     let some = |field: &str| {
-        place
-            .structs("devices")
+        path.structs("devices")
             .any(|device| device.get(field).and_then(Value::as_list).is_some_and(|list| !list.is_empty()))
     };
     let max = if some("taints") || some("consumesCounters") { COUNTED_DEVICES_MAX } else { DEVICES_MAX };
-    set(place, "devices", max, by_text("name"), judge);
-    set(place, "sharedCounters", COUNTER_SETS_MAX, by_text("name"), judge);
+    set(path, "devices", max, by_text("name"), errors);
+    set(path, "sharedCounters", COUNTER_SETS_MAX, by_text("name"), errors);
 }
 
-fn pool<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    pool_name(place, "name", judge);
-    let number = |field: &str| place.number(field).unwrap_or(0);
+fn pool<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    pool_name(path, "name", errors);
+    let number = |field: &str| path.number(field).unwrap_or(0);
     if number("resourceSliceCount") <= 0 {
-        judge.invalid_as(place, "resourceSliceCount", number("resourceSliceCount"), POSITIVE);
+        errors.invalid_as(path, "resourceSliceCount", number("resourceSliceCount"), POSITIVE);
     }
     if number("generation") < 0 {
         let detail = "must be greater than or equal to zero";
-        judge.invalid_as(place, "generation", number("generation"), detail);
+        errors.invalid_as(path, "generation", number("generation"), detail);
     }
 }
 
 /// The keys of a map, each with how errors show it.
-fn keys<'t>(place: &Place<'_, 't>, field: &str) -> Vec<(&'t str, String)> {
-    let map = place.map(field);
+fn keys<'t>(path: &FieldPath<'_, 't>, field: &str) -> Vec<(&'t str, String)> {
+    let map = path.map(field);
     map.into_iter().flat_map(MapValue::iter).map(|(key, _)| (key, format!("{field}[{key}]"))).collect()
 }
 
-fn device<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let count: usize = ["attributes", "capacity"].iter().filter_map(|field| place.map(field)).map(MapValue::len).sum();
+fn device<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let count: usize = ["attributes", "capacity"].iter().filter_map(|field| path.map(field)).map(MapValue::len).sum();
     if count > ATTRIBUTES_MAX {
         let detail = format!("the total number of attributes and capacities must not exceed {ATTRIBUTES_MAX}");
-        judge.invalid_as(place, "", count, detail);
+        errors.invalid_as(path, "", count, detail);
     }
     for field in ["attributes", "capacity"] {
-        for (key, path) in keys(place, field) {
-            let path = if key.len() <= KEY_BYTES_MAX { path } else { format!("{field}[{}]", shortened(key)) };
-            qualified(place, &path, key, judge);
+        for (key, shown) in keys(path, field) {
+            let shown = if key.len() <= KEY_BYTES_MAX { shown } else { format!("{field}[{}]", shortened(key)) };
+            qualified(path, &shown, key, errors);
         }
     }
-    if !place.is("allowMultipleAllocations") {
-        let capacities = place.map("capacity").into_iter().flat_map(MapValue::iter);
+    if !path.is("allowMultipleAllocations") {
+        let capacities = path.map("capacity").into_iter().flat_map(MapValue::iter);
         for (key, _) in capacities.filter(|(_, capacity)| capacity.child("requestPolicy").is_some()) {
-            judge.forbidden(place, &format!("capacity[{key}].requestPolicy"), "allowMultipleAllocations must be true");
+            errors.forbidden(path, &format!("capacity[{key}].requestPolicy"), "allowMultipleAllocations must be true");
         }
-        judge.settle("capacity");
+        errors.skip("capacity");
     }
-    taints(place, judge);
-    set(place, "consumesCounters", CONSUMPTIONS_MAX, by_text("counterSet"), judge);
-    nodes_of_device(place, judge);
-    binding(place, judge);
+    taints(path, errors);
+    set(path, "consumesCounters", CONSUMPTIONS_MAX, by_text("counterSet"), errors);
+    nodes_of_device(path, errors);
+    binding(path, errors);
 }
 
 /// The middle of a key that is too long is left out.
@@ -149,96 +147,96 @@ fn shortened(key: &str) -> String {
     format!("{head}...{tail}")
 }
 
-/// Taints that were there before are not judged again.
-fn taints<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let before = judge.old.and_then(|old| old.get_list(&["spec", "devices"])).unwrap_or_default();
-    let name = place.text("name");
+/// Taints that were there before are not validated again.
+fn taints<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let before = errors.old.and_then(|old| old.get_list(&["spec", "devices"])).unwrap_or_default();
+    let name = path.text("name");
     let old = before.iter().find(|device| device.child("name").and_then(Value::as_str).unwrap_or_default() == name);
-    if old.is_some_and(|old| crate::object::equality::same(old.child("taints"), place.get("taints"))) {
-        judge.settle("taints");
+    if old.is_some_and(|old| crate::object::equality::same(old.child("taints"), path.get("taints"))) {
+        errors.skip("taints");
     } else {
-        bounded(place, "taints", TAINTS_MAX, judge);
+        bounded(path, "taints", TAINTS_MAX, errors);
     }
 }
 
-fn nodes_of_device<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn nodes_of_device<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const ONE: &str = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
-    if !place.up.is_some_and(|spec| spec.is("perDeviceNodeSelection")) {
-        if ["nodeName", "nodeSelector", "allNodes"].iter().any(|field| place.has(field)) {
+    if !path.up.is_some_and(|spec| spec.is("perDeviceNodeSelection")) {
+        if ["nodeName", "nodeSelector", "allNodes"].iter().any(|field| path.has(field)) {
             let detail = "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
-            judge.invalid_as(place, "", "null", detail);
+            errors.invalid_as(path, "", "null", detail);
         }
-        return judge.settle("nodeSelector");
+        return errors.skip("nodeSelector");
     }
     let mut chosen: Vec<&str> = Vec::new();
-    match place.optional_text("nodeName") {
+    match path.optional_text("nodeName") {
         None => {}
-        Some("") => judge.invalid(place, "nodeName", "", "must not be empty"),
+        Some("") => errors.invalid(path, "nodeName", "", "must not be empty"),
         Some(name) => {
             chosen.push("`nodeName`");
-            judge.complain(place, "nodeName", name, names::dns_1123_subdomain(name));
+            errors.invalid_each(path, "nodeName", name, names::dns_1123_subdomain(name));
         }
     }
-    if place.has("nodeSelector") {
+    if path.has("nodeSelector") {
         chosen.push("`nodeSelector`");
     }
-    if set_or_absent(place, "allNodes", judge) {
+    if set_or_absent(path, "allNodes", errors) {
         chosen.push("`allNodes`");
     }
     match chosen.len() {
-        0 => judge.required(place, "", ONE),
+        0 => errors.required(path, "", ONE),
         1 => {}
-        _ => judge.invalid(place, "", &format!("{{{}}}", chosen.join(", ")), ONE),
+        _ => errors.invalid(path, "", &format!("{{{}}}", chosen.join(", ")), ONE),
     }
 }
 
 /// Conditions on which a device is bound, and on which binding has failed.
-pub(super) fn binding<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn binding<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const WHEN: &str = "bindingConditions";
     const FAILED: &str = "bindingFailureConditions";
-    let of = |field: &str| -> Vec<&'t str> { place.texts(field).collect() };
+    let of = |field: &str| -> Vec<&'t str> { path.texts(field).collect() };
     let (when, failed) = (of(WHEN), of(FAILED));
     for (field, items) in [(WHEN, &when), (FAILED, &failed)] {
         if items.len() > CONDITIONS_MAX {
-            judge.too_many(place, field, items.len(), CONDITIONS_MAX);
+            errors.too_many(path, field, items.len(), CONDITIONS_MAX);
         } else {
-            Check::EachForm(names::label_key).apply(place, field, judge);
+            Check::EachForm(names::label_key).apply(path, field, errors);
         }
     }
     for (field, items) in [(WHEN, &when), (FAILED, &failed)] {
         for (at, item) in items.iter().enumerate() {
             if items[..at].contains(item) {
-                judge.duplicate(place, &format!("{field}[{at}]"), item);
+                errors.duplicate(path, &format!("{field}[{at}]"), item);
             }
             if field == FAILED && when.contains(item) {
                 let detail = "bindingFailureConditions must not overlap with bindingConditions";
-                judge.invalid(place, &format!("{field}[{at}]"), item, detail);
+                errors.invalid(path, &format!("{field}[{at}]"), item, detail);
             }
         }
     }
     if when.is_empty() && !failed.is_empty() {
         let detail = "bindingConditions are required to use bindingFailureConditions";
-        judge.invalid_value(place, WHEN, place.get(WHEN), detail);
+        errors.invalid_value(path, WHEN, path.get(WHEN), detail);
     }
     if failed.is_empty() && !when.is_empty() {
         let detail = "bindingFailureConditions are required to use bindingConditions";
-        judge.invalid_value(place, FAILED, place.get(FAILED), detail);
+        errors.invalid_value(path, FAILED, path.get(FAILED), detail);
     }
 }
 
-fn attribute<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn attribute<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const DETAIL: &str = "exactly one value must be specified";
-    Check::Bytes(VALUE_BYTES_MAX).apply(place, "string", judge);
-    if let Some(version) = place.optional_text("version") {
+    Check::Bytes(VALUE_BYTES_MAX).apply(path, "string", errors);
+    if let Some(version) = path.optional_text("version") {
         if !is_semantic_version(version) {
-            judge.invalid(place, "version", version, "must be a string compatible with semver.org spec 2.0.0");
+            errors.invalid(path, "version", version, "must be a string compatible with semver.org spec 2.0.0");
         }
-        Check::Bytes(VALUE_BYTES_MAX).apply(place, "version", judge);
+        Check::Bytes(VALUE_BYTES_MAX).apply(path, "version", errors);
     }
-    match ["bool", "int", "string", "version"].iter().filter(|field| place.has(field)).count() {
-        0 => judge.invalid(place, "", "", DETAIL),
+    match ["bool", "int", "string", "version"].iter().filter(|field| path.has(field)).count() {
+        0 => errors.invalid(path, "", "", DETAIL),
         1 => {}
-        _ => judge.invalid_as(place, "", printed_struct(place.fields), DETAIL),
+        _ => errors.invalid_as(path, "", printed_struct(path.fields), DETAIL),
     }
 }
 
@@ -256,22 +254,22 @@ fn is_semantic_version(text: &str) -> bool {
         && build.is_none_or(|build| build.split('.').all(word))
 }
 
-fn counters<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let count = place.map("counters").map_or(0, MapValue::len);
+fn counters<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let count = path.map("counters").map_or(0, MapValue::len);
     if count == 0 {
-        return judge.required(place, "counters", "");
+        return errors.required(path, "counters", "");
     }
     if count > COUNTERS_MAX {
-        return judge.too_many(place, "counters", count, COUNTERS_MAX);
+        return errors.too_many(path, "counters", count, COUNTERS_MAX);
     }
-    for (key, path) in keys(place, "counters") {
-        judge.complain(place, &path, key, names::dns_1123_label(key));
+    for (key, shown) in keys(path, "counters") {
+        errors.invalid_each(path, &shown, key, names::dns_1123_label(key));
     }
 }
 
-fn taint<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    Check::Form(names::label_value).apply(place, "value", judge);
-    Check::NeedsOneOf(&["NoExecute", "NoSchedule", "None"]).apply(place, "effect", judge);
+fn taint<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    Check::Form(names::label_value).apply(path, "value", errors);
+    Check::NeedsOneOf(&["NoExecute", "NoSchedule", "None"]).apply(path, "effect", errors);
 }
 
 fn amount(value: Option<&Value>) -> crate::api::schema::scalar::quantity::Quantity {
@@ -283,96 +281,101 @@ fn shown(value: Option<&Value>) -> &str {
 }
 
 /// How much of a capacity may be asked for.
-fn request_policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let most = place.up.and_then(|capacity| capacity.get("value"));
-    let default = place.get("default");
-    match (place.list("validValues"), place.child("validRange")) {
+fn request_policy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let most = path.up.and_then(|capacity| capacity.get("value"));
+    let default = path.get("default");
+    match (path.list("validValues"), path.child("validRange")) {
         ([], None) => {}
         ([_, ..], Some(_)) => {
             let detail = "exactly one policy can be specified, cannot specify \"validValues\" and \"validRange\" at the same time";
-            judge.forbidden(place, "", detail);
+            errors.forbidden(path, "", detail);
         }
         ([_, ..], None) if default.is_none() => {
-            judge.required(place, "default", "required when validValues is defined");
+            errors.required(path, "default", "required when validValues is defined");
         }
-        (values @ [_, ..], None) => valid_values(place, values, default, most, judge),
+        (values @ [_, ..], None) => valid_values(path, values, default, most, errors),
         ([], Some(_)) if default.is_none() => {
-            judge.required(place, "default", "required when validRange is defined");
+            errors.required(path, "default", "required when validRange is defined");
         }
         ([], Some(range)) => {
-            valid_range(&place.below("validRange", Nth::Only, range), default, most, judge);
+            valid_range(&path.below("validRange", Nth::Only, range), default, most, errors);
         }
     }
 }
 
 fn valid_values<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     values: &'t [Value],
     default: Option<&'t Value>,
     most: Option<&'t Value>,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
     let amounts: Vec<_> = values.iter().map(|value| amount(Some(value))).collect();
     for at in (1..values.len()).filter(|at| amounts[at - 1] > amounts[*at]) {
         let detail = "values must be sorted in ascending order";
-        judge.invalid(place, &format!("validValues[{at}]"), shown(Some(&values[at])), detail);
+        errors.invalid(path, &format!("validValues[{at}]"), shown(Some(&values[at])), detail);
     }
     if values.len() > OPTIONS_MAX {
-        judge.too_many(place, "validValues", values.len(), OPTIONS_MAX);
+        errors.too_many(path, "validValues", values.len(), OPTIONS_MAX);
     } else {
         for (at, value) in values.iter().enumerate().filter(|(at, _)| amounts[*at] > amount(most)) {
             let detail = format!("option is larger than capacity value: {}", shown(most));
-            judge.invalid(place, &format!("validValues[{at}]"), shown(Some(value)), detail);
+            errors.invalid(path, &format!("validValues[{at}]"), shown(Some(value)), detail);
         }
         let units: Vec<i64> = amounts.iter().map(|amount| amount.units()).collect();
         for (at, unit) in units.iter().enumerate().filter(|(at, unit)| units[..*at].contains(unit)) {
-            judge.duplicate(place, &format!("validValues[{at}]"), &unit.to_string());
+            errors.duplicate(path, &format!("validValues[{at}]"), &unit.to_string());
         }
     }
     let among = values.len() <= OPTIONS_MAX && amounts.contains(&amount(default));
     if !among {
         let detail = "default value is not valid according to the requestPolicy";
-        judge.invalid(place, "validValues", shown(default), detail);
+        errors.invalid(path, "validValues", shown(default), detail);
     }
 }
 
-fn valid_range<'t>(range: &Place<'_, 't>, default: Option<&'t Value>, most: Option<&'t Value>, judge: &mut Judge<'t>) {
+fn valid_range<'t>(
+    range: &FieldPath<'_, 't>,
+    default: Option<&'t Value>,
+    most: Option<&'t Value>,
+    errors: &mut ErrorList<'t>,
+) {
     let Some(min) = range.get("min") else {
-        return judge.required(range, "min", "required when validRange is defined");
+        return errors.required(range, "min", "required when validRange is defined");
     };
     let max = range.get("max");
     let above = |a: Option<&Value>, b: Option<&Value>| amount(a) > amount(b);
     let min = Some(min);
     if above(min, most) {
         let detail = format!("min is larger than capacity value: {}", shown(most));
-        judge.invalid(range, "min", shown(min), detail);
+        errors.invalid(range, "min", shown(min), detail);
     }
     if above(min, default) {
-        judge.invalid(range, "min", shown(default), format!("default is less than min: {}", shown(min)));
+        errors.invalid(range, "min", shown(default), format!("default is less than min: {}", shown(min)));
     }
     if max.is_some() {
         if above(min, max) {
-            judge.invalid(range, "max", shown(min), format!("min is larger than max: {}", shown(max)));
+            errors.invalid(range, "max", shown(min), format!("min is larger than max: {}", shown(max)));
         }
         if above(max, most) {
-            judge.invalid(range, "max", shown(max), format!("max is larger than capacity value: {}", shown(most)));
+            errors.invalid(range, "max", shown(max), format!("max is larger than capacity value: {}", shown(most)));
         }
         if above(default, max) {
-            judge.invalid(range, "max", shown(default), format!("default is more than max: {}", shown(max)));
+            errors.invalid(range, "max", shown(default), format!("default is more than max: {}", shown(max)));
         }
     }
     let Some(step) = range.get("step") else { return };
     let first = amount(min).plus(&amount(Some(step)));
     if first > amount(most) {
         let detail = format!("one step {} is larger than capacity value: {}", first.canonical(), shown(most));
-        judge.invalid(range, "step", shown(Some(step)), detail);
+        errors.invalid(range, "step", shown(Some(step)), detail);
     }
     for value in [default, max].into_iter().filter(|value| value.is_some()) {
         let distance = amount(value).units() - amount(min).units();
         if distance.checked_rem(amount(Some(step)).units()) != Some(0) {
             let detail =
                 format!("value is not a multiple of a given step ({}) from ({})", shown(Some(step)), shown(min));
-            judge.invalid(range, "step", shown(value), detail);
+            errors.invalid(range, "step", shown(value), detail);
         }
     }
 }

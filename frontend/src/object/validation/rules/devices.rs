@@ -6,10 +6,9 @@ use super::{
             Check::{self, NeedsForm},
             POSITIVE,
         },
-        forms,
-        judge::Judge,
-        names,
-        place::{Nth, Place},
+        error_list::ErrorList,
+        field_path::{FieldPath, Nth},
+        forms, names,
         rule::{Rule, rule, with},
     },
     device_parts::{bounded, by_text, pool_name, qualified, set},
@@ -52,54 +51,54 @@ const CONSUMERS_MAX: usize = 256;
 const CONDITIONS_MAX: usize = 8;
 const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "None"];
 
-fn device_claim<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    set(place, "requests", REQUESTS_MAX, by_text("name"), judge);
-    if bounded(place, "constraints", CONSTRAINTS_MAX, judge) {
-        judge.settle("constraints");
-        for (at, item) in place.structs("constraints").enumerate() {
-            let constraint = place.below("constraints", Nth::At(at), item);
-            references(&constraint, "requests", place.fields, judge);
+fn device_claim<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    set(path, "requests", REQUESTS_MAX, by_text("name"), errors);
+    if bounded(path, "constraints", CONSTRAINTS_MAX, errors) {
+        errors.skip("constraints");
+        for (at, item) in path.structs("constraints").enumerate() {
+            let constraint = path.below("constraints", Nth::Index(at), item);
+            references(&constraint, "requests", path.fields, errors);
             match (constraint.optional_text("matchAttribute"), constraint.optional_text("distinctAttribute")) {
-                (Some(name), _) => fully_qualified(&constraint, "matchAttribute", name, judge),
-                (None, Some(name)) => fully_qualified(&constraint, "distinctAttribute", name, judge),
-                (None, None) => judge.required(&constraint, "matchAttribute", ""),
+                (Some(name), _) => fully_qualified(&constraint, "matchAttribute", name, errors),
+                (None, Some(name)) => fully_qualified(&constraint, "distinctAttribute", name, errors),
+                (None, None) => errors.required(&constraint, "matchAttribute", ""),
             }
         }
     }
-    if bounded(place, "config", CONFIGURATIONS_MAX, judge) {
-        judge.settle("config");
-        for (at, item) in place.structs("config").enumerate() {
-            let configuration = place.below("config", Nth::At(at), item);
-            references(&configuration, "requests", place.fields, judge);
-            judge.visit(&configuration);
+    if bounded(path, "config", CONFIGURATIONS_MAX, errors) {
+        errors.skip("config");
+        for (at, item) in path.structs("config").enumerate() {
+            let configuration = path.below("config", Nth::Index(at), item);
+            references(&configuration, "requests", path.fields, errors);
+            errors.visit(&configuration);
         }
     }
 }
 
 /// Names of requests of a claim, each once.
-fn references<'t>(place: &Place<'_, 't>, field: &'static str, claim: &'t Struct, judge: &mut Judge<'t>) {
-    if !bounded(place, field, REQUESTS_MAX, judge) {
+fn references<'t>(path: &FieldPath<'_, 't>, field: &'static str, claim: &'t Struct, errors: &mut ErrorList<'t>) {
+    if !bounded(path, field, REQUESTS_MAX, errors) {
         return;
     }
-    let names: Vec<&str> = place.texts(field).collect();
+    let names: Vec<&str> = path.texts(field).collect();
     for (at, name) in names.iter().enumerate() {
-        reference(place, &format!("{field}[{at}]"), name, claim, judge);
+        reference(path, &format!("{field}[{at}]"), name, claim, errors);
     }
     for (at, name) in names.iter().enumerate().filter(|(at, name)| names[..*at].contains(name)) {
-        judge.duplicate(place, &format!("{field}[{at}]"), name);
+        errors.duplicate(path, &format!("{field}[{at}]"), name);
     }
 }
 
 /// `request`, or `request/subrequest`.
-fn reference<'t>(place: &Place<'_, 't>, field: &str, name: &str, claim: &Struct, judge: &mut Judge<'t>) {
+fn reference<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, claim: &Struct, errors: &mut ErrorList<'t>) {
     const DETAIL: &str =
         "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
     let parts: Vec<&str> = name.split('/').collect();
     if parts.len() > 2 {
-        return judge.invalid(place, field, name, DETAIL);
+        return errors.invalid(path, field, name, DETAIL);
     }
     for part in &parts {
-        judge.complain(place, field, part, names::dns_1123_label(part));
+        errors.invalid_each(path, field, part, names::dns_1123_label(part));
     }
     let named = |list: &'static str, within: &Struct, wanted: &str| -> Option<Struct> {
         let items = within.get(list).and_then(Value::as_list).unwrap_or_default();
@@ -108,112 +107,111 @@ fn reference<'t>(place: &Place<'_, 't>, field: &str, name: &str, claim: &Struct,
     let known = named("requests", claim, parts[0])
         .is_some_and(|request| parts.get(1).is_none_or(|sub| named("firstAvailable", &request, sub).is_some()));
     if !known {
-        judge.invalid(place, field, name, DETAIL);
+        errors.invalid(path, field, name, DETAIL);
     }
 }
 
-fn device_request<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn device_request<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const ONE: &str = "exactly one of `exactly` or `firstAvailable` is required";
-    match (place.has("exactly"), place.list("firstAvailable").is_empty()) {
-        (false, true) => judge.required(place, "", ONE),
+    match (path.has("exactly"), path.list("firstAvailable").is_empty()) {
+        (false, true) => errors.required(path, "", ONE),
         (true, false) => {
-            judge.invalid_as(place, "", "null", format!("{ONE}, but multiple fields are set"));
-            judge.settle("exactly");
-            judge.settle("firstAvailable");
+            errors.invalid_as(path, "", "null", format!("{ONE}, but multiple fields are set"));
+            errors.skip("exactly");
+            errors.skip("firstAvailable");
         }
-        (false, false) => set(place, "firstAvailable", ALTERNATIVES_MAX, by_text("name"), judge),
+        (false, false) => set(path, "firstAvailable", ALTERNATIVES_MAX, by_text("name"), errors),
         (true, true) => {}
     }
 }
 
 /// What a request and each of its alternatives say in the same words.
-fn requested<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    NeedsForm(names::dns_1123_subdomain).apply(place, "deviceClassName", judge);
-    if bounded(place, "selectors", SELECTORS_MAX, judge) {
-        judge.settle("selectors");
-        for (at, item) in place.structs("selectors").enumerate() {
-            judge.visit(&place.below("selectors", Nth::At(at), item));
+fn requested<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    NeedsForm(names::dns_1123_subdomain).apply(path, "deviceClassName", errors);
+    if bounded(path, "selectors", SELECTORS_MAX, errors) {
+        errors.skip("selectors");
+        for (at, item) in path.structs("selectors").enumerate() {
+            errors.visit(&path.below("selectors", Nth::Index(at), item));
         }
     }
-    let count = place.number("count").unwrap_or(0);
-    match place.text("allocationMode") {
+    let count = path.number("count").unwrap_or(0);
+    match path.text("allocationMode") {
         "All" if count != 0 => {
-            judge.invalid_as(place, "count", count, "must not be specified when allocationMode is 'All'");
+            errors.invalid_as(path, "count", count, "must not be specified when allocationMode is 'All'");
         }
         "All" => {}
-        "ExactCount" if count <= 0 => judge.invalid_as(place, "count", count, POSITIVE),
+        "ExactCount" if count <= 0 => errors.invalid_as(path, "count", count, POSITIVE),
         "ExactCount" => {}
-        other => judge.unsupported(place, "allocationMode", other, &["All", "ExactCount"]),
+        other => errors.unsupported(path, "allocationMode", other, &["All", "ExactCount"]),
     }
 }
 
-fn toleration<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    Check::Form(names::label_key).apply(place, "key", judge);
-    let value = place.text("value");
-    match place.text("operator") {
+fn toleration<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    Check::Form(names::label_key).apply(path, "key", errors);
+    let value = path.text("value");
+    match path.text("operator") {
         "Exists" if !value.is_empty() => {
-            judge.invalid(place, "value", value, "must be empty for operator `Exists`");
+            errors.invalid(path, "value", value, "must be empty for operator `Exists`");
         }
         "Exists" => {}
-        "Equal" => judge.complain(place, "value", value, names::label_value(value)),
-        "" => judge.required(place, "operator", ""),
-        other => judge.unsupported(place, "operator", other, &["Equal", "Exists"]),
+        "Equal" => errors.invalid_each(path, "value", value, names::label_value(value)),
+        "" => errors.required(path, "operator", ""),
+        other => errors.unsupported(path, "operator", other, &["Equal", "Exists"]),
     }
-    Check::OneOf(&EFFECTS).apply(place, "effect", judge);
+    Check::OneOf(&EFFECTS).apply(path, "effect", errors);
 }
 
-fn driver<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-    NeedsForm(forms::driver).apply(place, field, judge);
-    Check::Bytes(63).apply(place, field, judge);
+fn driver<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
+    NeedsForm(forms::driver).apply(path, field, errors);
+    Check::Bytes(63).apply(path, field, errors);
 }
 
-fn opaque<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    driver(place, "driver", judge);
-    raw(place, "parameters", PARAMETERS_BYTES_MAX, judge);
+fn opaque<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    driver(path, "driver", errors);
+    raw(path, "parameters", PARAMETERS_BYTES_MAX, errors);
 }
 
 /// A JSON object that is kept as it came.
-fn raw<'t>(place: &Place<'_, 't>, field: &str, bytes_max: usize, judge: &mut Judge<'t>) {
-    let bytes = place.get(field).and_then(Value::as_bytes).unwrap_or_default();
+fn raw<'t>(path: &FieldPath<'_, 't>, field: &str, bytes_max: usize, errors: &mut ErrorList<'t>) {
+    let bytes = path.get(field).and_then(Value::as_bytes).unwrap_or_default();
     if bytes.is_empty() {
-        judge.required(place, field, "");
+        errors.required(path, field, "");
     } else if bytes.len() > bytes_max {
-        judge.too_long(place, field, bytes_max);
+        errors.too_long(path, field, bytes_max);
     } else {
         match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => {}
-            Some(b'n') => judge.required(place, field, ""),
-            _ => judge.invalid(place, field, "<value omitted>", "must be a valid JSON object"),
+            Some(b'n') => errors.required(path, field, ""),
+            _ => errors.invalid(path, field, "<value omitted>", "must be a valid JSON object"),
         }
     }
 }
 
-fn fully_qualified<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
-    qualified(place, field, name, judge);
+fn fully_qualified<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, errors: &mut ErrorList<'t>) {
+    qualified(path, field, name, errors);
     if !name.contains('/') {
         let detail = "a fully qualified name must be a domain and a name separated by a slash";
-        judge.invalid(place, field, name, detail);
+        errors.invalid(path, field, name, detail);
     }
 }
 
-fn class<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    bounded(place, "selectors", SELECTORS_MAX, judge);
-    bounded(place, "config", CONFIGURATIONS_MAX, judge);
-    if let Some(name) = place.optional_text("extendedResourceName").filter(|name| !super::resources::is_extended(name))
-    {
-        judge.invalid(place, "extendedResourceName", name, "must be a valid extended resource name");
+fn class<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    bounded(path, "selectors", SELECTORS_MAX, errors);
+    bounded(path, "config", CONFIGURATIONS_MAX, errors);
+    if let Some(name) = path.optional_text("extendedResourceName").filter(|name| !super::resources::is_extended(name)) {
+        errors.invalid(path, "extendedResourceName", name, "must be a valid extended resource name");
     }
 }
 
-fn template<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if let Some(metadata) = place.child("metadata") {
-        super::storage::template_metadata(place, "metadata", metadata, judge);
+fn template<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if let Some(metadata) = path.child("metadata") {
+        super::claims::template_metadata(path, "metadata", metadata, errors);
     }
 }
 
 /// The devices that a claim asks for, seen from its status.
-fn asked<'t>(place: &Place<'_, 't>) -> Option<&'t Struct> {
-    let root = std::iter::successors(Some(*place), |place| place.up.copied()).last()?;
+fn asked<'t>(path: &FieldPath<'_, 't>) -> Option<&'t Struct> {
+    let root = std::iter::successors(Some(*path), |path| path.up.copied()).last()?;
     root.at(&["spec", "devices"])?.as_struct()
 }
 
@@ -227,54 +225,54 @@ fn printed_identity(item: &Struct) -> String {
     format!("{{\"Driver\":{driver},\"Pool\":{pool},\"Device\":{device},\"ShareID\":{share}}}")
 }
 
-fn claim_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    set(place, "reservedFor", CONSUMERS_MAX, by_text("uid"), judge);
-    set(place, "devices", usize::MAX, printed_identity, judge);
-    let before = judge.old.and_then(|old| old.get(&["status"]));
-    let consumers = place.list("reservedFor");
+fn claim_status<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    set(path, "reservedFor", CONSUMERS_MAX, by_text("uid"), errors);
+    set(path, "devices", usize::MAX, printed_identity, errors);
+    let before = errors.old.and_then(|old| old.get(&["status"]));
+    let consumers = path.list("reservedFor");
     if !consumers.is_empty() {
-        if !place.has("allocation") {
-            judge.forbidden(place, "reservedFor", "may not be specified when `allocated` is not set");
-        } else if judge.old.is_some_and(|old| old.deletion_timestamp().is_some()) {
+        if !path.has("allocation") {
+            errors.forbidden(path, "reservedFor", "may not be specified when `allocated` is not set");
+        } else if errors.old.is_some_and(|old| old.deletion_timestamp().is_some()) {
             let kept = before.and_then(|s| s.child("reservedFor")).and_then(Value::as_list).unwrap_or_default();
             if consumers.iter().any(|consumer| !kept.contains(consumer)) {
                 let detail =
                     "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set";
-                judge.forbidden(place, "reservedFor", detail);
+                errors.forbidden(path, "reservedFor", detail);
             }
         }
     }
-    let (new, old) = (place.get("allocation"), before.and_then(|status| status.child("allocation")));
+    let (new, old) = (path.get("allocation"), before.and_then(|status| status.child("allocation")));
     if let (Some(new), Some(old)) = (new, old) {
-        judge.settle("allocation");
+        errors.skip("allocation");
         if !crate::object::equality::same(Some(new), Some(old)) {
-            judge.invalid_value(place, "allocation", Some(new), super::super::meta::IMMUTABLE);
+            errors.invalid_value(path, "allocation", Some(new), super::super::meta::IMMUTABLE);
         }
     }
 }
 
-fn allocation<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    bounded(place, "results", REQUESTS_MAX, judge);
-    bounded(place, "config", 2 * CONFIGURATIONS_MAX, judge);
+fn allocation<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    bounded(path, "results", REQUESTS_MAX, errors);
+    bounded(path, "config", 2 * CONFIGURATIONS_MAX, errors);
 }
 
-fn allocated<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if let Some(claim) = asked(place) {
-        reference(place, "request", place.text("request"), claim, judge);
+fn allocated<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if let Some(claim) = asked(path) {
+        reference(path, "request", path.text("request"), claim, errors);
     }
-    device_identity(place, judge);
-    super::device_slices::binding(place, judge);
-    share(place, judge);
+    device_identity(path, errors);
+    super::device_slices::binding(path, errors);
+    share(path, errors);
 }
 
-fn device_identity<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    driver(place, "driver", judge);
-    pool_name(place, "pool", judge);
-    Check::AlwaysForm(names::dns_1123_label).apply(place, "device", judge);
+fn device_identity<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    driver(path, "driver", errors);
+    pool_name(path, "pool", errors);
+    Check::AlwaysForm(names::dns_1123_label).apply(path, "device", errors);
 }
 
-fn share<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(share) = place.optional_text("shareID") else { return };
+fn share<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(share) = path.optional_text("shareID") else { return };
     match uuid::Uuid::parse_str(share) {
         Err(_) => {
             let detail = if matches!(share.len(), 32 | 36 | 38 | 45) {
@@ -282,55 +280,55 @@ fn share<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             } else {
                 format!("error validating uid: invalid UUID length: {}", share.len())
             };
-            judge.invalid(place, "shareID", share, detail);
+            errors.invalid(path, "shareID", share, detail);
         }
         Ok(_) if share.len() != 36 || share != share.to_lowercase() => {
             let detail = "uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters";
-            judge.invalid(place, "shareID", share, detail);
+            errors.invalid(path, "shareID", share, detail);
         }
         Ok(_) => {}
     }
 }
 
-fn allocation_configuration<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    Check::NeedsOneOf(&["FromClaim", "FromClass"]).apply(place, "source", judge);
-    if let Some(claim) = asked(place) {
-        references(place, "requests", claim, judge);
+fn allocation_configuration<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    Check::NeedsOneOf(&["FromClaim", "FromClass"]).apply(path, "source", errors);
+    if let Some(claim) = asked(path) {
+        references(path, "requests", claim, errors);
     }
 }
 
-fn device_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    device_identity(place, judge);
-    share(place, judge);
-    let given = place.up.and_then(|status| status.at(&["allocation", "devices", "results"])).and_then(Value::as_list);
+fn device_status<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    device_identity(path, errors);
+    share(path, errors);
+    let given = path.up.and_then(|status| status.at(&["allocation", "devices", "results"])).and_then(Value::as_list);
     if !given
         .unwrap_or_default()
         .iter()
         .filter_map(Value::as_struct)
-        .any(|result| identity(result) == identity(place.fields))
+        .any(|result| identity(result) == identity(path.fields))
     {
-        judge.invalid_as(place, "", printed_identity(place.fields), "must be an allocated device in the claim");
+        errors.invalid_as(path, "", printed_identity(path.fields), "must be an allocated device in the claim");
     }
-    let conditions = place.list("conditions").len();
+    let conditions = path.list("conditions").len();
     if conditions > CONDITIONS_MAX {
-        judge.too_many(place, "conditions", conditions, CONDITIONS_MAX);
+        errors.too_many(path, "conditions", conditions, CONDITIONS_MAX);
     }
-    super::status::conditions(place, judge);
-    if place.get("data").and_then(Value::as_bytes).is_some_and(|data| !data.is_empty()) {
-        raw(place, "data", PARAMETERS_BYTES_MAX, judge);
+    super::status::conditions(path, errors);
+    if path.get("data").and_then(Value::as_bytes).is_some_and(|data| !data.is_empty()) {
+        raw(path, "data", PARAMETERS_BYTES_MAX, errors);
     }
 }
 
-fn network<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn network<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const ADDRESSES_MAX: usize = 16;
-    Check::Bytes(256).apply(place, "interfaceName", judge);
-    Check::Bytes(128).apply(place, "hardwareAddress", judge);
-    let addresses: Vec<&str> = place.texts("ips").collect();
+    Check::Bytes(256).apply(path, "interfaceName", errors);
+    Check::Bytes(128).apply(path, "hardwareAddress", errors);
+    let addresses: Vec<&str> = path.texts("ips").collect();
     if addresses.len() > ADDRESSES_MAX {
-        return judge.too_many(place, "ips", addresses.len(), ADDRESSES_MAX);
+        return errors.too_many(path, "ips", addresses.len(), ADDRESSES_MAX);
     }
-    Check::EachForm(forms::interface_address).apply(place, "ips", judge);
+    Check::EachForm(forms::interface_address).apply(path, "ips", errors);
     for (at, address) in addresses.iter().enumerate().filter(|(at, address)| addresses[..*at].contains(address)) {
-        judge.duplicate(place, &format!("ips[{at}]"), address);
+        errors.duplicate(path, &format!("ips[{at}]"), address);
     }
 }

@@ -1,9 +1,9 @@
 //! Events, as the core group and as events.k8s.io name their fields.
 
 use super::super::{
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::FieldPath,
     names,
-    place::Place,
     rule::{Rule, with},
 };
 use crate::api::schema::{Object, Value};
@@ -20,27 +20,27 @@ struct Words {
     note: &'static str,
 }
 
-fn core_event<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn core_event<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const WORDS: Words = Words { about: "involvedObject", controller: "reportingComponent", note: "message" };
-    common(place, &WORDS, judge);
+    common(path, &WORDS, errors);
 }
 
-fn event<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn event<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const WORDS: Words = Words { about: "regarding", controller: "reportingController", note: "note" };
-    common(place, &WORDS, judge);
-    if judge.old.is_none() {
-        new_event(place, judge);
+    common(path, &WORDS, errors);
+    if errors.old.is_none() {
+        new_event(path, errors);
     }
 }
 
-fn has_time(place: &Place, field: &str) -> bool {
-    !place.text(field).is_empty()
+fn has_time(path: &FieldPath, field: &str) -> bool {
+    !path.text(field).is_empty()
 }
 
-fn common<'t>(place: &Place<'_, 't>, words: &Words, judge: &mut Judge<'t>) {
-    let own = place.at(&["metadata", "namespace"]).and_then(Value::as_str).unwrap_or_default();
-    let about = place.at(&[words.about, "namespace"]).and_then(Value::as_str).unwrap_or_default();
-    let recent = has_time(place, "eventTime");
+fn common<'t>(path: &FieldPath<'_, 't>, words: &Words, errors: &mut ErrorList<'t>) {
+    let own = path.at(&["metadata", "namespace"]).and_then(Value::as_str).unwrap_or_default();
+    let about = path.at(&[words.about, "namespace"]).and_then(Value::as_str).unwrap_or_default();
+    let recent = has_time(path, "eventTime");
     let fits = match (recent, about) {
         (false, "") => matches!(own, "" | "default"),
         (true, "") => matches!(own, "default" | "kube-system"),
@@ -48,76 +48,76 @@ fn common<'t>(place: &Place<'_, 't>, words: &Words, judge: &mut Judge<'t>) {
         (true, _) => true,
     };
     if !fits {
-        judge.invalid(place, "involvedObject.namespace", about, "does not match event.namespace");
+        errors.invalid(path, "involvedObject.namespace", about, "does not match event.namespace");
     }
     if recent {
-        recent_event(place, words, judge);
+        recent_event(path, words, errors);
     }
-    judge.complain(place, "namespace", own, names::dns_1123_subdomain(own));
+    errors.invalid_each(path, "namespace", own, names::dns_1123_subdomain(own));
 }
 
 /// An event that says when it happened says more than older ones do.
-fn recent_event<'t>(place: &Place<'_, 't>, words: &Words, judge: &mut Judge<'t>) {
-    let controller = place.text(words.controller);
+fn recent_event<'t>(path: &FieldPath<'_, 't>, words: &Words, errors: &mut ErrorList<'t>) {
+    let controller = path.text(words.controller);
     if controller.is_empty() {
-        judge.required(place, words.controller, "");
+        errors.required(path, words.controller, "");
     }
-    judge.complain(place, words.controller, controller, names::label_key(controller));
+    errors.invalid_each(path, words.controller, controller, names::label_key(controller));
     for field in ["reportingInstance", "action", "reason"] {
-        if place.text(field).is_empty() {
-            judge.required(place, field, "");
+        if path.text(field).is_empty() {
+            errors.required(path, field, "");
         }
-        at_most(place, field, field, WORDS_BYTES_MAX, judge);
+        at_most(path, field, field, WORDS_BYTES_MAX, errors);
     }
-    at_most(place, words.note, "message", NOTE_BYTES_MAX, judge);
+    at_most(path, words.note, "message", NOTE_BYTES_MAX, errors);
 }
 
-fn at_most<'t>(place: &Place<'_, 't>, field: &str, shown: &str, bytes_max: usize, judge: &mut Judge<'t>) {
-    if place.text(field).len() > bytes_max {
-        judge.invalid(place, shown, "", format!("can have at most {bytes_max} characters"));
+fn at_most<'t>(path: &FieldPath<'_, 't>, field: &str, shown: &str, bytes_max: usize, errors: &mut ErrorList<'t>) {
+    if path.text(field).len() > bytes_max {
+        errors.invalid(path, shown, "", format!("can have at most {bytes_max} characters"));
     }
 }
 
-fn new_event<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    series(place, judge);
-    if !has_time(place, "eventTime") {
-        judge.required(place, "eventTime", "");
+fn new_event<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    series(path, errors);
+    if !has_time(path, "eventTime") {
+        errors.required(path, "eventTime", "");
     }
-    let kind = place.text("type");
+    let kind = path.text("type");
     if !matches!(kind, "Normal" | "Warning") {
-        judge.invalid(place, "type", "", format!("has invalid value: {kind}"));
+        errors.invalid(path, "type", "", format!("has invalid value: {kind}"));
     }
-    let source = |field: &str| place.at(&["deprecatedSource", field]).is_some_and(|value| !value.is_zero());
+    let source = |field: &str| path.at(&["deprecatedSource", field]).is_some_and(|value| !value.is_zero());
     for (set, shown) in [
-        (has_time(place, "deprecatedFirstTimestamp"), "firstTimestamp"),
-        (has_time(place, "deprecatedLastTimestamp"), "lastTimestamp"),
-        (place.number("deprecatedCount").unwrap_or(0) != 0, "count"),
+        (has_time(path, "deprecatedFirstTimestamp"), "firstTimestamp"),
+        (has_time(path, "deprecatedLastTimestamp"), "lastTimestamp"),
+        (path.number("deprecatedCount").unwrap_or(0) != 0, "count"),
         (source("component") || source("host"), "source"),
     ] {
         if set {
-            judge.invalid(place, shown, "", "needs to be unset");
+            errors.invalid(path, shown, "", "needs to be unset");
         }
     }
 }
 
-fn series<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(series) = place.child("series") else { return };
+fn series<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(series) = path.child("series") else { return };
     if series.get("count").and_then(Value::as_i64).unwrap_or(0) < 2 {
-        judge.invalid(place, "series.count", "", "should be at least 2");
+        errors.invalid(path, "series.count", "", "should be at least 2");
     }
     if series.get("lastObservedTime").is_none_or(Value::is_zero) {
-        judge.required(place, "series.lastObservedTime", "");
+        errors.required(path, "series.lastObservedTime", "");
     }
 }
 
-/// A series that has changed is judged; everything else of an event stays (`updates`).
+/// A series that has changed is validated; everything else of an event stays (`updates`).
 pub(in crate::object::validation) fn changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    if place.get("series") != old.get(&["series"]) {
-        series(place, judge);
+    if path.get("series") != old.get(&["series"]) {
+        series(path, errors);
     }
 }

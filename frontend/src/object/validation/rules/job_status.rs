@@ -1,13 +1,13 @@
-//! What the status of a Job may become. What does not change is not judged, so that a status that was wrong before can
-//! still be written.
+//! What the status of a Job may become. What does not change is not validated, so that a status that was wrong before
+//! can still be written.
 
 use std::cmp::Ordering;
 
 use super::super::{
     check::{Check::AtLeast, NOT_NEGATIVE},
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::FieldPath,
     meta::IMMUTABLE,
-    place::Place,
     print::printed,
     rule::{Rule, rule},
 };
@@ -75,41 +75,41 @@ fn finished(job: &Object) -> bool {
 }
 
 /// An error about conditions shows no value.
-fn refuse(judge: &mut Judge, detail: impl Into<String>) {
+fn refuse(errors: &mut ErrorList, detail: impl Into<String>) {
     let (field, detail) = ("status.conditions".to_owned(), detail.into());
-    judge.push(FieldError { kind: FieldErrorKind::Invalid, field, bad_value: None, detail });
+    errors.push(FieldError { kind: FieldErrorKind::Invalid, field, bad_value: None, detail });
 }
 
 pub(in crate::object::validation) fn changed<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
     let change = Change { new, old };
-    uncounted(place, judge);
-    together(&change, judge);
-    times(place, &change, judge);
-    when_finished(place, &change, judge);
-    indexes(place, &change, judge);
+    uncounted(path, errors);
+    together(&change, errors);
+    times(path, &change, errors);
+    when_finished(path, &change, errors);
+    indexes(path, &change, errors);
     if change.changed(&["ready", "active"]) && change.number("ready") > change.number("active") {
-        judge.invalid_as(place, "status.ready", change.number("ready"), "cannot set more ready pods than active");
+        errors.invalid_as(path, "status.ready", change.number("ready"), "cannot set more ready pods than active");
     }
-    success(&change, judge);
-    backwards(place, &change, judge);
+    success(&change, errors);
+    backwards(path, &change, errors);
 }
 
 /// Pods that have ended and are not counted yet, each once.
-fn uncounted<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn uncounted<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let mut seen: Vec<&str> = Vec::new();
     for list in ["succeeded", "failed"] {
-        let pods = place.at(&["status", "uncountedTerminatedPods", list]).and_then(Value::as_list).unwrap_or_default();
+        let pods = path.at(&["status", "uncountedTerminatedPods", list]).and_then(Value::as_list).unwrap_or_default();
         for (at, pod) in pods.iter().filter_map(Value::as_str).enumerate() {
             let field = format!("status.uncountedTerminatedPods.{list}[{at}]");
             if pod.is_empty() {
-                judge.invalid(place, &field, pod, "must not be empty");
+                errors.invalid(path, &field, pod, "must not be empty");
             } else if seen.contains(&pod) {
-                judge.duplicate(place, &field, pod);
+                errors.duplicate(path, &field, pod);
             } else {
                 seen.push(pod);
             }
@@ -118,63 +118,63 @@ fn uncounted<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// Conditions that exclude or need one another.
-fn together(change: &Change, judge: &mut Judge) {
+fn together(change: &Change, errors: &mut ErrorList) {
     let new = |kind: &str| holds(change.new, kind);
     if change.turned(&["Complete", "Failed"]) && new("Complete") && new("Failed") {
-        refuse(judge, "cannot set Complete=True and Failed=true conditions");
+        refuse(errors, "cannot set Complete=True and Failed=true conditions");
     }
     if change.turned(&["Complete", "FailureTarget"]) && new("Complete") && new("FailureTarget") {
-        refuse(judge, "cannot set Complete=True and FailureTarget=true conditions");
+        refuse(errors, "cannot set Complete=True and FailureTarget=true conditions");
     }
     let failed = change.turned(&["Failed"]) || change.changed(&["failedIndexes"]);
     if failed && new("Failed") && !new("FailureTarget") {
-        refuse(judge, "cannot set Failed=True condition without the FailureTarget=true condition");
+        refuse(errors, "cannot set Failed=True condition without the FailureTarget=true condition");
     }
     if change.turned(&["Complete", "SuccessCriteriaMet"]) && new("Complete") && !new("SuccessCriteriaMet") {
-        refuse(judge, "cannot set Complete=True condition without the SuccessCriteriaMet=true condition");
+        refuse(errors, "cannot set Complete=True condition without the SuccessCriteriaMet=true condition");
     }
 }
 
-fn times<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>) {
+fn times<'t>(path: &FieldPath<'_, 't>, change: &Change<'t>, errors: &mut ErrorList<'t>) {
     const COMPLETION: &str = "status.completionTime";
     let (start, end) = (change.field("startTime").0, change.field("completionTime").0);
     let complete = holds(change.new, "Complete");
     if change.turned(&["Complete"]) || change.changed(&["completionTime"]) {
         if end.is_some() && !complete {
             let detail = "cannot set completionTime when there is no Complete=True condition";
-            judge.invalid_as(place, COMPLETION, printed(end), detail);
+            errors.invalid_as(path, COMPLETION, printed(end), detail);
         }
         if end.is_none() && complete {
-            judge.required(place, COMPLETION, "completionTime is required for Complete jobs");
+            errors.required(path, COMPLETION, "completionTime is required for Complete jobs");
         }
     }
     // Times are kept in one form, in which the order of texts is the order of times.
     let before = start.and_then(Value::as_str).zip(end.and_then(Value::as_str)).map(|(start, end)| end.cmp(start));
     if change.changed(&["startTime", "completionTime"]) && before == Some(Ordering::Less) {
-        judge.invalid_as(place, COMPLETION, printed(end), "must be equal to or after `startTime`");
+        errors.invalid_as(path, COMPLETION, printed(end), "must be equal to or after `startTime`");
     }
 }
 
-fn when_finished<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>) {
+fn when_finished<'t>(path: &FieldPath<'_, 't>, change: &Change<'t>, errors: &mut ErrorList<'t>) {
     let now = finished(change.new);
     let turned = now != finished(change.old);
-    let spec = |name: &str| place.at(&["spec", name]);
+    let spec = |name: &str| path.at(&["spec", name]);
     let (active, terminating) = (change.number("active"), change.number("terminating"));
     if now && (turned || change.changed(&["active"])) && active > 0 {
-        judge.invalid_as(place, "status.active", active, "active>0 is invalid for finished job");
+        errors.invalid_as(path, "status.active", active, "active>0 is invalid for finished job");
     }
     let never_ran = spec("suspend").and_then(Value::as_bool) == Some(true)
         && spec("completions").and_then(Value::as_i64) == Some(0);
     if now && (turned || change.changed(&["startTime"])) && !never_ran && change.field("startTime").0.is_none() {
-        judge.required(place, "status.startTime", "startTime is required for finished job");
+        errors.required(path, "status.startTime", "startTime is required for finished job");
     }
     let pods = change.field("uncountedTerminatedPods").0;
     let some = |list| pods.and_then(|pods| pods.child(list)).is_some_and(|list| !list.is_zero());
     if now && (turned || change.changed(&["uncountedTerminatedPods"])) && (some("failed") || some("succeeded")) {
-        judge.invalid_value(place, "status.uncountedTerminatedPods", pods, "must be empty for finished job");
+        errors.invalid_value(path, "status.uncountedTerminatedPods", pods, "must be empty for finished job");
     }
     if now && (turned || change.changed(&["terminating"])) && terminating > 0 {
-        judge.invalid_as(place, "status.terminating", terminating, "terminating>0 is invalid for finished job");
+        errors.invalid_as(path, "status.terminating", terminating, "terminating>0 is invalid for finished job");
     }
 }
 
@@ -212,10 +212,10 @@ fn parse_indexes(text: &str, count: i64) -> Result<Vec<(i64, i64)>, String> {
     Ok(intervals)
 }
 
-fn indexes<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>) {
+fn indexes<'t>(path: &FieldPath<'_, 't>, change: &Change<'t>, errors: &mut ErrorList<'t>) {
     const COMPLETED: &str = "status.completedIndexes";
     const FAILED: &str = "status.failedIndexes";
-    let spec = |name: &str| place.at(&["spec", name]);
+    let spec = |name: &str| path.at(&["spec", name]);
     let done = change.field("completedIndexes").0.and_then(Value::as_str).unwrap_or_default();
     let failed = change.field("failedIndexes").0.and_then(Value::as_str);
     let count = spec("completions").and_then(Value::as_i64);
@@ -225,22 +225,22 @@ fn indexes<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>
     });
     let parsed = count.map(|count| parse_indexes(done, count));
     if let Some(Err(why)) = parsed.as_ref().filter(|_| done_changed) {
-        judge.invalid(place, COMPLETED, done, format!("error parsing completedIndexes: {why}"));
+        errors.invalid(path, COMPLETED, done, format!("error parsing completedIndexes: {why}"));
     }
     let lost = failed.zip(count).map(|(failed, count)| parse_indexes(failed, count));
     let limited = spec("backoffLimitPerIndex").is_some();
     if let (Some(Err(why)), Some(failed)) = (lost.as_ref().filter(|_| failed_changed && limited), failed) {
-        judge.invalid(place, FAILED, failed, format!("error parsing failedIndexes: {why}"));
+        errors.invalid(path, FAILED, failed, format!("error parsing failedIndexes: {why}"));
     }
     let indexed = spec("completionMode").and_then(Value::as_str) == Some("Indexed");
     if done_changed && !done.is_empty() && !indexed {
         let detail = "cannot set non-empty completedIndexes when non-indexed completion mode";
-        judge.invalid(place, COMPLETED, done, detail);
+        errors.invalid(path, COMPLETED, done, detail);
     }
     let Some(failed) = failed else { return };
     if failed_changed && !limited {
         let detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null";
-        judge.invalid(place, FAILED, failed, detail);
+        errors.invalid(path, FAILED, failed, detail);
     }
     if let (Some(Ok(done)), Some(Ok(lost))) = (parsed, lost)
         && (done_changed || failed_changed)
@@ -248,59 +248,59 @@ fn indexes<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>
         let both = done.iter().flat_map(|a| lost.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
         if let Some((first, _)) = both.filter(|(first, last)| first <= last).min() {
             let detail = format!("failedIndexes and completedIndexes overlap at index: {first}");
-            judge.invalid(place, FAILED, failed, detail);
+            errors.invalid(path, FAILED, failed, detail);
         }
     }
 }
 
-fn success(change: &Change, judge: &mut Judge) {
+fn success(change: &Change, errors: &mut ErrorList) {
     const MET: &str = "SuccessCriteriaMet";
     let met = holds(change.new, MET);
     if met && holds(change.new, "Failed") {
-        refuse(judge, "cannot set SuccessCriteriaMet=True and Failed=true conditions");
+        refuse(errors, "cannot set SuccessCriteriaMet=True and Failed=true conditions");
     }
     if met && holds(change.new, "FailureTarget") {
-        refuse(judge, "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions");
+        refuse(errors, "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions");
     }
     if change.new.get(&["spec", "successPolicy"]).is_some() && !met && holds(change.new, "Complete") {
-        refuse(judge, "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True");
+        refuse(errors, "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True");
     }
 }
 
 /// What never goes back.
-fn backwards<'t>(place: &Place<'_, 't>, change: &Change<'t>, judge: &mut Judge<'t>) {
+fn backwards<'t>(path: &FieldPath<'_, 't>, change: &Change<'t>, errors: &mut ErrorList<'t>) {
     for kind in ["Failed", "Complete", "FailureTarget"] {
         if holds(change.old, kind) && !holds(change.new, kind) {
-            refuse(judge, format!("cannot disable the terminal {kind}=True condition"));
+            refuse(errors, format!("cannot disable the terminal {kind}=True condition"));
         }
     }
-    let spec = |name: &str| place.at(&["spec", name]);
+    let spec = |name: &str| path.at(&["spec", name]);
     let indexed = spec("completionMode").and_then(Value::as_str) == Some("Indexed");
     // Jobs that run all their indexes at once may be scaled down.
     let scales = indexed && spec("completions") == spec("parallelism");
     for (counter, may_shrink) in [("failed", false), ("succeeded", scales)] {
         if !may_shrink && change.number(counter) < change.old_number(counter) {
             let detail = format!("cannot decrease the {counter} counter");
-            judge.invalid_as(place, &format!("status.{counter}"), change.number(counter), detail);
+            errors.invalid_as(path, &format!("status.{counter}"), change.number(counter), detail);
         }
     }
     let (end, ended) = change.field("completionTime");
     if end.is_some() && ended.is_some() && end != ended {
-        judge.invalid_as(place, "status.completionTime", printed(end), IMMUTABLE);
+        errors.invalid_as(path, "status.completionTime", printed(end), IMMUTABLE);
     }
     let (start, started) = change.field("startTime");
     let resumed =
         status_of(change.old, "Suspended") == Some("True") && status_of(change.new, "Suspended") == Some("False");
     let suspended = spec("suspend").and_then(Value::as_bool) == Some(true);
     if started.is_some() && start != started && !resumed && !suspended {
-        judge.required(place, "status.startTime", "startTime cannot be removed for unsuspended job");
+        errors.required(path, "status.startTime", "startTime cannot be removed for unsuspended job");
     }
     let met = |job: &Object| holds(job, "SuccessCriteriaMet");
     if met(change.old) && !met(change.new) {
-        refuse(judge, "cannot disable the SuccessCriteriaMet=True condition");
+        refuse(errors, "cannot disable the SuccessCriteriaMet=True condition");
     }
     if holds(change.old, "Complete") && !met(change.old) && met(change.new) {
-        refuse(judge, "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions");
+        refuse(errors, "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::super::{
-    judge::Judge,
-    place::Place,
+    error_list::ErrorList,
+    field_path::FieldPath,
     print::printed_struct,
     rule::{Rule, with},
 };
@@ -56,21 +56,21 @@ static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
     FIXED.iter().filter_map(read).collect()
 });
 
-fn mandatory<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let name = place.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
-    let fixed = OBJECTS.iter().find(|fixed| fixed.name() == name && fixed.root().def() == place.fields.def());
-    let (Some(fixed), Some(spec)) = (fixed, place.child("spec")) else { return };
+fn mandatory<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let name = path.at(&["metadata", "name"]).and_then(Value::as_str).unwrap_or_default();
+    let fixed = OBJECTS.iter().find(|fixed| fixed.name() == name && fixed.root().def() == path.fields.def());
+    let (Some(fixed), Some(spec)) = (fixed, path.child("spec")) else { return };
     let mut found = Object::new(fixed.ty());
     found.set(&["spec"], Value::Struct(spec.clone()));
     // An operator may say how much is lent of what has no limit.
-    let has_no_limit = place.name() == "PriorityLevelConfiguration" && name == "exempt";
+    let has_no_limit = path.name() == "PriorityLevelConfiguration" && name == "exempt";
     if has_no_limit {
         found.remove(&["spec", "exempt"]);
     }
     if !same_at(&found, fixed, &["spec"]) {
         let but = if has_no_limit { " except the 'spec.exempt' field" } else { "" };
         let detail = format!("spec of '{name}'{but} must equal the fixed value");
-        judge.invalid_as(place, "spec", printed_struct(spec), detail);
+        errors.invalid_as(path, "spec", printed_struct(spec), detail);
     }
 }
 

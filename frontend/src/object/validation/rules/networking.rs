@@ -5,10 +5,9 @@ use super::super::{
         Check::{self, Form, Required},
         PORT_RANGE,
     },
-    forms,
-    judge::Judge,
-    names,
-    place::Place,
+    error_list::ErrorList,
+    field_path::FieldPath,
+    forms, names,
     print::{printed, printed_struct},
     rule::{Rule, rule, with},
 };
@@ -53,91 +52,91 @@ pub(super) fn segment(text: &str) -> Vec<String> {
     names::path_segment_name(text, false)
 }
 
-fn policy_types<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn policy_types<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const TYPES: [&str; 2] = ["Ingress", "Egress"];
-    if place.list("policyTypes").len() > TYPES.len() {
+    if path.list("policyTypes").len() > TYPES.len() {
         let detail = "may not specify more than two policyTypes";
-        return judge.invalid_value(place, "policyTypes", place.get("policyTypes"), detail);
+        return errors.invalid_value(path, "policyTypes", path.get("policyTypes"), detail);
     }
-    for (at, kind) in place.texts("policyTypes").enumerate().filter(|(_, kind)| !TYPES.contains(kind)) {
-        judge.unsupported(place, &format!("policyTypes[{at}]"), kind, &TYPES);
+    for (at, kind) in path.texts("policyTypes").enumerate().filter(|(_, kind)| !TYPES.contains(kind)) {
+        errors.unsupported(path, &format!("policyTypes[{at}]"), kind, &TYPES);
     }
 }
 
-fn policy_port<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let end = place.number("endPort");
-    match (place.get("port"), end) {
+fn policy_port<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let end = path.number("endPort");
+    match (path.get("port"), end) {
         (None, Some(end)) => {
-            judge.invalid_as(place, "endPort", end, "may not be specified when `port` is not specified");
+            errors.invalid_as(path, "endPort", end, "may not be specified when `port` is not specified");
         }
         (None, None) => {}
         (Some(Value::Str(name)), end) => {
             if let Some(end) = end {
-                judge.invalid_as(place, "endPort", end, "may not be specified when `port` is non-numeric");
+                errors.invalid_as(path, "endPort", end, "may not be specified when `port` is non-numeric");
             }
-            judge.complain(place, "port", name, names::port_name(name));
+            errors.invalid_each(path, "port", name, names::port_name(name));
         }
         (Some(port), end) => {
             let port = port.as_i64().unwrap_or(0);
             if names::port_number(port).is_some() {
-                judge.invalid_as(place, "port", port, PORT_RANGE);
+                errors.invalid_as(path, "port", port, PORT_RANGE);
             }
             let Some(end) = end else { return };
             if end < port {
-                judge.invalid_as(place, "endPort", port, "must be greater than or equal to `port`");
+                errors.invalid_as(path, "endPort", port, "must be greater than or equal to `port`");
             }
             if names::port_number(end).is_some() {
-                judge.invalid_as(place, "endPort", end, PORT_RANGE);
+                errors.invalid_as(path, "endPort", end, PORT_RANGE);
             }
         }
     }
 }
 
-fn peer<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let count = place.fields.iter().count();
+fn peer<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let count = path.fields.iter().count();
     if count == 0 {
-        judge.required(place, "", "must specify a peer");
-    } else if count > 1 && place.has("ipBlock") {
-        judge.forbidden(place, "", "may not specify both ipBlock and another peer");
+        errors.required(path, "", "must specify a peer");
+    } else if count > 1 && path.has("ipBlock") {
+        errors.forbidden(path, "", "may not specify both ipBlock and another peer");
     }
 }
 
 /// Ranges that an older object had stay allowed.
-fn block<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let range = place.text("cidr");
+fn block<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let range = path.text("cidr");
     if range.is_empty() {
-        return judge.required(place, "cidr", "");
+        return errors.required(path, "cidr", "");
     }
-    judge.complain(place, "cidr", range, forms::cidr(range));
+    errors.invalid_each(path, "cidr", range, forms::cidr(range));
     let Some((network, length)) = forms::parse_cidr(range) else { return };
-    for (at, except) in place.texts("except").enumerate() {
+    for (at, except) in path.texts("except").enumerate() {
         let field = format!("except[{at}]");
-        judge.complain(place, &field, except, forms::cidr(except));
+        errors.invalid_each(path, &field, except, forms::cidr(except));
         let Some((address, inner)) = forms::parse_cidr(except) else { continue };
         let same_kind = address.is_ipv4() == network.is_ipv4();
         let inside = same_kind && forms::mask(address, length.min(inner)) == forms::mask(network, length);
         if !inside || length >= inner {
-            judge.invalid(place, &field, except, "must be a strict subset of `cidr`");
+            errors.invalid(path, &field, except, "must be a strict subset of `cidr`");
         }
     }
 }
 
-fn ingress_class_annotation<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn ingress_class_annotation<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const KEY: &str = "kubernetes.io/ingress.class";
-    let said = place.at(&["metadata", "annotations", KEY]).and_then(Value::as_str);
-    let class = place.at(&["spec", "ingressClassName"]).and_then(Value::as_str);
-    if let (Some(said), Some(class), None) = (said, class, judge.old)
+    let said = path.at(&["metadata", "annotations", KEY]).and_then(Value::as_str);
+    let class = path.at(&["spec", "ingressClassName"]).and_then(Value::as_str);
+    if let (Some(said), Some(class), None) = (said, class, errors.old)
         && said != class
     {
         let detail = "must match `ingressClassName` when both are specified";
-        judge.invalid(place, &format!("annotations.{KEY}"), said, detail);
+        errors.invalid(path, &format!("annotations.{KEY}"), said, detail);
     }
 }
 
-fn ingress<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.list("rules").is_empty() && !place.has("defaultBackend") {
+fn ingress<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.list("rules").is_empty() && !path.has("defaultBackend") {
         let detail = "either `defaultBackend` or `rules` must be specified";
-        judge.invalid_value(place, "", place.get("rules"), detail);
+        errors.invalid_value(path, "", path.get("rules"), detail);
     }
 }
 
@@ -145,138 +144,138 @@ fn host(text: &str) -> Vec<String> {
     if text.contains('*') { names::wildcard_subdomain(text) } else { names::dns_1123_subdomain(text) }
 }
 
-fn tls<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    for (at, name) in place.texts("hosts").enumerate() {
-        judge.complain(place, &format!("hosts[{at}]"), name, host(name));
+fn tls<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    for (at, name) in path.texts("hosts").enumerate() {
+        errors.invalid_each(path, &format!("hosts[{at}]"), name, host(name));
     }
 }
 
-fn ingress_rule<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let name = place.text("host");
+fn ingress_rule<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let name = path.text("host");
     if name.is_empty() {
         return;
     }
     if forms::parse_ip(name).is_some() {
-        judge.invalid(place, "host", name, "must be a DNS name, not an IP address");
+        errors.invalid(path, "host", name, "must be a DNS name, not an IP address");
     }
-    judge.complain(place, "host", name, host(name));
+    errors.invalid_each(path, "host", name, host(name));
 }
 
-fn http_path<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let path = place.text("path");
-    let Some(kind) = place.optional_text("pathType") else {
-        judge.settle("backend");
-        return judge.required(place, "pathType", "pathType must be specified");
+fn http_path<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let url_path = path.text("path");
+    let Some(kind) = path.optional_text("pathType") else {
+        errors.skip("backend");
+        return errors.required(path, "pathType", "pathType must be specified");
     };
-    let absolute = path.starts_with('/');
+    let absolute = url_path.starts_with('/');
     match kind {
         "Exact" | "Prefix" => {
             if !absolute {
-                judge.invalid(place, "path", path, "must be an absolute path");
+                errors.invalid(path, "path", url_path, "must be an absolute path");
             }
-            for part in ["//", "/./", "/../", "%2f", "%2F"].into_iter().filter(|part| path.contains(part)) {
-                judge.invalid(place, "path", path, format!("must not contain '{part}'"));
+            for part in ["//", "/./", "/../", "%2f", "%2F"].into_iter().filter(|part| url_path.contains(part)) {
+                errors.invalid(path, "path", url_path, format!("must not contain '{part}'"));
             }
-            for end in ["/..", "/."].into_iter().filter(|end| path.ends_with(end)) {
-                judge.invalid(place, "path", path, format!("cannot end with '{end}'"));
+            for end in ["/..", "/."].into_iter().filter(|end| url_path.ends_with(end)) {
+                errors.invalid(path, "path", url_path, format!("cannot end with '{end}'"));
             }
         }
         "ImplementationSpecific" => {
-            if !path.is_empty() && !absolute {
-                judge.invalid(place, "path", path, "must be an absolute path");
+            if !url_path.is_empty() && !absolute {
+                errors.invalid(path, "path", url_path, "must be an absolute path");
             }
         }
-        other => judge.unsupported(place, "pathType", other, &["Exact", "ImplementationSpecific", "Prefix"]),
+        other => errors.unsupported(path, "pathType", other, &["Exact", "ImplementationSpecific", "Prefix"]),
     }
 }
 
-fn backend<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match (place.child("service"), place.child("resource")) {
-        (Some(_), Some(_)) => judge.invalid(place, "", "", "cannot set both resource and service backends"),
-        (None, None) => judge.invalid(place, "", "", "resource or service backend is required"),
+fn backend<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match (path.child("service"), path.child("resource")) {
+        (Some(_), Some(_)) => errors.invalid(path, "", "", "cannot set both resource and service backends"),
+        (None, None) => errors.invalid(path, "", "", "resource or service backend is required"),
         (None, Some(resource)) => {
-            let here = place.below("resource", super::super::place::Nth::Only, resource);
-            REFERENCE.iter().for_each(|(field, check)| check.apply(&here, field, judge));
+            let here = path.below("resource", super::super::field_path::Nth::Only, resource);
+            REFERENCE.iter().for_each(|(field, check)| check.apply(&here, field, errors));
         }
         (Some(service), None) => {
             let name = super::resources::text(service, "name");
             match name {
-                "" => judge.required(place, "service.name", ""),
-                name => judge.complain(place, "service.name", name, names::dns_1035_label(name)),
+                "" => errors.required(path, "service.name", ""),
+                name => errors.invalid_each(path, "service.name", name, names::dns_1035_label(name)),
             }
             let port = service.get("port");
             let name = port.and_then(|p| p.child("name")).and_then(Value::as_str).unwrap_or_default();
             let number = port.and_then(|p| p.child("number")).and_then(Value::as_i64).unwrap_or(0);
             match (name, number) {
-                ("", 0) => judge.required(place, "", "port name or number is required"),
+                ("", 0) => errors.required(path, "", "port name or number is required"),
                 ("", number) if names::port_number(number).is_some() => {
-                    judge.invalid_as(place, "service.port.number", number, PORT_RANGE);
+                    errors.invalid_as(path, "service.port.number", number, PORT_RANGE);
                 }
                 ("", _) => {}
-                (name, 0) => judge.complain(place, "service.port.name", name, names::port_name(name)),
-                _ => judge.invalid(place, "", "", "cannot set both port name & port number"),
+                (name, 0) => errors.invalid_each(path, "service.port.name", name, names::port_name(name)),
+                _ => errors.invalid(path, "", "", "cannot set both port name & port number"),
             }
         }
     }
 }
 
-fn ingress_class<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    forms::domain_path(place, "controller", place.text("controller"), judge);
+fn ingress_class<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    forms::domain_path(path, "controller", path.text("controller"), errors);
 }
 
-fn class_parameters<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let namespace = place.optional_text("namespace");
-    match place.optional_text("scope") {
-        None => judge.required(place, "scope", ""),
+fn class_parameters<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let namespace = path.optional_text("namespace");
+    match path.optional_text("scope") {
+        None => errors.required(path, "scope", ""),
         Some("Namespace") => match namespace {
-            None => judge.required(place, "namespace", "`parameters.scope` is set to 'Namespace'"),
-            Some(name) => judge.complain(place, "namespace", name, names::dns_1123_label(name)),
+            None => errors.required(path, "namespace", "`parameters.scope` is set to 'Namespace'"),
+            Some(name) => errors.invalid_each(path, "namespace", name, names::dns_1123_label(name)),
         },
         Some("Cluster") => {
             if namespace.is_some() {
-                judge.forbidden(place, "namespace", "`parameters.scope` is set to 'Cluster'");
+                errors.forbidden(path, "namespace", "`parameters.scope` is set to 'Cluster'");
             }
         }
-        Some(other) => judge.unsupported(place, "scope", other, &["Cluster", "Namespace"]),
+        Some(other) => errors.unsupported(path, "scope", other, &["Cluster", "Namespace"]),
     }
 }
 
-fn parent<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if !place.has("parentRef") {
-        judge.required(place, "parentRef", "");
+fn parent<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if !path.has("parentRef") {
+        errors.required(path, "parentRef", "");
     }
 }
 
-fn service_ranges<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let ranges: Vec<&str> = place.texts("cidrs").collect();
+fn service_ranges<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let ranges: Vec<&str> = path.texts("cidrs").collect();
     if ranges.is_empty() {
-        return judge.required(place, "cidrs", "at least one CIDR required");
+        return errors.required(path, "cidrs", "at least one CIDR required");
     }
     if ranges.len() > 2 {
-        let shown = printed_struct(place.fields);
-        return judge.invalid_as(place, "cidrs", shown, "may only hold up to 2 values");
+        let shown = printed_struct(path.fields);
+        return errors.invalid_as(path, "cidrs", shown, "may only hold up to 2 values");
     }
     for (at, range) in ranges.iter().enumerate() {
-        judge.complain(place, &format!("cidrs[{at}]"), range, forms::canonical_cidr(range));
+        errors.invalid_each(path, &format!("cidrs[{at}]"), range, forms::canonical_cidr(range));
     }
     let families: Vec<bool> =
         ranges.iter().filter_map(|range| forms::parse_cidr(range)).map(|(ip, _)| ip.is_ipv4()).collect();
     if families.len() == 2 && families[0] == families[1] {
         let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
-        judge.invalid_as(place, "cidrs", printed(place.get("cidrs")), detail);
+        errors.invalid_as(path, "cidrs", printed(path.get("cidrs")), detail);
     }
 }
 
 /// What a balancer is reached at.
-pub(super) fn balancer_status<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (ip, name) = (place.text("ip"), place.text("hostname"));
+pub(super) fn balancer_status<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (ip, name) = (path.text("ip"), path.text("hostname"));
     if !ip.is_empty() {
-        judge.complain(place, "ip", ip, forms::ip(ip));
+        errors.invalid_each(path, "ip", ip, forms::ip(ip));
     }
     if !name.is_empty() {
-        judge.complain(place, "hostname", name, names::dns_1123_subdomain(name));
+        errors.invalid_each(path, "hostname", name, names::dns_1123_subdomain(name));
         if forms::parse_ip(name).is_some() {
-            judge.invalid(place, "hostname", name, "must be a DNS name, not an IP address");
+            errors.invalid(path, "hostname", name, "must be a DNS name, not an IP address");
         }
     }
 }

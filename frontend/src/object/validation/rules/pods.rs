@@ -3,10 +3,9 @@
 use super::{
     super::{
         check::Check::{AlwaysForm, EachForm, Form, GivenOneOf, Labels, NeedsOneOf, Within},
-        forms,
-        judge::Judge,
-        meta, names,
-        place::{Nth, Place},
+        error_list::ErrorList,
+        field_path::{FieldPath, Nth},
+        forms, meta, names,
         print::printed_struct,
         rule::{Rule, rule, with},
     },
@@ -45,85 +44,85 @@ pub(super) static RULES: &[Rule] = &[
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(spec) = place.child("spec") else { return };
-    let spec = place.below("spec", Nth::Only, spec);
-    let (metadata, created) = (place.child("metadata"), judge.old.is_none());
-    pod_annotations(place, "metadata.annotations", metadata, &spec, judge);
+fn pod<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(spec) = path.child("spec") else { return };
+    let spec = path.below("spec", Nth::Only, spec);
+    let (metadata, created) = (path.child("metadata"), errors.old.is_none());
+    pod_annotations(path, "metadata.annotations", metadata, &spec, errors);
     if spec.text("serviceAccountName").is_empty() {
-        tokens_without_account(&spec, judge);
+        tokens_without_account(&spec, errors);
     }
     for list in ["containers", "initContainers"] {
         for (at, item) in spec.structs(list).enumerate() {
-            containers::whitespace(&spec.below(list, Nth::At(at), item), judge);
+            containers::whitespace(&spec.below(list, Nth::Index(at), item), errors);
         }
     }
     if created {
         if !spec.list("ephemeralContainers").is_empty() {
-            judge.forbidden(&spec, "ephemeralContainers", "cannot be set on create");
+            errors.forbidden(&spec, "ephemeralContainers", "cannot be set on create");
         }
         if !spec.text("nodeName").is_empty() && !spec.list("schedulingGates").is_empty() {
-            judge.forbidden(&spec, "nodeName", "cannot be set until all schedulingGates have been cleared");
+            errors.forbidden(&spec, "nodeName", "cannot be set until all schedulingGates have been cleared");
         }
-        security::profiles_match(&spec, metadata, judge);
+        security::profiles_match(&spec, metadata, errors);
     }
 }
 
-fn tokens_without_account<'t>(spec: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn tokens_without_account<'t>(spec: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     for (at, volume) in spec.structs("volumes").enumerate() {
         let sources =
             volume.get("projected").and_then(|p| p.child("sources")).and_then(Value::as_list).unwrap_or_default();
         for (nth, source) in sources.iter().enumerate() {
             if source.child("serviceAccountToken").is_some() {
                 let field = format!("volumes[{at}].projected.sources[{nth}].serviceAccountToken");
-                judge.forbidden(spec, &field, "must not be specified when serviceAccountName is not set");
+                errors.forbidden(spec, &field, "must not be specified when serviceAccountName is not set");
             }
         }
     }
 }
 
 /// The real server leaves `metadata` out of a template's paths.
-fn template<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    labels_and_annotations(place, judge);
-    let Some(spec) = place.child("spec") else { return };
-    let spec = place.below("spec", Nth::Only, spec);
-    security::profiles_match(&spec, place.child("metadata"), judge);
+fn template<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    labels_and_annotations(path, errors);
+    let Some(spec) = path.child("spec") else { return };
+    let spec = path.below("spec", Nth::Only, spec);
+    security::profiles_match(&spec, path.child("metadata"), errors);
     if !spec.list("ephemeralContainers").is_empty() {
-        judge.forbidden(&spec, "ephemeralContainers", "ephemeral containers not allowed in pod template");
+        errors.forbidden(&spec, "ephemeralContainers", "ephemeral containers not allowed in pod template");
     }
 }
 
-/// The metadata of the template of `place`, a workload's spec.
-pub(super) fn template_metadata<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if let Some(template) = place.child("template") {
-        labels_and_annotations(&place.below("template", Nth::Only, template), judge);
+/// The metadata of the template at `path`, a workload's spec.
+pub(super) fn template_metadata<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if let Some(template) = path.child("template") {
+        labels_and_annotations(&path.below("template", Nth::Only, template), errors);
     }
 }
 
-fn labels_and_annotations<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let metadata = place.child("metadata");
+fn labels_and_annotations<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let metadata = path.child("metadata");
     let pairs = |name: &str| {
         let map = metadata.and_then(|m| m.get(name)).and_then(Value::as_map);
         map.into_iter().flat_map(|m| m.iter()).filter_map(|(key, value)| Some((key, value.as_str()?)))
     };
-    judge.errors.extend(meta::labels(pairs("labels"), &place.path("labels")));
-    judge.errors.extend(meta::annotations(pairs("annotations"), &place.path("annotations")));
-    if let Some(spec) = place.child("spec") {
-        pod_annotations(place, "annotations", metadata, &place.below("spec", Nth::Only, spec), judge);
+    errors.extend(meta::labels(pairs("labels"), &path.to("labels")));
+    errors.extend(meta::annotations(pairs("annotations"), &path.to("annotations")));
+    if let Some(spec) = path.child("spec") {
+        pod_annotations(path, "annotations", metadata, &path.below("spec", Nth::Only, spec), errors);
     }
 }
 
 fn pod_annotations<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     field: &str,
     metadata: Option<&'t Struct>,
-    spec: &Place<'_, 't>,
-    judge: &mut Judge<'t>,
+    spec: &FieldPath<'_, 't>,
+    errors: &mut ErrorList<'t>,
 ) {
     let Some(annotations) = metadata.and_then(|m| m.get("annotations")).and_then(Value::as_map) else { return };
     if let Some(value) = annotations.get(MIRROR).and_then(Value::as_str).filter(|_| spec.text("nodeName").is_empty()) {
-        judge.invalid(
-            place,
+        errors.invalid(
+            path,
             &format!("{field}[{MIRROR}]"),
             value,
             "must set spec.nodeName if mirror pod annotation is set",
@@ -131,9 +130,9 @@ fn pod_annotations<'t>(
     }
     const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     if let Some(cost) = annotations.get(COST).and_then(Value::as_str).filter(|cost| !is_cost(cost)) {
-        judge.invalid(place, &format!("{field}[{COST}]"), cost, "must be a 32bit integer");
+        errors.invalid(path, &format!("{field}[{COST}]"), cost, "must be a 32bit integer");
     }
-    security::profile_annotations(place, field, annotations, spec, judge);
+    security::profile_annotations(path, field, annotations, spec, errors);
 }
 
 /// A whole number of 32 bits without leading zeros or a plus sign.
@@ -143,109 +142,110 @@ fn is_cost(text: &str) -> bool {
     plain && text.parse::<i32>().is_ok()
 }
 
-fn spec<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if !place.has("terminationGracePeriodSeconds") {
-        judge.required(place, "terminationGracePeriodSeconds", "");
+fn spec<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if !path.has("terminationGracePeriodSeconds") {
+        errors.required(path, "terminationGracePeriodSeconds", "");
     }
     // The controller of stateful sets names its pods itself.
-    if place.above("StatefulSet").is_none() {
-        Form(names::dns_1123_label).apply(place, "hostname", judge);
-        Form(names::dns_1123_label).apply(place, "subdomain", judge);
+    if path.above("StatefulSet").is_none() {
+        Form(names::dns_1123_label).apply(path, "hostname", errors);
+        Form(names::dns_1123_label).apply(path, "subdomain", errors);
     }
-    volumes(place, judge);
-    claims(place, judge);
-    if place.list("containers").is_empty() {
-        judge.required(place, "containers", "");
+    volumes(path, errors);
+    claims(path, errors);
+    if path.list("containers").is_empty() {
+        errors.required(path, "containers", "");
     }
-    container_names(place, judge);
-    host_ports(place, judge);
-    super::resources::pod_resources(place, judge);
-    network_ports(place, judge);
-    scheduling::gates(place, judge);
-    scheduling::spread(place, judge);
-    dns_policy(place, judge);
-    host_users(place, judge);
-    host_name(place, judge);
-    security::pod(place, judge);
-    super::resources::overhead(place, judge);
-    if place.has("os") {
-        security::operating_system(place, judge);
+    container_names(path, errors);
+    host_ports(path, errors);
+    super::resources::pod_resources(path, errors);
+    network_ports(path, errors);
+    scheduling::gates(path, errors);
+    scheduling::spread(path, errors);
+    dns_policy(path, errors);
+    host_users(path, errors);
+    host_name(path, errors);
+    security::pod(path, errors);
+    super::resources::overhead(path, errors);
+    if path.has("os") {
+        security::operating_system(path, errors);
     }
 }
 
 /// Volumes come first: mounts need those that are good. A StatefulSet's claims stand before them.
-fn volumes<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    judge.settle("volumes");
-    judge.volumes.clear();
+fn volumes<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    errors.skip("volumes");
+    errors.volumes.clear();
     let templates: Vec<&'t Struct> =
-        place.above("StatefulSetSpec").map_or_else(Vec::new, |set| set.structs("volumeClaimTemplates").collect());
+        path.above("StatefulSetSpec").map_or_else(Vec::new, |set| set.structs("volumeClaimTemplates").collect());
     let name_of = |claim: &'t Struct| {
         claim.get("metadata").and_then(|m| m.child("name")).and_then(Value::as_str).unwrap_or_default()
     };
     for (at, name) in templates.iter().map(|claim| name_of(claim)).enumerate() {
-        let before = judge.errors.len();
+        let before = errors.len();
         let field = format!("volumes[{at}].name");
         match name {
             "" => {
-                judge.required(place, &format!("volumes[{at}].persistentVolumeClaim.claimName"), "");
-                judge.required(place, &field, "");
+                errors.required(path, &format!("volumes[{at}].persistentVolumeClaim.claimName"), "");
+                errors.required(path, &field, "");
             }
-            name => judge.complain(place, &field, name, names::dns_1123_label(name)),
+            name => errors.invalid_each(path, &field, name, names::dns_1123_label(name)),
         }
-        if judge.errors.len() == before {
-            judge.volumes.push((name, None));
+        if errors.len() == before {
+            errors.volumes.push((name, None));
         }
     }
     let claimed: Vec<&str> = templates.iter().map(|claim| name_of(claim)).collect();
-    let own = place.structs("volumes");
+    let own = path.structs("volumes");
     let own = own.filter(|v| !claimed.contains(&v.get("name").and_then(Value::as_str).unwrap_or_default()));
     for (at, volume) in own.enumerate() {
-        let item = place.below("volumes", Nth::At(at + templates.len()), volume);
-        let (before, name) = (judge.errors.len(), item.text("name"));
-        judge.visit(&item);
+        let item = path.below("volumes", Nth::Index(at + templates.len()), volume);
+        let (before, name) = (errors.len(), item.text("name"));
+        errors.visit(&item);
         match name {
-            "" => judge.required(&item, "name", ""),
-            name => judge.complain(&item, "name", name, names::dns_1123_label(name)),
+            "" => errors.required(&item, "name", ""),
+            name => errors.invalid_each(&item, "name", name, names::dns_1123_label(name)),
         }
-        if judge.volumes.iter().any(|(known, _)| *known == name) {
-            judge.duplicate(&item, "name", name);
+        if errors.volumes.iter().any(|(known, _)| *known == name) {
+            errors.duplicate(&item, "name", name);
         }
-        if judge.errors.len() == before {
-            judge.volumes.push((name, Some(volume)));
+        if errors.len() == before {
+            errors.volumes.push((name, Some(volume)));
         }
-        made_claims(place, &item, judge);
+        made_claims(path, &item, errors);
     }
 }
 
 /// A claim that is made for one volume is not for another.
-fn made_claims<'t>(place: &Place<'_, 't>, item: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let pod = place.above("Pod").and_then(|pod| pod.at(&["metadata", "name"])).and_then(Value::as_str);
+fn made_claims<'t>(path: &FieldPath<'_, 't>, item: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let pod = path.above("Pod").and_then(|pod| pod.at(&["metadata", "name"])).and_then(Value::as_str);
     let claim = item.at(&["persistentVolumeClaim", "claimName"]).and_then(Value::as_str);
     let (Some(pod), Some(claim)) = (pod.filter(|name| !name.is_empty()), claim) else { return };
     let made = |volume: &Struct| {
         let name = volume.get("name").and_then(Value::as_str).unwrap_or_default();
         volume.get("ephemeral").is_some() && claim == format!("{pod}-{name}")
     };
-    if place.structs("volumes").any(made) {
+    if path.structs("volumes").any(made) {
         let detail = "must not reference a PVC that gets created for an ephemeral volume";
-        judge.invalid(item, "persistentVolumeClaim.claimName", claim, detail);
+        errors.invalid(item, "persistentVolumeClaim.claimName", claim, detail);
     }
 }
 
-fn claims<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let annotations = place.above("Pod").and_then(|pod| pod.at(&["metadata", "annotations", MIRROR]));
+fn claims<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let annotations = path.above("Pod").and_then(|pod| pod.at(&["metadata", "annotations", MIRROR]));
     let mut seen: Vec<&str> = Vec::new();
-    for (at, item) in place.structs("resourceClaims").enumerate() {
+    for (at, item) in path.structs("resourceClaims").enumerate() {
         if annotations.is_some() {
-            judge.push(crate::request::status::FieldError::forbidden("", "static pods do not support resource claims"));
+            errors
+                .push(crate::request::status::FieldError::forbidden("", "static pods do not support resource claims"));
             continue;
         }
-        let claim = place.below("resourceClaims", Nth::At(at), item);
+        let claim = path.below("resourceClaims", Nth::Index(at), item);
         match claim.text("name") {
-            "" => judge.required(&claim, "name", ""),
-            name if seen.contains(&name) => judge.duplicate(&claim, "name", name),
+            "" => errors.required(&claim, "name", ""),
+            name if seen.contains(&name) => errors.duplicate(&claim, "name", name),
             name => {
-                judge.complain(&claim, "name", name, names::dns_1123_label(name));
+                errors.invalid_each(&claim, "name", name, names::dns_1123_label(name));
                 seen.push(name);
             }
         }
@@ -255,25 +255,25 @@ fn claims<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
             _ => "",
         };
         if !detail.is_empty() {
-            judge.invalid_as(&claim, "", printed_struct(item), detail);
+            errors.invalid_as(&claim, "", printed_struct(item), detail);
         }
         for field in ["resourceClaimName", "resourceClaimTemplateName"] {
             if let Some(name) = claim.optional_text(field) {
-                judge.complain(&claim, field, name, names::dns_1123_subdomain(name));
+                errors.invalid_each(&claim, field, name, names::dns_1123_subdomain(name));
             }
         }
     }
 }
 
 /// Names are unique over all containers of a pod. Those of init containers are compared by their own rule.
-fn container_names<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn container_names<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let mut seen: Vec<&str> = Vec::new();
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        for (at, item) in place.structs(list).enumerate() {
+        for (at, item) in path.structs(list).enumerate() {
             let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
             if seen.contains(&name) {
                 if list != "initContainers" {
-                    judge.duplicate(place, &format!("{list}[{at}].name"), name);
+                    errors.duplicate(path, &format!("{list}[{at}].name"), name);
                 }
             } else if !name.is_empty() || list != "initContainers" {
                 seen.push(name);
@@ -283,10 +283,10 @@ fn container_names<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// Host ports are unique over the containers; an init container stands alone, and its errors name the first.
-fn host_ports<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn host_ports<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let mut taken: Vec<String> = Vec::new();
     for (list, alone) in [("containers", false), ("initContainers", true)] {
-        for (at, container) in place.structs(list).enumerate() {
+        for (at, container) in path.structs(list).enumerate() {
             if alone {
                 taken.clear();
             }
@@ -300,7 +300,7 @@ fn host_ports<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
                     continue;
                 }
                 if taken.contains(&key) {
-                    judge.duplicate(place, &format!("{list}[{at}].ports[{nth}].hostPort"), &key);
+                    errors.duplicate(path, &format!("{list}[{at}].ports[{nth}].hostPort"), &key);
                 } else {
                     taken.push(key);
                 }
@@ -310,83 +310,83 @@ fn host_ports<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// In the host's network a port is the host's.
-fn network_ports<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if !place.is("hostNetwork") {
+fn network_ports<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if !path.is("hostNetwork") {
         return;
     }
-    let is_pod = place.up.is_some_and(|up| up.name() == "Pod");
-    for (at, container) in place.structs("containers").enumerate() {
+    let is_pod = path.up.is_some_and(|up| up.name() == "Pod");
+    for (at, container) in path.structs("containers").enumerate() {
         let ports = container.get("ports").and_then(Value::as_list).unwrap_or_default();
         for (nth, port) in ports.iter().enumerate() {
             let number = |name| port.child(name).and_then(Value::as_i64).unwrap_or(0);
             let (host, own) = (number("hostPort"), number("containerPort"));
             if (is_pod || host != 0) && host != own {
                 let detail = "must match `containerPort` when `hostNetwork` is true";
-                judge.invalid_as(place, &format!("containers[{at}].ports[{nth}].hostPort"), host, detail);
+                errors.invalid_as(path, &format!("containers[{at}].ports[{nth}].hostPort"), host, detail);
             }
         }
     }
 }
 
-fn dns_policy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.text("dnsPolicy") != "None" {
+fn dns_policy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.text("dnsPolicy") != "None" {
         return;
     }
-    let Some(config) = place.get("dnsConfig") else {
-        return judge.required(place, "dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None");
+    let Some(config) = path.get("dnsConfig") else {
+        return errors.required(path, "dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None");
     };
     if config.child("nameservers").and_then(Value::as_list).is_none_or(<[Value]>::is_empty) {
         let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-        judge.required(place, "dnsConfig.nameservers", detail);
-        judge.settle("dnsConfig");
+        errors.required(path, "dnsConfig.nameservers", detail);
+        errors.skip("dnsConfig");
     }
 }
 
-fn dns_config<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.list("nameservers").len() > 3 {
+fn dns_config<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.list("nameservers").len() > 3 {
         let detail = "must not have more than 3 nameservers";
-        judge.invalid_value(place, "nameservers", place.get("nameservers"), detail);
+        errors.invalid_value(path, "nameservers", path.get("nameservers"), detail);
     }
-    if place.list("searches").len() > 32 {
-        judge.invalid_value(place, "searches", place.get("searches"), "must not have more than 32 search paths");
+    if path.list("searches").len() > 32 {
+        errors.invalid_value(path, "searches", path.get("searches"), "must not have more than 32 search paths");
     }
-    let length = place.texts("searches").map(|text| text.len() + 1).sum::<usize>().saturating_sub(1);
+    let length = path.texts("searches").map(|text| text.len() + 1).sum::<usize>().saturating_sub(1);
     if length > 2048 {
         let detail = "must not have more than 2048 characters (including spaces) in the search list";
-        judge.invalid_value(place, "searches", place.get("searches"), detail);
+        errors.invalid_value(path, "searches", path.get("searches"), detail);
     }
-    for (at, option) in place.structs("options").enumerate() {
+    for (at, option) in path.structs("options").enumerate() {
         if option.get("name").is_none_or(Value::is_zero) {
-            judge.required(place, &format!("options[{at}]"), "must not be empty");
+            errors.required(path, &format!("options[{at}]"), "must not be empty");
         }
     }
 }
 
-fn host_users<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.truth("hostUsers") != Some(false) {
+fn host_users<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.truth("hostUsers") != Some(false) {
         return;
     }
     for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
-        if place.is(field) {
-            judge.forbidden(place, shown, "when `hostUsers` is false");
+        if path.is(field) {
+            errors.forbidden(path, shown, "when `hostUsers` is false");
         }
     }
-    for (list, at, container) in each_container(place) {
+    for (list, at, container) in each_container(path) {
         if container.get("volumeDevices").is_some_and(|devices| !devices.is_zero()) {
-            judge.forbidden(place, &format!("{list}[{at}].volumeDevices"), "when `hostUsers` is false");
+            errors.forbidden(path, &format!("{list}[{at}].volumeDevices"), "when `hostUsers` is false");
         }
     }
 }
 
-fn host_name<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(name) = place.optional_text("hostnameOverride") else { return };
-    if place.is("setHostnameAsFQDN") {
-        judge.forbidden(place, "hostnameOverride", "may not be specified when setHostnameAsFQDN is true");
+fn host_name<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(name) = path.optional_text("hostnameOverride") else { return };
+    if path.is("setHostnameAsFQDN") {
+        errors.forbidden(path, "hostnameOverride", "may not be specified when setHostnameAsFQDN is true");
     }
-    if place.is("hostNetwork") {
-        judge.forbidden(place, "hostnameOverride", "may not be specified when hostNetwork is true");
+    if path.is("hostNetwork") {
+        errors.forbidden(path, "hostnameOverride", "may not be specified when hostNetwork is true");
     }
     if name.len() > 64 {
-        judge.too_long(place, "hostnameOverride", 64);
+        errors.too_long(path, "hostnameOverride", 64);
     }
 }

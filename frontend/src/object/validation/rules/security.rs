@@ -3,10 +3,9 @@
 use super::{
     super::{
         check::Check::{self, Form, OneOf, Within},
-        forms,
-        judge::Judge,
-        names,
-        place::Place,
+        error_list::ErrorList,
+        field_path::FieldPath,
+        forms, names,
         print::printed_struct,
         rule::{Rule, with},
     },
@@ -45,37 +44,37 @@ pub(super) static RULES: &[Rule] = &[
 const ID: Check = Within(0, i32::MAX as i64, ID_RANGE);
 const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
 
-fn pod_context<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    for (at, group) in place.list("supplementalGroups").iter().enumerate() {
+fn pod_context<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    for (at, group) in path.list("supplementalGroups").iter().enumerate() {
         let group = group.as_i64().unwrap_or(0);
         if !(0..=i64::from(i32::MAX)).contains(&group) {
-            judge.invalid_as(place, &format!("supplementalGroups[{at}]"), group, ID_RANGE);
+            errors.invalid_as(path, &format!("supplementalGroups[{at}]"), group, ID_RANGE);
         }
     }
-    if let Some(spec) = place.up.filter(|spec| spec.is("hostPID") && spec.is("shareProcessNamespace")) {
+    if let Some(spec) = path.up.filter(|spec| spec.is("hostPID") && spec.is("shareProcessNamespace")) {
         let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
         let _ = spec;
-        judge.invalid_as(place, "shareProcessNamespace", true, detail);
+        errors.invalid_as(path, "shareProcessNamespace", true, detail);
     }
     let mut seen: Vec<&str> = Vec::new();
-    for (at, parameter) in place.structs("sysctls").enumerate() {
+    for (at, parameter) in path.structs("sysctls").enumerate() {
         let (name, field) = (super::resources::text(parameter, "name"), format!("sysctls[{at}].name"));
-        let complaints = forms::sysctl(name);
+        let messages = forms::sysctl(name);
         if name.is_empty() {
-            judge.required(place, &field, "");
-        } else if !complaints.is_empty() {
-            judge.complain(place, &field, name, complaints);
+            errors.required(path, &field, "");
+        } else if !messages.is_empty() {
+            errors.invalid_each(path, &field, name, messages);
         } else if seen.contains(&name) {
-            judge.duplicate(place, &field, name);
+            errors.duplicate(path, &field, name);
         }
-        host_sysctl(place, &field, name, judge);
+        host_sysctl(path, &field, name, errors);
         seen.push(name);
     }
 }
 
 /// Parameters of a namespace that the pod shares with its host.
-fn host_sysctl<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut Judge<'t>) {
-    let Some(spec) = place.up else { return };
+fn host_sysctl<'t>(path: &FieldPath<'_, 't>, field: &str, name: &str, errors: &mut ErrorList<'t>) {
+    let Some(spec) = path.up else { return };
     let dotted = name.replace('/', ".");
     let of_ipc = [
         "kernel.shmall",
@@ -88,94 +87,94 @@ fn host_sysctl<'t>(place: &Place<'_, 't>, field: &str, name: &str, judge: &mut J
         "kernel.sem",
     ];
     if spec.is("hostNetwork") && dotted.starts_with("net.") {
-        judge.invalid(place, field, name, "may not be specified when 'hostNetwork' is true");
+        errors.invalid(path, field, name, "may not be specified when 'hostNetwork' is true");
     } else if spec.is("hostIPC") && (of_ipc.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.")) {
-        judge.invalid(place, field, name, "may not be specified when 'hostIPC' is true");
+        errors.invalid(path, field, name, "may not be specified when 'hostIPC' is true");
     }
 }
 
-fn context<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.is("privileged") && !judge.options.allow_privileged {
-        judge.forbidden(place, "privileged", "disallowed by cluster policy");
+fn context<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.is("privileged") && !errors.options.allow_privileged {
+        errors.forbidden(path, "privileged", "disallowed by cluster policy");
     }
-    let own_users = place.above("PodSpec").is_some_and(|spec| spec.truth("hostUsers") == Some(false));
-    if place.text("procMount") == "Unmasked" && !own_users {
-        judge.invalid(place, "procMount", "Unmasked", "`hostUsers` must be false to use `Unmasked`");
+    let own_users = path.above("PodSpec").is_some_and(|spec| spec.truth("hostUsers") == Some(false));
+    if path.text("procMount") == "Unmasked" && !own_users {
+        errors.invalid(path, "procMount", "Unmasked", "`hostUsers` must be false to use `Unmasked`");
     }
-    if place.truth("allowPrivilegeEscalation") == Some(false) {
-        if place.is("privileged") {
+    if path.truth("allowPrivilegeEscalation") == Some(false) {
+        if path.is("privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            judge.invalid_as(place, "", printed_struct(place.fields), detail);
+            errors.invalid_as(path, "", printed_struct(path.fields), detail);
         }
-        let added = place.at(&["capabilities", "add"]).and_then(Value::as_list).unwrap_or_default();
+        let added = path.at(&["capabilities", "add"]).and_then(Value::as_list).unwrap_or_default();
         for _ in added.iter().filter(|name| name.as_str() == Some("CAP_SYS_ADMIN")) {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            judge.invalid_as(place, "", printed_struct(place.fields), detail);
+            errors.invalid_as(path, "", printed_struct(path.fields), detail);
         }
     }
 }
 
-fn seccomp<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (kind, profile) = (place.text("type"), place.optional_text("localhostProfile"));
+fn seccomp<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (kind, profile) = (path.text("type"), path.optional_text("localhostProfile"));
     match kind {
         "Localhost" | "RuntimeDefault" | "Unconfined" => {}
-        "" => judge.required(place, "type", "type is required when seccompProfile is set"),
-        other => judge.unsupported(place, "type", other, &["Localhost", "RuntimeDefault", "Unconfined"]),
+        "" => errors.required(path, "type", "type is required when seccompProfile is set"),
+        other => errors.unsupported(path, "type", other, &["Localhost", "RuntimeDefault", "Unconfined"]),
     }
     match (kind, profile) {
         ("Localhost", None) => {
-            judge.required(place, "localhostProfile", "must be set when seccomp type is Localhost");
+            errors.required(path, "localhostProfile", "must be set when seccomp type is Localhost");
         }
         ("Localhost", Some(profile)) => {
-            judge.complain(place, "localhostProfile", profile, forms::descending_path(profile));
+            errors.invalid_each(path, "localhostProfile", profile, forms::descending_path(profile));
         }
         (_, Some(_)) => {
             let detail = "can only be set when seccomp type is Localhost";
-            judge.invalid_as(place, "localhostProfile", printed_struct(place.fields), detail);
+            errors.invalid_as(path, "localhostProfile", printed_struct(path.fields), detail);
         }
         (_, None) => {}
     }
 }
 
-fn app_armor<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn app_armor<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const MISSING: &str = "must be set when AppArmor type is Localhost";
     const BYTES_MAX: usize = 4095;
-    let profile = place.optional_text("localhostProfile");
-    match (place.text("type"), profile) {
-        ("Localhost", None) => judge.required(place, "localhostProfile", MISSING),
+    let profile = path.optional_text("localhostProfile");
+    match (path.text("type"), profile) {
+        ("Localhost", None) => errors.required(path, "localhostProfile", MISSING),
         ("Localhost", Some(profile)) => {
             if profile.trim() != profile {
-                judge.invalid(place, "localhostProfile", profile, "must not be padded with whitespace");
+                errors.invalid(path, "localhostProfile", profile, "must not be padded with whitespace");
             } else if profile.is_empty() {
-                judge.required(place, "localhostProfile", MISSING);
+                errors.required(path, "localhostProfile", MISSING);
             }
             if profile.len() > BYTES_MAX {
-                judge.too_long(place, "localhostProfile", BYTES_MAX);
+                errors.too_long(path, "localhostProfile", BYTES_MAX);
             }
         }
         ("RuntimeDefault" | "Unconfined", Some(profile)) => {
-            judge.invalid(place, "localhostProfile", profile, "can only be set when AppArmor type is Localhost");
+            errors.invalid(path, "localhostProfile", profile, "can only be set when AppArmor type is Localhost");
         }
         ("RuntimeDefault" | "Unconfined", None) => {}
-        ("", _) => judge.required(place, "type", "type is required when appArmorProfile is set"),
-        (other, _) => judge.unsupported(place, "type", other, &["Localhost", "RuntimeDefault", "Unconfined"]),
+        ("", _) => errors.required(path, "type", "type is required when appArmorProfile is set"),
+        (other, _) => errors.unsupported(path, "type", other, &["Localhost", "RuntimeDefault", "Unconfined"]),
     }
 }
 
-fn windows_options<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn windows_options<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const SPEC_MAX: usize = 64 * 1024;
-    match place.optional_text("gmsaCredentialSpec") {
+    match path.optional_text("gmsaCredentialSpec") {
         Some("") => {
-            judge.invalid(place, "gmsaCredentialSpec", "", "gmsaCredentialSpec cannot be an empty string");
+            errors.invalid(path, "gmsaCredentialSpec", "", "gmsaCredentialSpec cannot be an empty string");
         }
         Some(text) if text.len() > SPEC_MAX => {
-            judge.invalid(place, "gmsaCredentialSpec", text, "gmsaCredentialSpec size must be under 64 KiB");
+            errors.invalid(path, "gmsaCredentialSpec", text, "gmsaCredentialSpec size must be under 64 KiB");
         }
         _ => {}
     }
-    if let Some(name) = place.optional_text("runAsUserName") {
-        for complaint in user_name(name) {
-            judge.invalid(place, "runAsUserName", name, complaint);
+    if let Some(name) = path.optional_text("runAsUserName") {
+        for message in user_name(name) {
+            errors.invalid(path, "runAsUserName", name, message);
         }
     }
 }
@@ -194,25 +193,25 @@ fn user_name(name: &str) -> Vec<&'static str> {
         [domain, user] => (Some(*domain), *user),
         _ => return vec!["runAsUserName cannot contain more than one backslash"],
     };
-    let mut complaints = Vec::new();
+    let mut messages = Vec::new();
     if domain.is_some_and(|domain| domain.len() >= 256) {
-        complaints.push("runAsUserName's Domain length must be under 256 characters");
+        messages.push("runAsUserName's Domain length must be under 256 characters");
     }
     if domain.is_some_and(|domain| !is_netbios(domain) && !is_windows_domain(domain)) {
-        complaints.push("runAsUserName's Domain doesn't match the NetBios nor the DNS format");
+        messages.push("runAsUserName's Domain doesn't match the NetBios nor the DNS format");
     }
     match user.len() {
-        0 => complaints.push("runAsUserName's User cannot be empty"),
-        length if length > 104 => complaints.push("runAsUserName's User length must not be longer than 104 characters"),
+        0 => messages.push("runAsUserName's User cannot be empty"),
+        length if length > 104 => messages.push("runAsUserName's User length must not be longer than 104 characters"),
         _ => {}
     }
     if !user.is_empty() && user.chars().all(|letter| matches!(letter, '.' | ' ')) {
-        complaints.push("runAsUserName's User cannot contain only periods or spaces");
+        messages.push("runAsUserName's User cannot contain only periods or spaces");
     }
     if user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']']) {
-        complaints.push("runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
+        messages.push("runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
     }
-    complaints
+    messages
 }
 
 fn is_netbios(domain: &str) -> bool {
@@ -231,10 +230,10 @@ fn is_windows_domain(domain: &str) -> bool {
 }
 
 /// All containers of a Windows pod are host processes, or none is.
-pub(super) fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn pod<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     let flag = |value: Option<&Value>| value.and_then(Value::as_bool);
-    let of_pod = flag(place.at(&["securityContext", "windowsOptions", "hostProcess"]));
-    let containers = each_container(place);
+    let of_pod = flag(path.at(&["securityContext", "windowsOptions", "hostProcess"]));
+    let containers = each_container(path);
     let mut count = 0;
     for (list, at, container) in &containers {
         let own = container.get("securityContext").and_then(|c| c.at(&["windowsOptions", "hostProcess"]));
@@ -244,7 +243,7 @@ pub(super) fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
         {
             let field = format!("{list}[{at}].securityContext.windowsOptions.hostProcess");
             let detail = format!("pod hostProcess value must be identical if both are specified, was {pod}");
-            judge.invalid_as(place, &field, own, detail);
+            errors.invalid_as(path, &field, own, detail);
         }
         count += usize::from(own.or(of_pod) == Some(true));
     }
@@ -253,19 +252,19 @@ pub(super) fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
     }
     if count != containers.len() {
         let detail = "If pod contains any hostProcess containers then all containers must be HostProcess containers";
-        judge.invalid(place, "", "", detail);
+        errors.invalid(path, "", "", detail);
     }
-    if !place.is("hostNetwork") {
+    if !path.is("hostNetwork") {
         let detail = "hostNetwork must be true if pod contains any hostProcess containers";
-        judge.invalid_as(place, "hostNetwork", false, detail);
+        errors.invalid_as(path, "hostNetwork", false, detail);
     }
-    if !judge.options.allow_privileged {
-        judge.forbidden(place, "", "hostProcess containers are disallowed by cluster policy");
+    if !errors.options.allow_privileged {
+        errors.forbidden(path, "", "hostProcess containers are disallowed by cluster policy");
     }
 }
 
 /// What one system has and the other does not.
-pub(super) fn operating_system<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn operating_system<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const OF_POD: [&str; 10] = [
         "appArmorProfile",
         "seLinuxOptions",
@@ -290,35 +289,35 @@ pub(super) fn operating_system<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>)
         "runAsUser",
         "runAsGroup",
     ];
-    let system = place.at(&["os", "name"]).and_then(Value::as_str).unwrap_or_default();
+    let system = path.at(&["os", "name"]).and_then(Value::as_str).unwrap_or_default();
     match system {
-        "" => return judge.required(place, "os.name", ""),
+        "" => return errors.required(path, "os.name", ""),
         "linux" | "windows" => {}
-        other => return judge.unsupported(place, "os", other, &["linux", "windows"]),
+        other => return errors.unsupported(path, "os", other, &["linux", "windows"]),
     }
-    let windows = is_windows(place);
+    let windows = is_windows(path);
     let (of_pod, of_container, detail) = match windows {
         true => (&OF_POD[..], &OF_CONTAINER[..], "cannot be set for a windows pod"),
         false => (&["windowsOptions"][..], &["windowsOptions"][..], "windows options cannot be set for a linux pod"),
     };
     if windows {
-        for field in ["hostUsers", "shareProcessNamespace"].into_iter().filter(|field| place.has(field)) {
-            judge.forbidden(place, field, detail);
+        for field in ["hostUsers", "shareProcessNamespace"].into_iter().filter(|field| path.has(field)) {
+            errors.forbidden(path, field, detail);
         }
-        for field in ["hostPID", "hostIPC"].into_iter().filter(|field| place.is(field)) {
-            judge.forbidden(place, field, detail);
+        for field in ["hostPID", "hostIPC"].into_iter().filter(|field| path.is(field)) {
+            errors.forbidden(path, field, detail);
         }
-        if place.at(&["securityContext", "sysctls"]).is_some_and(|list| !list.is_zero()) {
-            judge.forbidden(place, "securityContext.sysctls", detail);
+        if path.at(&["securityContext", "sysctls"]).is_some_and(|list| !list.is_zero()) {
+            errors.forbidden(path, "securityContext.sysctls", detail);
         }
     }
     let given = |context: Option<&Value>, field: &str| context.is_some_and(|context| context.child(field).is_some());
-    for field in of_pod.iter().filter(|field| given(place.get("securityContext"), field)) {
-        judge.forbidden(place, &format!("securityContext.{field}"), detail);
+    for field in of_pod.iter().filter(|field| given(path.get("securityContext"), field)) {
+        errors.forbidden(path, &format!("securityContext.{field}"), detail);
     }
-    for (list, at, container) in each_container(place) {
+    for (list, at, container) in each_container(path) {
         for field in of_container.iter().filter(|field| given(container.get("securityContext"), field)) {
-            judge.forbidden(place, &format!("{list}[{at}].securityContext.{field}"), detail);
+            errors.forbidden(path, &format!("{list}[{at}].securityContext.{field}"), detail);
         }
     }
 }
@@ -329,11 +328,11 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// The older annotations for profiles.
 pub(super) fn profile_annotations<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     field: &str,
     annotations: &'t MapValue,
-    spec: &Place<'_, 't>,
-    judge: &mut Judge<'t>,
+    spec: &FieldPath<'_, 't>,
+    errors: &mut ErrorList<'t>,
 ) {
     for (key, value) in annotations.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
         if key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER) {
@@ -341,68 +340,68 @@ pub(super) fn profile_annotations<'t>(
             match value {
                 "runtime/default" | "docker/default" | "unconfined" => {}
                 value => match value.strip_prefix("localhost/") {
-                    Some(path) => judge.complain(place, &field, path, forms::descending_path(path)),
-                    None => judge.invalid(place, &field, value, "must be a valid seccomp profile"),
+                    Some(profile) => errors.invalid_each(path, &field, profile, forms::descending_path(profile)),
+                    None => errors.invalid(path, &field, value, "must be a valid seccomp profile"),
                 },
             }
         }
         if let Some(name) = key.strip_prefix(APP_ARMOR) {
             let field = format!("{field}[{key}]");
             if !each_container(spec).iter().any(|(_, _, c)| super::resources::text(c, "name") == name) {
-                judge.invalid(place, &field, name, "container not found");
+                errors.invalid(path, &field, name, "container not found");
             }
             if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {
                 let detail = format!("invalid AppArmor profile name: {}", crate::request::status::go_quote(value));
-                judge.invalid(place, &field, value, detail);
+                errors.invalid(path, &field, value, detail);
             }
         }
     }
 }
 
 /// Annotations and fields that say the same must say it alike.
-pub(super) fn profiles_match<'t>(spec: &Place<'_, 't>, metadata: Option<&'t Struct>, judge: &mut Judge<'t>) {
+pub(super) fn profiles_match<'t>(spec: &FieldPath<'_, 't>, metadata: Option<&'t Struct>, errors: &mut ErrorList<'t>) {
     let Some(annotations) = metadata.and_then(|m| m.get("annotations")).and_then(Value::as_map) else { return };
     let said = |key: &str| annotations.get(key).and_then(Value::as_str);
     let of_pod = |name: &str| spec.at(&["securityContext", name]).and_then(Value::as_struct);
     if let (Some(said), Some(profile)) = (said(SECCOMP_POD), of_pod("seccompProfile")) {
-        profile_matches(spec, "securityContext.seccompProfile", "seccomp", said, profile, judge);
+        profile_matches(spec, "securityContext.seccompProfile", "seccomp", said, profile, errors);
     }
     for (list, at, container) in each_container(spec) {
         let own = |name: &str| container.get("securityContext").and_then(|c| c.child(name)).and_then(Value::as_struct);
         let name = super::resources::text(container, "name");
         let field = |profile: &str| format!("{list}[{at}].securityContext.{profile}");
         if let (Some(said), Some(profile)) = (said(&format!("{SECCOMP_CONTAINER}{name}")), own("seccompProfile")) {
-            profile_matches(spec, &field("seccompProfile"), "seccomp", said, profile, judge);
+            profile_matches(spec, &field("seccompProfile"), "seccomp", said, profile, errors);
         }
         let armor = own("appArmorProfile").or_else(|| of_pod("appArmorProfile")).filter(|_| !is_windows(spec));
         if let (Some(said), Some(profile)) = (said(&format!("{APP_ARMOR}{name}")), armor) {
-            profile_matches(spec, &field("appArmorProfile"), "apparmor", said, profile, judge);
+            profile_matches(spec, &field("appArmorProfile"), "apparmor", said, profile, errors);
         }
     }
 }
 
 fn profile_matches<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     field: &str,
     what: &str,
     said: &str,
     profile: &Struct,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
-    let path = profile.get("localhostProfile").and_then(Value::as_str);
+    let profile_path = profile.get("localhostProfile").and_then(Value::as_str);
     let fits = match super::resources::text(profile, "type") {
         "Unconfined" => said == "unconfined",
         "RuntimeDefault" => said == "runtime/default" || (what == "seccomp" && said == "docker/default"),
         "Localhost" => match said.strip_prefix("localhost/") {
-            Some(named) if path != Some(named) => {
+            Some(named) if profile_path != Some(named) => {
                 let detail = format!("{what} profile in annotation and field must match");
-                return judge.forbidden(place, &format!("{field}.localhostProfile"), detail);
+                return errors.forbidden(path, &format!("{field}.localhostProfile"), detail);
             }
             named => named.is_some(),
         },
         _ => true,
     };
     if !fits {
-        judge.forbidden(place, &format!("{field}.type"), format!("{what} type in annotation and field must match"));
+        errors.forbidden(path, &format!("{field}.type"), format!("{what} type in annotation and field must match"));
     }
 }

@@ -6,10 +6,9 @@ use super::{
             Check::{self, AtLeast},
             NOT_NEGATIVE,
         },
-        forms,
-        judge::Judge,
-        names,
-        place::{Nth, Place},
+        error_list::ErrorList,
+        field_path::{FieldPath, Nth},
+        forms, names,
         print::printed,
         rule::{Rule, rule, with},
     },
@@ -39,7 +38,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     with(
         "autoscaling.v2.HorizontalPodAutoscalerStatus",
-        |_, judge| judge.settle("currentMetrics"),
+        |_, errors| errors.skip("currentMetrics"),
         &[("currentReplicas", AtLeast(0, NOT_NEGATIVE)), ("desiredReplicas", AtLeast(0, NOT_NEGATIVE))],
     ),
     rule(
@@ -77,51 +76,51 @@ const COUNTS: &[(&str, Check)] = &[
 ];
 
 /// No more are ready than there are, and no more are available than ready.
-fn replica_counts<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let number = |field: &str| place.number(field).unwrap_or(0);
+fn replica_counts<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let number = |field: &str| path.number(field).unwrap_or(0);
     for field in ["fullyLabeledReplicas", "updatedReplicas", "currentReplicas", "readyReplicas", "availableReplicas"] {
-        if place.fields.def().field(field).is_some() && number(field) > number("replicas") {
-            judge.invalid_as(place, field, number(field), "cannot be greater than status.replicas");
+        if path.fields.def().field(field).is_some() && number(field) > number("replicas") {
+            errors.invalid_as(path, field, number(field), "cannot be greater than status.replicas");
         }
     }
     if number("availableReplicas") > number("readyReplicas") {
-        let detail = match place.name() {
+        let detail = match path.name() {
             "StatefulSetStatus" => "cannot be greater than status.readyReplicas",
             _ => "cannot be greater than readyReplicas",
         };
-        judge.invalid_as(place, "availableReplicas", number("availableReplicas"), detail);
+        errors.invalid_as(path, "availableReplicas", number("availableReplicas"), detail);
     }
-    collisions(place, judge);
+    collisions(path, errors);
 }
 
 /// Collisions are only ever counted up.
-fn collisions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let before = judge.old.and_then(|old| old.get_i64(&["status", "collisionCount"]));
-    if before.is_some_and(|before| place.number("collisionCount").is_none_or(|count| count < before)) {
-        let count = place.number("collisionCount").unwrap_or(0);
-        judge.invalid_as(place, "collisionCount", count, "cannot be decremented");
+fn collisions<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let before = errors.old.and_then(|old| old.get_i64(&["status", "collisionCount"]));
+    if before.is_some_and(|before| path.number("collisionCount").is_none_or(|count| count < before)) {
+        let count = path.number("collisionCount").unwrap_or(0);
+        errors.invalid_as(path, "collisionCount", count, "cannot be decremented");
     }
 }
 
 /// Conditions of the common form.
-pub(super) fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+pub(super) fn conditions<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const STATUSES: [&str; 3] = ["False", "True", "Unknown"];
     let mut seen: Vec<&str> = Vec::new();
-    for (at, item) in place.structs("conditions").enumerate() {
-        let condition = place.below("conditions", Nth::At(at), item);
+    for (at, item) in path.structs("conditions").enumerate() {
+        let condition = path.below("conditions", Nth::Index(at), item);
         let (kind, reason) = (condition.text("type"), condition.text("reason"));
         if seen.contains(&kind) {
-            judge.duplicate(&condition, "type", kind);
+            errors.duplicate(&condition, "type", kind);
         }
         seen.push(kind);
-        judge.complain(&condition, "type", kind, names::label_key(kind));
-        Check::Exactly(&STATUSES).apply(&condition, "status", judge);
-        AtLeast(0, "must be greater than or equal to zero").apply(&condition, "observedGeneration", judge);
+        errors.invalid_each(&condition, "type", kind, names::label_key(kind));
+        Check::Exactly(&STATUSES).apply(&condition, "status", errors);
+        AtLeast(0, "must be greater than or equal to zero").apply(&condition, "observedGeneration", errors);
         if condition.text("lastTransitionTime").is_empty() {
-            judge.required(&condition, "lastTransitionTime", "");
+            errors.required(&condition, "lastTransitionTime", "");
         }
         if reason.is_empty() {
-            judge.required(&condition, "reason", "");
+            errors.required(&condition, "reason", "");
         } else if !is_reason(reason) {
             let message = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
             let detail = names::regex_error(
@@ -129,10 +128,10 @@ pub(super) fn conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
                 "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
                 &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
             );
-            judge.invalid(&condition, "reason", reason, detail);
+            errors.invalid(&condition, "reason", reason, detail);
         }
-        Check::Bytes(1024).apply(&condition, "reason", judge);
-        Check::Bytes(32 * 1024).apply(&condition, "message", judge);
+        Check::Bytes(1024).apply(&condition, "reason", errors);
+        Check::Bytes(32 * 1024).apply(&condition, "message", errors);
     }
 }
 
@@ -144,85 +143,85 @@ fn is_reason(text: &str) -> bool {
         && (bytes.len() == 1 || word(bytes[bytes.len() - 1]))
 }
 
-fn typed_conditions<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let kinds: Vec<&str> = place.structs("conditions").map(|item| text(item, "type")).collect();
+fn typed_conditions<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let kinds: Vec<&str> = path.structs("conditions").map(|item| text(item, "type")).collect();
     for (at, kind) in kinds.iter().enumerate() {
         let field = format!("conditions[{at}].type");
         if kinds[..at].contains(kind) {
-            judge.duplicate(place, &field, kind);
+            errors.duplicate(path, &field, kind);
         }
         if kind.is_empty() {
-            judge.required(place, &field, "");
+            errors.required(path, &field, "");
         }
     }
 }
 
-fn balancer<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let kind = place.above("Service").and_then(|service| service.at(&["spec", "type"])).and_then(Value::as_str);
-    if kind != Some("LoadBalancer") && !place.list("ingress").is_empty() {
-        return judge.forbidden(place, "ingress", "may only be used when `spec.type` is 'LoadBalancer'");
+fn balancer<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let kind = path.above("Service").and_then(|service| service.at(&["spec", "type"])).and_then(Value::as_str);
+    if kind != Some("LoadBalancer") && !path.list("ingress").is_empty() {
+        return errors.forbidden(path, "ingress", "may only be used when `spec.type` is 'LoadBalancer'");
     }
-    for (at, item) in place.structs("ingress").enumerate() {
-        let ingress = place.below("ingress", Nth::At(at), item);
-        super::networking::balancer_status(&ingress, judge);
+    for (at, item) in path.structs("ingress").enumerate() {
+        let ingress = path.below("ingress", Nth::Index(at), item);
+        super::networking::balancer_status(&ingress, errors);
         let ip = ingress.text("ip");
         match ingress.optional_text("ipMode") {
-            None if !ip.is_empty() => judge.required(&ingress, "ipMode", "must be specified when `ip` is set"),
+            None if !ip.is_empty() => errors.required(&ingress, "ipMode", "must be specified when `ip` is set"),
             Some(_) if ip.is_empty() => {
-                judge.forbidden(&ingress, "ipMode", "may not be specified when `ip` is not set");
+                errors.forbidden(&ingress, "ipMode", "may not be specified when `ip` is not set");
             }
             Some(mode) if !["Proxy", "VIP"].contains(&mode) => {
-                judge.unsupported(&ingress, "ipMode", mode, &["Proxy", "VIP"]);
+                errors.unsupported(&ingress, "ipMode", mode, &["Proxy", "VIP"]);
             }
             _ => {}
         }
     }
 }
 
-fn pod<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn pod<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const SYSTEM: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
     const GENERATION: &str = "must be a non-negative integer";
-    for (at, item) in place.structs("conditions").enumerate() {
-        let condition = place.below("conditions", Nth::At(at), item);
-        AtLeast(0, GENERATION).apply(&condition, "observedGeneration", judge);
+    for (at, item) in path.structs("conditions").enumerate() {
+        let condition = path.below("conditions", Nth::Index(at), item);
+        AtLeast(0, GENERATION).apply(&condition, "observedGeneration", errors);
         let kind = condition.text("type");
         if !SYSTEM.contains(&kind) {
-            judge.complain(&condition, "Type", kind, names::label_key(kind));
+            errors.invalid_each(&condition, "Type", kind, names::label_key(kind));
         }
     }
-    AtLeast(0, GENERATION).apply(place, "observedGeneration", judge);
-    let old = |field: &str| judge.old.and_then(|old| old.get_str(&["status", field])).unwrap_or_default();
-    let (class, was) = (place.text("qosClass"), old("qosClass"));
-    let (node, node_was) = (place.text("nominatedNodeName"), old("nominatedNodeName"));
-    let bound = judge.old.is_some_and(|old| old.get(&["spec", "nodeName"]).is_some_and(|name| !name.is_zero()));
+    AtLeast(0, GENERATION).apply(path, "observedGeneration", errors);
+    let old = |field: &str| errors.old.and_then(|old| old.get_str(&["status", field])).unwrap_or_default();
+    let (class, was) = (path.text("qosClass"), old("qosClass"));
+    let (node, node_was) = (path.text("nominatedNodeName"), old("nominatedNodeName"));
+    let bound = errors.old.is_some_and(|old| old.get(&["spec", "nodeName"]).is_some_and(|name| !name.is_zero()));
     if class != was {
-        judge.invalid(place, "qosClass", class, super::super::meta::IMMUTABLE);
+        errors.invalid(path, "qosClass", class, super::super::meta::IMMUTABLE);
     }
     if node != node_was && !node.is_empty() {
-        judge.complain(place, "nominatedNodeName", node, names::dns_1123_subdomain(node));
+        errors.invalid_each(path, "nominatedNodeName", node, names::dns_1123_subdomain(node));
         if bound {
-            judge.forbidden(place, "nominatedNodeName", "may not be set on pods that are already bound to a node");
+            errors.forbidden(path, "nominatedNodeName", "may not be set on pods that are already bound to a node");
         }
     }
-    addresses(place, "podIPs", judge);
-    let first = place.structs("hostIPs").next().map(|item| text(item, "ip"));
-    if let Some(ip) = first.filter(|ip| *ip != place.text("hostIP")) {
-        judge.invalid(place, "hostIPs[0].ip", ip, "must be equal to `hostIP`");
+    addresses(path, "podIPs", errors);
+    let first = path.structs("hostIPs").next().map(|item| text(item, "ip"));
+    if let Some(ip) = first.filter(|ip| *ip != path.text("hostIP")) {
+        errors.invalid(path, "hostIPs[0].ip", ip, "must be equal to `hostIP`");
     }
-    addresses(place, "hostIPs", judge);
-    claims(place, judge);
-    users(place, judge);
+    addresses(path, "hostIPs", errors);
+    claims(path, errors);
+    users(path, errors);
 }
 
 /// One address of each family.
-fn addresses<'t>(place: &Place<'_, 't>, list: &str, judge: &mut Judge<'t>) {
-    let ips: Vec<&str> = place.structs(list).map(|item| text(item, "ip")).collect();
-    let known: Vec<&str> = judge.old.map_or_else(Vec::new, |old| {
+fn addresses<'t>(path: &FieldPath<'_, 't>, list: &str, errors: &mut ErrorList<'t>) {
+    let ips: Vec<&str> = path.structs(list).map(|item| text(item, "ip")).collect();
+    let known: Vec<&str> = errors.old.map_or_else(Vec::new, |old| {
         let items = old.get_list(&["status", list]).unwrap_or_default();
         items.iter().filter_map(|item| item.child("ip")?.as_str()).collect()
     });
     for (at, ip) in ips.iter().enumerate().filter(|(_, ip)| !known.contains(ip)) {
-        judge.complain(place, &format!("{list}[{at}]"), ip, forms::ip(ip));
+        errors.invalid_each(path, &format!("{list}[{at}]"), ip, forms::ip(ip));
     }
     if ips.len() < 2 {
         return;
@@ -230,51 +229,50 @@ fn addresses<'t>(place: &Place<'_, 't>, list: &str, judge: &mut Judge<'t>) {
     let parsed: Vec<_> = ips.iter().map(|ip| forms::parse_ip(ip)).collect();
     if let Some(at) = parsed.iter().position(Option::is_none) {
         let detail = format!("failed to check for dual stack with error:invalid IP[{at}]: {}", ips[at]);
-        judge.push(crate::request::status::FieldError::internal(place.path(list), detail));
+        errors.push(crate::request::status::FieldError::internal(path.to(list), detail));
     }
     let has = |four: bool| parsed.iter().flatten().any(|ip| ip.is_ipv4() == four);
     let dual = parsed.iter().all(Option::is_some) && has(true) && has(false);
     if !dual || ips.len() > 2 {
         let detail = "may specify no more than one IP for each IP family";
-        judge.invalid_as(place, list, printed(place.get(list)), detail);
+        errors.invalid_as(path, list, printed(path.get(list)), detail);
     }
 }
 
-fn claims<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let spec =
-        place.up.and_then(|pod| pod.at(&["spec", "resourceClaims"])).and_then(Value::as_list).unwrap_or_default();
+fn claims<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let spec = path.up.and_then(|pod| pod.at(&["spec", "resourceClaims"])).and_then(Value::as_list).unwrap_or_default();
     let mut seen: Vec<&str> = Vec::new();
-    for (at, item) in place.structs("resourceClaimStatuses").enumerate() {
+    for (at, item) in path.structs("resourceClaimStatuses").enumerate() {
         let (name, field) = (text(item, "name"), format!("resourceClaimStatuses[{at}].name"));
         if !spec.iter().any(|claim| claim.child("name").and_then(Value::as_str).unwrap_or_default() == name) {
-            judge.invalid(place, &field, name, "must match the name of an entry in `spec.resourceClaims`");
+            errors.invalid(path, &field, name, "must match the name of an entry in `spec.resourceClaims`");
         }
         if seen.contains(&name) {
-            judge.duplicate(place, &field, name);
+            errors.duplicate(path, &field, name);
         } else {
             seen.push(name);
         }
         if let Some(claim) = item.get("resourceClaimName").and_then(Value::as_str) {
-            judge.complain(place, &field, claim, names::dns_1123_subdomain(claim));
+            errors.invalid_each(path, &field, claim, names::dns_1123_subdomain(claim));
         }
     }
 }
 
 /// Users and groups of running containers.
-fn users<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let system = place.up.and_then(|pod| pod.at(&["spec", "os", "name"])).and_then(Value::as_str).unwrap_or("linux");
+fn users<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let system = path.up.and_then(|pod| pod.at(&["spec", "os", "name"])).and_then(Value::as_str).unwrap_or("linux");
     for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
-        for (at, item) in place.structs(list).enumerate() {
+        for (at, item) in path.structs(list).enumerate() {
             let Some(user) = item.get("user").and_then(|user| user.child("linux")) else { continue };
             let field = format!("{list}[{at}].user.linux");
             if system == "windows" {
-                judge.forbidden(place, &field, "cannot be set for a windows pod");
+                errors.forbidden(path, &field, "cannot be set for a windows pod");
                 continue;
             }
             let range = "must be between 0 and 2147483647, inclusive";
             let mut check = |field: String, id: i64| {
                 if !(0..=i64::from(i32::MAX)).contains(&id) {
-                    judge.invalid_as(place, &field, id, range);
+                    errors.invalid_as(path, &field, id, range);
                 }
             };
             for name in ["uid", "gid"] {
@@ -289,28 +287,28 @@ fn users<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 }
 
 /// Amounts, and the features that a node says it has.
-fn node<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn node<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     for field in ["capacity", "allocatable"] {
-        for (name, value) in place.map(field).into_iter().flat_map(|map| map.iter()) {
-            super::resources::amount(name, value, place, &format!("{field}.{name}"), judge);
+        for (name, value) in path.map(field).into_iter().flat_map(|map| map.iter()) {
+            super::resources::amount(name, value, path, &format!("{field}.{name}"), errors);
         }
     }
-    let features: Vec<&str> = place.texts("declaredFeatures").collect();
+    let features: Vec<&str> = path.texts("declaredFeatures").collect();
     for (at, feature) in features.iter().enumerate() {
         if let Some(why) = bad_feature(feature) {
-            judge.invalid(place, &format!("declaredFeatures[{at}]"), feature, why);
+            errors.invalid(path, &format!("declaredFeatures[{at}]"), feature, why);
         }
         let Some(next) = features.get(at + 1) else { continue };
         let field = format!("declaredFeatures[{}]", at + 1);
         if feature == next {
-            judge.duplicate(place, &field, next);
+            errors.duplicate(path, &field, next);
         } else if feature > next {
-            judge.invalid(place, &field, next, "list must be sorted alphabetically");
+            errors.invalid(path, &field, next, "list must be sorted alphabetically");
         }
     }
-    let addresses = place.list("addresses");
+    let addresses = path.list("addresses");
     for (at, address) in addresses.iter().enumerate().filter(|(at, address)| addresses[..*at].contains(address)) {
-        judge.duplicate_as(place, &format!("addresses[{at}]"), printed(Some(address)));
+        errors.duplicate_as(path, &format!("addresses[{at}]"), printed(Some(address)));
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::super::{
     check::Check::{self, Form, NeedsForm, NeedsOneOf, OneOf, Required, Within},
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
+    error_list::ErrorList,
+    field_path::FieldPath,
+    forms, names,
     rule::{Rule, rule, with},
 };
 use crate::api::schema::{Value, scalar::quantity::Quantity};
@@ -34,8 +33,6 @@ pub(super) static RULES: &[Rule] = &[
     rule("core.v1.CephFSVolumeSource", &[("monitors", Required)]),
     rule("core.v1.CephFSPersistentVolumeSource", &[("monitors", Required)]),
     with("core.v1.QuobyteVolumeSource", quobyte, &[("volume", Required)]),
-    with("core.v1.DownwardAPIVolumeSource", downward_api, &[("defaultMode", MODE)]),
-    with("core.v1.DownwardAPIProjection", downward_api, &[]),
     with("core.v1.FCVolumeSource", fibre_channel, &[]),
     with("core.v1.FlexVolumeSource", flex_options, &[("driver", Required)]),
     with("core.v1.FlexPersistentVolumeSource", flex_options, &[("driver", Required)]),
@@ -56,9 +53,6 @@ pub(super) static RULES: &[Rule] = &[
     ),
     with("core.v1.StorageOSVolumeSource", secret_name, STORAGE_OS),
     with("core.v1.StorageOSPersistentVolumeSource", secret_and_namespace, STORAGE_OS),
-    with("core.v1.ProjectedVolumeSource", projected, &[("defaultMode", MODE)]),
-    rule("core.v1.SecretProjection", &[("name", Required)]),
-    rule("core.v1.ConfigMapProjection", &[("name", Required)]),
     rule("core.v1.ScaleIOVolumeSource", SCALE_IO),
     rule("core.v1.ScaleIOPersistentVolumeSource", SCALE_IO),
     with("core.v1.LocalVolumeSource", local, &[("path", Required)]),
@@ -69,7 +63,7 @@ pub(super) static RULES: &[Rule] = &[
 ];
 
 const PARTITION: Check = Within(0, 255, "must be between 1 and 255, inclusive");
-const MODE: Check = Within(0, 0o777, "must be a number between 0 and 0777 (octal), both inclusive");
+pub(super) const MODE: Check = Within(0, 0o777, "must be a number between 0 and 0777 (octal), both inclusive");
 const SCALE_IO: &[(&str, Check)] = &[("gateway", Required), ("system", Required), ("volumeName", Required)];
 const ISCSI: &[(&str, Check)] =
     &[("targetPortal", Required), ("iqn", Required), ("lun", Within(0, 255, "must be between 0 and 255, inclusive"))];
@@ -114,34 +108,34 @@ pub(super) const SOURCES: &[(&str, &str)] = &[
 ];
 
 /// Exactly one source; what is there besides is not looked at.
-pub(super) fn one_source<'t>(place: &Place<'_, 't>, sources: &[(&'static str, &str)], judge: &mut Judge<'t>) {
-    let mut given = sources.iter().filter(|(field, _)| place.has(field));
+pub(super) fn one_source<'t>(path: &FieldPath<'_, 't>, sources: &[(&'static str, &str)], errors: &mut ErrorList<'t>) {
+    let mut given = sources.iter().filter(|(field, _)| path.has(field));
     if given.next().is_none() {
-        judge.required(place, "", "must specify a volume type");
+        errors.required(path, "", "must specify a volume type");
     }
     for (field, shown) in given {
-        judge.forbidden(place, shown, "may not specify more than 1 volume type");
-        judge.settle(field);
+        errors.forbidden(path, shown, "may not specify more than 1 volume type");
+        errors.skip(field);
     }
 }
 
-fn volume<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    one_source(place, SOURCES, judge);
-    let name = place.text("name");
-    if let Some(iscsi) = place.child("iscsi").filter(|iscsi| iscsi.get("initiatorName").is_some())
+fn volume<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    one_source(path, SOURCES, errors);
+    let name = path.text("name");
+    if let Some(iscsi) = path.child("iscsi").filter(|iscsi| iscsi.get("initiatorName").is_some())
         && format!("{name}:{}", super::resources::text(iscsi, "targetPortal")).len() > 64
     {
-        judge.invalid(place, "name", name, TOO_LONG_PORTAL);
+        errors.invalid(path, "name", name, TOO_LONG_PORTAL);
     }
-    let pod = place.above("Pod").and_then(|pod| pod.at(&["metadata", "name"])).and_then(Value::as_str);
-    if let Some(pod) = pod.filter(|pod| !pod.is_empty() && !name.is_empty() && place.has("ephemeral")) {
+    let pod = path.above("Pod").and_then(|pod| pod.at(&["metadata", "name"])).and_then(Value::as_str);
+    if let Some(pod) = pod.filter(|pod| !pod.is_empty() && !name.is_empty() && path.has("ephemeral")) {
         let claim = format!("{pod}-{name}");
-        for complaint in names::dns_1123_subdomain(&claim) {
-            judge.invalid(
-                place,
+        for message in names::dns_1123_subdomain(&claim) {
+            errors.invalid(
+                path,
                 "name",
                 name,
-                format!("PVC name {}: {complaint}", crate::request::status::go_quote(&claim)),
+                format!("PVC name {}: {message}", crate::request::status::go_quote(&claim)),
             );
         }
     }
@@ -149,61 +143,61 @@ fn volume<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
 
 const TOO_LONG_PORTAL: &str = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.";
 
-fn empty_dir<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let limit = place.optional_text("sizeLimit").and_then(|text| Quantity::parse(text).ok());
+fn empty_dir<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let limit = path.optional_text("sizeLimit").and_then(|text| Quantity::parse(text).ok());
     if limit.is_some_and(|limit| limit.is_negative()) {
-        judge.forbidden(place, "sizeLimit", "SizeLimit field must be a valid resource quantity");
+        errors.forbidden(path, "sizeLimit", "SizeLimit field must be a valid resource quantity");
     }
 }
 
-fn host_path<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn host_path<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const TYPES: [&str; 8] =
         ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-    let path = place.text("path");
-    if path.is_empty() {
+    let host_path = path.text("path");
+    if host_path.is_empty() {
         return;
     }
-    judge.complain(place, "path", path, forms::no_backsteps(path));
-    if let Some(kind) = place.optional_text("type").filter(|kind| !TYPES.contains(kind)) {
-        judge.unsupported(place, "type", kind, &TYPES);
+    errors.invalid_each(path, "path", host_path, forms::no_backsteps(host_path));
+    if let Some(kind) = path.optional_text("type").filter(|kind| !TYPES.contains(kind)) {
+        errors.unsupported(path, "type", kind, &TYPES);
     }
 }
 
-fn nfs<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let path = place.text("path");
-    if !path.starts_with('/') {
-        judge.invalid(place, "path", path, "must be an absolute path");
+fn nfs<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let export = path.text("path");
+    if !export.starts_with('/') {
+        errors.invalid(path, "path", export, "must be an absolute path");
     }
 }
 
-fn iscsi<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let persistent = place.name() == "ISCSIPersistentVolumeSource";
+fn iscsi<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let persistent = path.name() == "ISCSIPersistentVolumeSource";
     let bare = if persistent { "must be valid format" } else { "must be valid format starting with iqn, eui, or naa" };
-    let iqn = place.text("iqn");
+    let iqn = path.text("iqn");
     if !iqn.is_empty() {
         match initiator_form(iqn) {
             Some(true) => {}
-            Some(false) => judge.invalid(place, "iqn", iqn, "must be valid format"),
-            None => judge.invalid(place, "iqn", iqn, bare),
+            Some(false) => errors.invalid(path, "iqn", iqn, "must be valid format"),
+            None => errors.invalid(path, "iqn", iqn, bare),
         }
     }
-    let authenticated = place.is("chapAuthDiscovery") || place.is("chapAuthSession");
-    if authenticated && !place.has("secretRef") {
-        judge.required(place, "secretRef", "");
+    let authenticated = path.is("chapAuthDiscovery") || path.is("chapAuthSession");
+    if authenticated && !path.has("secretRef") {
+        errors.required(path, "secretRef", "");
     }
-    if persistent && place.child("secretRef").is_some_and(|secret| super::resources::text(secret, "name").is_empty()) {
-        judge.required(place, "secretRef.name", "");
+    if persistent && path.child("secretRef").is_some_and(|secret| super::resources::text(secret, "name").is_empty()) {
+        errors.required(path, "secretRef.name", "");
     }
-    let Some(initiator) = place.optional_text("initiatorName") else { return };
+    let Some(initiator) = path.optional_text("initiatorName") else { return };
     match initiator_form(initiator) {
         Some(true) => {}
-        Some(false) => judge.invalid(place, "initiatorname", initiator, "must be valid format"),
-        None => judge.invalid(place, "initiatorname", initiator, bare),
+        Some(false) => errors.invalid(path, "initiatorname", initiator, "must be valid format"),
+        None => errors.invalid(path, "initiatorname", initiator, bare),
     }
-    let portal = place.text("targetPortal");
-    let volume = place.above("PersistentVolume").and_then(|pv| pv.at(&["metadata", "name"])).and_then(Value::as_str);
+    let portal = path.text("targetPortal");
+    let volume = path.above("PersistentVolume").and_then(|pv| pv.at(&["metadata", "name"])).and_then(Value::as_str);
     if persistent && format!("{}:{portal}", volume.unwrap_or_default()).len() > 64 {
-        judge.invalid(place, "targetportal", portal, TOO_LONG_PORTAL);
+        errors.invalid(path, "targetportal", portal, TOO_LONG_PORTAL);
     }
 }
 
@@ -238,54 +232,54 @@ fn is_iqn(name: &str) -> bool {
     })
 }
 
-fn glusterfs<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match place.optional_text("endpointsNamespace") {
+fn glusterfs<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match path.optional_text("endpointsNamespace") {
         Some("") => {
             let detail = "if the endpointnamespace is set, it must be a valid namespace name";
-            judge.invalid(place, "endpointsNamespace", "", detail);
+            errors.invalid(path, "endpointsNamespace", "", detail);
         }
-        Some(name) => judge.complain(place, "endpointsNamespace", name, names::dns_1123_label(name)),
+        Some(name) => errors.invalid_each(path, "endpointsNamespace", name, names::dns_1123_label(name)),
         None => {}
     }
 }
 
-fn flocker<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (name, uuid) = (place.text("datasetName"), place.text("datasetUUID"));
+fn flocker<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (name, uuid) = (path.text("datasetName"), path.text("datasetUUID"));
     if name.is_empty() && uuid.is_empty() {
-        judge.required(place, "", "one of datasetName and datasetUUID is required");
+        errors.required(path, "", "one of datasetName and datasetUUID is required");
     }
     if !name.is_empty() && !uuid.is_empty() {
-        judge.invalid(place, "", "resource", "datasetName and datasetUUID can not be specified simultaneously");
+        errors.invalid(path, "", "resource", "datasetName and datasetUUID can not be specified simultaneously");
     }
     if name.contains('/') {
-        judge.invalid(place, "datasetName", name, "must not contain '/'");
+        errors.invalid(path, "datasetName", name, "must not contain '/'");
     }
 }
 
-fn secret_name<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.child("secretRef").is_some_and(|secret| super::resources::text(secret, "name").is_empty()) {
-        judge.required(place, "secretRef.name", "");
+fn secret_name<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.child("secretRef").is_some_and(|secret| super::resources::text(secret, "name").is_empty()) {
+        errors.required(path, "secretRef.name", "");
     }
 }
 
-fn secret_and_namespace<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    secret_name(place, judge);
-    if place.child("secretRef").is_some_and(|secret| super::resources::text(secret, "namespace").is_empty()) {
-        judge.required(place, "secretRef.namespace", "");
+fn secret_and_namespace<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    secret_name(path, errors);
+    if path.child("secretRef").is_some_and(|secret| super::resources::text(secret, "namespace").is_empty()) {
+        errors.required(path, "secretRef.namespace", "");
     }
 }
 
-fn quobyte<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn quobyte<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const PAIRS: &str = "must be a host:port pair or multiple pairs separated by commas";
-    let registry = place.text("registry");
+    let registry = path.text("registry");
     if registry.is_empty() {
-        return judge.required(place, "registry", PAIRS);
+        return errors.required(path, "registry", PAIRS);
     }
-    if place.text("tenant").len() >= 65 {
-        return judge.required(place, "tenant", "must be a UUID and may not exceed a length of 64 characters");
+    if path.text("tenant").len() >= 65 {
+        return errors.required(path, "tenant", "must be a UUID and may not exceed a length of 64 characters");
     }
     for _ in registry.split(',').filter(|pair| !is_host_and_port(pair)) {
-        judge.invalid(place, "registry", registry, PAIRS);
+        errors.invalid(path, "registry", registry, PAIRS);
     }
 }
 
@@ -299,345 +293,80 @@ fn is_host_and_port(pair: &str) -> bool {
     }
 }
 
-/// Errors name the source, not the file.
-fn downward_api<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    judge.settle("items");
-    for file in place.structs("items") {
-        let text = super::resources::text(file, "path");
-        if text.is_empty() {
-            judge.required(place, "path", "");
-        }
-        judge.complain(place, "path", text, forms::volume_path(text));
-        let (own, of_resource) = (file.get("fieldRef"), file.get("resourceFieldRef"));
-        if let Some(Value::Struct(selector)) = own {
-            object_field(&place.below("fieldRef", Nth::Only, selector), &VOLUME_FIELDS, judge);
-            if of_resource.is_some() {
-                let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                judge.invalid(place, "", "resource", detail);
-            }
-        } else if let Some(Value::Struct(selector)) = of_resource {
-            resource_field(&place.below("resourceFieldRef", Nth::Only, selector), true, judge);
-        } else {
-            judge.required(place, "", "one of fieldRef and resourceFieldRef is required");
-        }
-        if let Some(mode) = file.get("mode").and_then(Value::as_i64).filter(|mode| !(0..=0o777).contains(mode)) {
-            let detail = "must be a number between 0 and 0777 (octal), both inclusive";
-            judge.invalid_as(place, "mode", mode, detail);
-        }
-    }
-}
-
-const VOLUME_FIELDS: [&str; 5] =
-    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
-pub(super) const VARIABLE_FIELDS: [&str; 9] = [
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-];
-const POD_FIELDS: [&str; 14] = [
-    "metadata.annotations",
-    "metadata.labels",
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.restartPolicy",
-    "spec.serviceAccountName",
-    "spec.schedulerName",
-    "status.phase",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-];
-
-/// A field of the pod, by the names that are known where it is used.
-pub(super) fn object_field<'t>(place: &Place<'_, 't>, known: &[&str], judge: &mut Judge<'t>) {
-    let (version, path) = (place.text("apiVersion"), place.text("fieldPath"));
-    if version.is_empty() {
-        return judge.required(place, "apiVersion", "");
-    }
-    if path.is_empty() {
-        return judge.required(place, "fieldPath", "");
-    }
-    let subscript =
-        path.strip_suffix("']").and_then(|rest| rest.split_once("['")).filter(|(field, _)| !field.is_empty());
-    let refusal = match subscript {
-        _ if version != "v1" => Some(format!("unsupported pod version: {version}")),
-        Some(("metadata.annotations" | "metadata.labels", _)) => None,
-        Some(_) => Some(format!("field label does not support subscript: {path}")),
-        None if POD_FIELDS.contains(&path) || path == "spec.host" => None,
-        None => Some(format!("field label not supported: {path}")),
-    };
-    if let Some(refusal) = refusal {
-        return judge.invalid(place, "fieldPath", path, format!("error converting fieldPath: {refusal}"));
-    }
-    let path = if path == "spec.host" { "spec.nodeName" } else { path };
-    match subscript {
-        Some(("metadata.annotations", key)) => {
-            let key = key.to_lowercase();
-            judge.complain(place, "", &key, names::label_key(&key));
-        }
-        Some((_, key)) => judge.complain(place, "", key, names::label_key(key)),
-        None if !known.contains(&path) => judge.unsupported(place, "fieldPath", path, known),
-        None => {}
-    }
-}
-
-/// A resource of a container and the unit in which it is told.
-pub(super) fn resource_field<'t>(place: &Place<'_, 't>, volume: bool, judge: &mut Judge<'t>) {
-    const KNOWN: [&str; 6] = [
-        "limits.cpu",
-        "limits.ephemeral-storage",
-        "limits.memory",
-        "requests.cpu",
-        "requests.ephemeral-storage",
-        "requests.memory",
-    ];
-    let resource = place.text("resource");
-    let huge = resource.starts_with("requests.hugepages-") || resource.starts_with("limits.hugepages-");
-    if volume && place.text("containerName").is_empty() {
-        judge.required(place, "containerName", "");
-    } else if resource.is_empty() {
-        judge.required(place, "resource", "");
-    } else if !KNOWN.contains(&resource) && !huge {
-        judge.unsupported(place, "resource", resource, &KNOWN);
-    }
-    let divisor = place.optional_text("divisor").unwrap_or("0");
-    if Quantity::parse(divisor).is_ok_and(|quantity| quantity.is_zero()) {
-        return;
-    }
-    const BYTES: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
-    let (fits, what) = match resource.split_once('.').map_or("", |(_, of)| of) {
-        "cpu" if KNOWN.contains(&resource) => {
-            if !["1m", "1"].contains(&divisor) {
-                let detail = "only divisor's values 1m and 1 are supported with the cpu resource";
-                judge.invalid(place, "divisor", resource, detail);
-            }
-            return;
-        }
-        "memory" if KNOWN.contains(&resource) => (BYTES.contains(&divisor), "memory"),
-        "ephemeral-storage" if KNOWN.contains(&resource) => (BYTES.contains(&divisor), "local ephemeral storage"),
-        _ if huge => (BYTES.contains(&divisor), "hugepages"),
-        _ => return,
-    };
-    if !fits {
-        let detail = format!("only divisor's values {} are supported with the {what} resource", BYTES.join(", "));
-        judge.invalid(place, "divisor", resource, detail);
-    }
-}
-
-fn fibre_channel<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let (targets, ids) = (place.list("targetWWNs"), place.list("wwids"));
+fn fibre_channel<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let (targets, ids) = (path.list("targetWWNs"), path.list("wwids"));
     if targets.is_empty() && ids.is_empty() {
-        judge.required(place, "targetWWNs", "must specify either targetWWNs or wwids, but not both");
+        errors.required(path, "targetWWNs", "must specify either targetWWNs or wwids, but not both");
     }
     if !targets.is_empty() && !ids.is_empty() {
         let detail = "targetWWNs and wwids can not be specified simultaneously";
-        judge.invalid_value(place, "targetWWNs", place.get("targetWWNs"), detail);
+        errors.invalid_value(path, "targetWWNs", path.get("targetWWNs"), detail);
     }
     if targets.is_empty() {
         return;
     }
-    match place.number("lun") {
-        None => judge.required(place, "lun", "lun is required if targetWWNs is specified"),
+    match path.number("lun") {
+        None => errors.required(path, "lun", "lun is required if targetWWNs is specified"),
         Some(lun) if !(0..=255).contains(&lun) => {
-            judge.invalid_as(place, "lun", lun, "must be between 0 and 255, inclusive");
+            errors.invalid_as(path, "lun", lun, "must be between 0 and 255, inclusive");
         }
         Some(_) => {}
     }
 }
 
-fn flex_options<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    for (key, _) in place.pairs("options") {
+fn flex_options<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    for (key, _) in path.pairs("options") {
         let namespace = format!(".{}", key.split('/').next().unwrap_or_default().to_lowercase());
         if namespace.ends_with(".kubernetes.io") || namespace.ends_with(".k8s.io") {
             let detail = "kubernetes.io and k8s.io namespaces are reserved";
-            judge.invalid(place, &format!("options[{key}]"), key, detail);
+            errors.invalid(path, &format!("options[{key}]"), key, detail);
         }
     }
 }
 
-fn azure_file<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.optional_text("secretNamespace") == Some("") {
-        judge.required(place, "secretNamespace", "");
+fn azure_file<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.optional_text("secretNamespace") == Some("") {
+        errors.required(path, "secretNamespace", "");
     }
 }
 
-fn azure_disk<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
+fn azure_disk<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
     const MANAGED: &str =
         "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}";
     const BLOB: &str = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd";
-    let uri = place.text("diskURI");
-    match place.optional_text("kind") {
+    let uri = path.text("diskURI");
+    match path.optional_text("kind") {
         Some("Managed") if !uri.starts_with("/subscriptions/") => {
-            judge.unsupported(place, "diskURI", uri, &[MANAGED]);
+            errors.unsupported(path, "diskURI", uri, &[MANAGED]);
         }
         Some(kind) if kind != "Managed" && !uri.starts_with("https://") => {
-            judge.unsupported(place, "diskURI", uri, &[BLOB]);
+            errors.unsupported(path, "diskURI", uri, &[BLOB]);
         }
         _ => {}
     }
 }
 
-fn local<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    judge.complain(place, "path", place.text("path"), forms::no_backsteps(place.text("path")));
+fn local<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    errors.invalid_each(path, "path", path.text("path"), forms::no_backsteps(path.text("path")));
 }
 
 /// An error of the secret's name names a field that there is not.
-fn csi<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if let Some(secret) = place.child("nodePublishSecretRef") {
+fn csi<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if let Some(secret) = path.child("nodePublishSecretRef") {
         match super::resources::text(secret, "name") {
-            "" => judge.required(place, "nodePublishSecretRef.name", ""),
-            name => judge.complain(place, "name", name, names::dns_1123_subdomain(name)),
+            "" => errors.required(path, "nodePublishSecretRef.name", ""),
+            name => errors.invalid_each(path, "name", name, names::dns_1123_subdomain(name)),
         }
     }
 }
 
-fn ephemeral<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(Value::Struct(metadata)) = place.at(&["volumeClaimTemplate", "metadata"]) else { return };
-    super::storage::template_metadata(place, "volumeClaimTemplate.metadata", metadata, judge);
+fn ephemeral<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(Value::Struct(metadata)) = path.at(&["volumeClaimTemplate", "metadata"]) else { return };
+    super::claims::template_metadata(path, "volumeClaimTemplate.metadata", metadata, errors);
 }
 
-fn image<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    if place.above("Pod").is_some() && place.text("reference").is_empty() {
-        judge.required(place, "reference", "");
-    }
-}
-
-/// Several sources in one folder: no two files of one path.
-fn projected<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let mut paths: Vec<&str> = Vec::new();
-    for (at, item) in place.structs("sources").enumerate() {
-        let source = place.below("sources", Nth::At(at), item);
-        for field in ["secret", "configMap", "downwardAPI"] {
-            let Some(of) = source.child(field) else { continue };
-            for file in of.get("items").and_then(Value::as_list).unwrap_or_default() {
-                let path = file.child("path").and_then(Value::as_str).unwrap_or_default();
-                let shown = if field == "downwardAPI" { path } else { super::resources::text(of, "name") };
-                once(place, &mut paths, path, shown, judge);
-            }
-        }
-        token(place, &source, judge);
-        trust_bundle(place, &source, &mut paths, judge);
-        pod_certificate(place, &source, &mut paths, judge);
-        if item.iter().count() > 1 {
-            judge.forbidden(&source, "", "may not specify more than 1 volume type per source");
-        }
-    }
-}
-
-fn once<'t>(place: &Place<'_, 't>, paths: &mut Vec<&'t str>, path: &'t str, shown: &str, judge: &mut Judge<'t>) {
-    if path.is_empty() {
-        return;
-    }
-    if paths.contains(&path) {
-        judge.invalid(place, "", shown, "conflicting duplicate paths");
-    } else {
-        paths.push(path);
-    }
-}
-
-/// Errors of the path name the volume.
-fn token<'t>(place: &Place<'_, 't>, source: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(token) = source.child("serviceAccountToken") else { return };
-    let here = source.below("serviceAccountToken", Nth::Only, token);
-    let seconds = here.number("expirationSeconds").unwrap_or(0);
-    if seconds < 600 {
-        judge.invalid_as(&here, "expirationSeconds", seconds, "may not specify a duration less than 10 minutes");
-    }
-    if seconds > 1 << 32 {
-        judge.invalid_as(&here, "expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds");
-    }
-    match here.text("path") {
-        "" => judge.required(place, "path", ""),
-        path => judge.complain(place, "path", path, forms::volume_path(path)),
-    }
-}
-
-fn trust_bundle<'t>(place: &Place<'_, 't>, source: &Place<'_, 't>, paths: &mut Vec<&'t str>, judge: &mut Judge<'t>) {
-    let Some(bundle) = source.child("clusterTrustBundle") else { return };
-    let here = source.below("clusterTrustBundle", Nth::Only, bundle);
-    match (here.optional_text("name"), here.optional_text("signerName")) {
-        (Some(_), Some(_)) => {
-            let shown = super::super::print::printed_struct(bundle);
-            judge.invalid_as(&here, "", shown, "only one of name and signerName may be used");
-        }
-        (Some(name), None) => {
-            if name.is_empty() {
-                judge.required(&here, "name", "must be a valid object name");
-            }
-            for complaint in bundle_name(name) {
-                judge.invalid(&here, "name", name, format!("not a valid clustertrustbundlename: {complaint}"));
-            }
-            if here.has("labelSelector") {
-                let detail = "labelSelector must be unset if name is specified";
-                judge.invalid_value(&here, "labelSelector", here.get("labelSelector"), detail);
-            }
-        }
-        (None, Some(signer)) => {
-            if signer.is_empty() {
-                judge.required(&here, "signerName", "must be a valid signer name");
-            }
-            super::certificates::signer_name(&here, "signerName", signer, judge);
-        }
-        (None, None) => judge.required(&here, "", "either name or signerName must be specified"),
-    }
-    let path = here.text("path");
-    if path.is_empty() {
-        judge.required(&here, "path", "");
-    }
-    judge.complain(&here, "path", path, forms::volume_path(path));
-    if paths.contains(&path) {
-        judge.invalid(place, "", path, "conflicting duplicate paths");
-    } else {
-        paths.push(path);
-    }
-}
-
-/// A bundle that belongs to a signer is named after it.
-fn bundle_name(name: &str) -> Vec<String> {
-    match name.rsplit_once(':') {
-        None => names::dns_1123_subdomain(name),
-        Some((_, rest)) => names::dns_1123_subdomain(rest),
-    }
-}
-
-fn pod_certificate<'t>(place: &Place<'_, 't>, source: &Place<'_, 't>, paths: &mut Vec<&'t str>, judge: &mut Judge<'t>) {
-    const KEYS: [&str; 6] = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
-    const FILES: [&str; 3] = ["credentialBundlePath", "keyPath", "certificateChainPath"];
-    let Some(certificate) = source.child("podCertificate") else { return };
-    let here = source.below("podCertificate", Nth::Only, certificate);
-    super::certificates::signer_name(&here, "signerName", here.text("signerName"), judge);
-    if !KEYS.contains(&here.text("keyType")) {
-        judge.unsupported(&here, "keyType", here.text("keyType"), &KEYS);
-    }
-    if let Some(seconds) = here.number("maxExpirationSeconds") {
-        let kubernetes = here.text("signerName").split('/').next().unwrap_or_default().ends_with("kubernetes.io");
-        let most = if kubernetes { 86_400 } else { 7_862_400 };
-        if seconds < 3600 {
-            let detail = "if provided, maxExpirationSeconds must be >= 3600";
-            judge.invalid_as(&here, "maxExpirationSeconds", seconds, detail);
-        }
-        if seconds > most {
-            let detail = format!("if provided, maxExpirationSeconds must be <= {most}");
-            judge.invalid_as(&here, "maxExpirationSeconds", seconds, detail);
-        }
-    }
-    let given = FILES.into_iter().filter(|file| !here.text(file).is_empty());
-    if given.clone().next().is_none() {
-        let detail = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
-        judge.required(&here, "", detail);
-    }
-    for file in given {
-        let path = here.text(file);
-        judge.complain(&here, file, path, forms::volume_path(path));
-        once(place, paths, path, path, judge);
+fn image<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.above("Pod").is_some() && path.text("reference").is_empty() {
+        errors.required(path, "reference", "");
     }
 }

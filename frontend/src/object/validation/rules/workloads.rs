@@ -5,10 +5,9 @@ use super::super::{
         Check::{self, AtLeast, Exactly},
         NOT_NEGATIVE,
     },
-    forms,
-    judge::Judge,
-    names,
-    place::{Nth, Place},
+    error_list::ErrorList,
+    field_path::{FieldPath, Nth},
+    forms, names,
     print::printed_struct,
     rule::{Rule, rule, with},
     selecting,
@@ -34,107 +33,107 @@ const REPLICATED: &[(&str, Check)] =
     &[("replicas", AtLeast(0, NOT_NEGATIVE)), ("minReadySeconds", AtLeast(0, NOT_NEGATIVE))];
 
 /// A selector that selects something, and the pods that are made.
-fn selector<'t>(place: &Place<'_, 't>, kind: &str, judge: &mut Judge<'t>) {
-    match place.child("selector") {
-        None => judge.required(place, "selector", ""),
+fn selector<'t>(path: &FieldPath<'_, 't>, kind: &str, errors: &mut ErrorList<'t>) {
+    match path.child("selector") {
+        None => errors.required(path, "selector", ""),
         Some(selector) if selecting::is_empty(selector) => {
             let detail = format!("empty selector is invalid for {kind}");
-            judge.invalid_as(place, "selector", printed_struct(selector), detail);
+            errors.invalid_as(path, "selector", printed_struct(selector), detail);
         }
         Some(_) => {}
     }
 }
 
-fn labels_of<'t>(place: &Place<'_, 't>) -> Option<&'t Value> {
-    place.at(&["template", "metadata", "labels"])
+fn labels_of<'t>(path: &FieldPath<'_, 't>) -> Option<&'t Value> {
+    path.at(&["template", "metadata", "labels"])
 }
 
 const NOT_SELECTED: &str = "`selector` does not match template `labels`";
 
 /// Pods that are started again for ever.
-fn template<'t>(place: &Place<'_, 't>, what: &str, judge: &mut Judge<'t>) {
-    let policy = place.at(&["template", "spec", "restartPolicy"]).and_then(Value::as_str).unwrap_or_default();
+fn template<'t>(path: &FieldPath<'_, 't>, what: &str, errors: &mut ErrorList<'t>) {
+    let policy = path.at(&["template", "spec", "restartPolicy"]).and_then(Value::as_str).unwrap_or_default();
     if policy != "Always" {
-        judge.unsupported(place, "template.spec.restartPolicy", policy, &["Always"]);
+        errors.unsupported(path, "template.spec.restartPolicy", policy, &["Always"]);
     }
-    if place.at(&["template", "spec", "activeDeadlineSeconds"]).is_some() {
+    if path.at(&["template", "spec", "activeDeadlineSeconds"]).is_some() {
         let detail = format!("activeDeadlineSeconds in {what} is not Supported");
-        judge.forbidden(place, "template.spec.activeDeadlineSeconds", detail);
+        errors.forbidden(path, "template.spec.activeDeadlineSeconds", detail);
     }
 }
 
 /// What a deployment and its replica sets share. `odd` is what is said of a selector that cannot be read.
-fn replicated<'t>(place: &Place<'_, 't>, odd: &str, judge: &mut Judge<'t>) {
-    selector(place, "deployment", judge);
-    let parsed = place.child("selector").map(selecting::parse);
+fn replicated<'t>(path: &FieldPath<'_, 't>, odd: &str, errors: &mut ErrorList<'t>) {
+    selector(path, "deployment", errors);
+    let parsed = path.child("selector").map(selecting::parse);
     if let Some(Err(())) = parsed {
-        judge.invalid_value(place, "selector", place.get("selector"), odd);
-        return judge.settle("template");
+        errors.invalid_value(path, "selector", path.get("selector"), odd);
+        return errors.skip("template");
     }
-    selected(place, parsed.and_then(Result::ok), judge);
-    template(place, "ReplicaSet", judge);
+    selected(path, parsed.and_then(Result::ok), errors);
+    template(path, "ReplicaSet", errors);
 }
 
 /// The pods that are made are those that are looked for. No selector selects nothing, an empty one is not asked.
-fn selected<'t>(place: &Place<'_, 't>, selector: Option<selecting::Selector>, judge: &mut Judge<'t>) {
-    let labels = labels_of(place);
+fn selected<'t>(path: &FieldPath<'_, 't>, selector: Option<selecting::Selector>, errors: &mut ErrorList<'t>) {
+    let labels = labels_of(path);
     let fits = selector.is_some_and(|selector| selector.matches(labels.and_then(Value::as_map)));
     if !fits {
-        judge.invalid_value(place, "template.metadata.labels", labels, NOT_SELECTED);
+        errors.invalid_value(path, "template.metadata.labels", labels, NOT_SELECTED);
     }
 }
 
-fn deployment<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    replicated(place, "invalid label selector", judge);
-    AtLeast(0, NOT_NEGATIVE).apply(place, "revisionHistoryLimit", judge);
-    AtLeast(0, NOT_NEGATIVE).apply(place, "progressDeadlineSeconds", judge);
-    let least = place.number("minReadySeconds").unwrap_or(0);
-    if let Some(deadline) = place.number("progressDeadlineSeconds").filter(|deadline| *deadline <= least) {
-        judge.invalid_as(place, "progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
+fn deployment<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    replicated(path, "invalid label selector", errors);
+    AtLeast(0, NOT_NEGATIVE).apply(path, "revisionHistoryLimit", errors);
+    AtLeast(0, NOT_NEGATIVE).apply(path, "progressDeadlineSeconds", errors);
+    let least = path.number("minReadySeconds").unwrap_or(0);
+    if let Some(deadline) = path.number("progressDeadlineSeconds").filter(|deadline| *deadline <= least) {
+        errors.invalid_as(path, "progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
     }
 }
 
-fn replica_set<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    replicated(place, "invalid label selector", judge);
+fn replica_set<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    replicated(path, "invalid label selector", errors);
 }
 
-fn deployment_strategy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let update = place.child("rollingUpdate");
-    match (place.text("type"), update) {
+fn deployment_strategy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let update = path.child("rollingUpdate");
+    match (path.text("type"), update) {
         ("Recreate", Some(_)) => {
-            judge.forbidden(place, "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
+            errors.forbidden(path, "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
         }
         ("Recreate", None) => {}
         ("RollingUpdate", None) => {
-            judge.required(place, "rollingUpdate", "this should be defaulted and never be nil");
+            errors.required(path, "rollingUpdate", "this should be defaulted and never be nil");
         }
         ("RollingUpdate", Some(update)) => {
-            let here = place.below("rollingUpdate", Nth::Only, update);
-            positive_or_percent(&here, "maxUnavailable", judge);
-            positive_or_percent(&here, "maxSurge", judge);
+            let here = path.below("rollingUpdate", Nth::Only, update);
+            positive_or_percent(&here, "maxUnavailable", errors);
+            positive_or_percent(&here, "maxSurge", errors);
             if share(here.get("maxUnavailable")) == 0 && share(here.get("maxSurge")) == 0 {
                 let detail = "may not be 0 when `maxSurge` is 0";
-                judge.invalid_value(&here, "maxUnavailable", here.get("maxUnavailable"), detail);
+                errors.invalid_value(&here, "maxUnavailable", here.get("maxUnavailable"), detail);
             }
-            not_more_than_all(&here, "maxUnavailable", judge);
+            not_more_than_all(&here, "maxUnavailable", errors);
         }
-        _ => strategy_unsupported(place, "", &["Recreate", "RollingUpdate"], judge),
+        _ => strategy_unsupported(path, "", &["Recreate", "RollingUpdate"], errors),
     }
 }
 
 /// The whole strategy is printed.
-fn strategy_unsupported<'t>(place: &Place<'_, 't>, field: &str, supported: &[&str], judge: &mut Judge<'t>) {
+fn strategy_unsupported<'t>(path: &FieldPath<'_, 't>, field: &str, supported: &[&str], errors: &mut ErrorList<'t>) {
     let quoted: Vec<String> = supported.iter().map(|word| crate::request::status::go_quote(word)).collect();
     let detail = format!("supported values: {}", quoted.join(", "));
-    let shown = printed_struct(place.fields);
-    judge.with_detail(crate::request::status::FieldErrorKind::NotSupported, place, field, shown, detail);
+    let shown = printed_struct(path.fields);
+    errors.with_detail(crate::request::status::FieldErrorKind::NotSupported, path, field, shown, detail);
 }
 
 /// A number that is not negative, or a percentage.
-pub(super) fn positive_or_percent<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-    match place.get(field) {
-        Some(Value::Str(text)) => judge.complain(place, field, text, forms::percent(text)),
-        Some(Value::Int(number)) if *number < 0 => judge.invalid_as(place, field, number, NOT_NEGATIVE),
+pub(super) fn positive_or_percent<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
+    match path.get(field) {
+        Some(Value::Str(text)) => errors.invalid_each(path, field, text, forms::percent(text)),
+        Some(Value::Int(number)) if *number < 0 => errors.invalid_as(path, field, number, NOT_NEGATIVE),
         _ => {}
     }
 }
@@ -153,125 +152,125 @@ fn share(value: Option<&Value>) -> i64 {
     }
 }
 
-pub(super) fn not_more_than_all<'t>(place: &Place<'_, 't>, field: &str, judge: &mut Judge<'t>) {
-    let value = place.get(field);
+pub(super) fn not_more_than_all<'t>(path: &FieldPath<'_, 't>, field: &str, errors: &mut ErrorList<'t>) {
+    let value = path.get(field);
     if percentage(value).is_some_and(|percent| percent > 100) {
-        judge.invalid_value(place, field, value, "must not be greater than 100%");
+        errors.invalid_value(path, field, value, "must not be greater than 100%");
     }
 }
 
-fn stateful_set<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match place.text("podManagementPolicy") {
-        "" => judge.required(place, "podManagementPolicy", ""),
+fn stateful_set<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match path.text("podManagementPolicy") {
+        "" => errors.required(path, "podManagementPolicy", ""),
         "OrderedReady" | "Parallel" => {}
-        other => judge.invalid(place, "podManagementPolicy", other, "must be 'OrderedReady' or 'Parallel'"),
+        other => errors.invalid(path, "podManagementPolicy", other, "must be 'OrderedReady' or 'Parallel'"),
     }
-    stateful_set_strategy(place, judge);
-    if let Some(start) = place.at(&["ordinals", "start"]).and_then(Value::as_i64).filter(|start| *start < 0) {
-        judge.invalid_as(place, "ordinals.start", start, NOT_NEGATIVE);
+    stateful_set_strategy(path, errors);
+    if let Some(start) = path.at(&["ordinals", "start"]).and_then(Value::as_i64).filter(|start| *start < 0) {
+        errors.invalid_as(path, "ordinals.start", start, NOT_NEGATIVE);
     }
-    if judge.old.is_none() {
-        let name = place.text("serviceName");
+    if errors.old.is_none() {
+        let name = path.text("serviceName");
         if !name.is_empty() {
-            judge.complain(place, "serviceName", name, names::dns_1123_label(name));
+            errors.invalid_each(path, "serviceName", name, names::dns_1123_label(name));
         }
     } else {
-        judge.settle("volumeClaimTemplates");
+        errors.skip("volumeClaimTemplates");
     }
-    selector(place, "statefulset", judge);
-    let parsed = place.child("selector").map(selecting::parse);
+    selector(path, "statefulset", errors);
+    let parsed = path.child("selector").map(selecting::parse);
     if let Some(Err(())) = parsed {
-        judge.invalid_value(place, "selector", place.get("selector"), "");
-        judge.settle("template");
+        errors.invalid_value(path, "selector", path.get("selector"), "");
+        errors.skip("template");
     } else {
-        selected(place, parsed.and_then(Result::ok), judge);
-        // The real server judges the template's metadata twice.
-        super::pods::template_metadata(place, judge);
+        selected(path, parsed.and_then(Result::ok), errors);
+        // The real server validates the template's metadata twice.
+        super::pods::template_metadata(path, errors);
     }
-    template(place, "StatefulSet", judge);
+    template(path, "StatefulSet", errors);
 }
 
-fn stateful_set_strategy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let Some(strategy) = place.child("updateStrategy") else { return judge.required(place, "updateStrategy", "") };
-    let here = place.below("updateStrategy", Nth::Only, strategy);
+fn stateful_set_strategy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let Some(strategy) = path.child("updateStrategy") else { return errors.required(path, "updateStrategy", "") };
+    let here = path.below("updateStrategy", Nth::Only, strategy);
     let update = here.child("rollingUpdate");
     match (here.text("type"), update) {
-        ("", _) => judge.required(place, "updateStrategy", ""),
+        ("", _) => errors.required(path, "updateStrategy", ""),
         ("OnDelete", Some(update)) => {
             let detail = "only allowed for updateStrategy 'RollingUpdate'";
-            judge.invalid_as(&here, "rollingUpdate", printed_struct(update), detail);
+            errors.invalid_as(&here, "rollingUpdate", printed_struct(update), detail);
         }
         ("OnDelete" | "RollingUpdate", None) => {}
         ("RollingUpdate", Some(update)) => {
             let rolling = here.below("rollingUpdate", Nth::Only, update);
-            AtLeast(0, NOT_NEGATIVE).apply(&rolling, "partition", judge);
+            AtLeast(0, NOT_NEGATIVE).apply(&rolling, "partition", errors);
             let most = rolling.get("maxUnavailable");
             if most.is_some() {
-                positive_or_percent(&rolling, "maxUnavailable", judge);
+                positive_or_percent(&rolling, "maxUnavailable", errors);
                 if share(most) == 0 {
-                    judge.invalid_value(&rolling, "maxUnavailable", most, "cannot be 0");
+                    errors.invalid_value(&rolling, "maxUnavailable", most, "cannot be 0");
                 }
-                not_more_than_all(&rolling, "maxUnavailable", judge);
+                not_more_than_all(&rolling, "maxUnavailable", errors);
             }
         }
         _ => {
             let detail = "must be 'RollingUpdate' or 'OnDelete'";
-            judge.invalid_as(place, "updateStrategy", printed_struct(strategy), detail);
+            errors.invalid_as(path, "updateStrategy", printed_struct(strategy), detail);
         }
     }
 }
 
-fn daemon_set<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    AtLeast(0, NOT_NEGATIVE).apply(place, "revisionHistoryLimit", judge);
-    match place.child("selector").map(selecting::parse) {
+fn daemon_set<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    AtLeast(0, NOT_NEGATIVE).apply(path, "revisionHistoryLimit", errors);
+    match path.child("selector").map(selecting::parse) {
         Some(Err(())) => {}
-        parsed => selected(place, parsed.and_then(Result::ok), judge),
+        parsed => selected(path, parsed.and_then(Result::ok), errors),
     }
-    if let Some(selector) = place.child("selector").filter(|selector| selecting::is_empty(selector)) {
+    if let Some(selector) = path.child("selector").filter(|selector| selecting::is_empty(selector)) {
         let detail = "empty selector is invalid for daemonset";
-        judge.invalid_as(place, "selector", printed_struct(selector), detail);
+        errors.invalid_as(path, "selector", printed_struct(selector), detail);
     }
-    template(place, "DaemonSet", judge);
+    template(path, "DaemonSet", errors);
 }
 
-fn daemon_set_strategy<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    match place.text("type") {
+fn daemon_set_strategy<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    match path.text("type") {
         "OnDelete" => {}
         "RollingUpdate" => {
-            let Some(update) = place.child("rollingUpdate") else {
-                return judge.required(place, "rollingUpdate", "");
+            let Some(update) = path.child("rollingUpdate") else {
+                return errors.required(path, "rollingUpdate", "");
             };
-            let here = place.below("rollingUpdate", Nth::Only, update);
+            let here = path.below("rollingUpdate", Nth::Only, update);
             for field in ["maxUnavailable", "maxSurge"] {
-                positive_or_percent(&here, field, judge);
-                not_more_than_all(&here, field, judge);
+                positive_or_percent(&here, field, errors);
+                not_more_than_all(&here, field, errors);
             }
             let (surge, unavailable) = (share(here.get("maxSurge")), share(here.get("maxUnavailable")));
             if surge != 0 && unavailable != 0 {
                 let detail = "may not be set when maxUnavailable is non-zero";
-                judge.invalid_value(&here, "maxSurge", here.get("maxSurge"), detail);
+                errors.invalid_value(&here, "maxSurge", here.get("maxSurge"), detail);
             } else if surge == 0 && unavailable == 0 {
-                judge.required(&here, "maxUnavailable", "cannot be 0 when maxSurge is 0");
+                errors.required(&here, "maxUnavailable", "cannot be 0 when maxSurge is 0");
             }
         }
-        _ => strategy_unsupported(place, "", &["RollingUpdate", "OnDelete"], judge),
+        _ => strategy_unsupported(path, "", &["RollingUpdate", "OnDelete"], errors),
     }
 }
 
-fn replication_controller<'t>(place: &Place<'_, 't>, judge: &mut Judge<'t>) {
-    let wanted = place.map("selector").filter(|map| !map.is_empty());
+fn replication_controller<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    let wanted = path.map("selector").filter(|map| !map.is_empty());
     if wanted.is_none() {
-        judge.required(place, "selector", "");
+        errors.required(path, "selector", "");
     }
-    if !place.has("template") {
-        return judge.required(place, "template", "");
+    if !path.has("template") {
+        return errors.required(path, "template", "");
     }
-    let labels = labels_of(place);
+    let labels = labels_of(path);
     let found = |key: &str| labels.and_then(|labels| labels.child(key));
     if wanted.is_some_and(|wanted| wanted.iter().any(|(key, value)| found(key) != Some(value))) {
-        judge.invalid_value(place, "template.metadata.labels", labels, NOT_SELECTED);
+        errors.invalid_value(path, "template.metadata.labels", labels, NOT_SELECTED);
     }
-    template(place, "ReplicationController", judge);
+    template(path, "ReplicationController", errors);
 }
 
 /// What a new revision holds must be an object.

@@ -5,39 +5,39 @@ use crate::{
     api::schema::{Object, Struct, Value},
     object::{
         equality::same,
-        validation::{judge::Judge, place::Place, print::printed},
+        validation::{error_list::ErrorList, field_path::FieldPath, print::printed},
     },
 };
 
-pub(super) fn job<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
-    completions(place, old, judge);
-    template(place, old, judge);
+pub(super) fn job<'t>(path: &FieldPath<'_, 't>, _new: &'t Object, old: &'t Object, errors: &mut ErrorList<'t>) {
+    completions(path, old, errors);
+    template(path, old, errors);
 }
 
 /// Jobs with indexes may grow and shrink together with what runs at once.
-fn completions<'t>(place: &Place<'_, 't>, old: &Object, judge: &mut Judge<'t>) {
-    let (new, before) = (place.at(&["spec", "completions"]), old.get(&["spec", "completions"]));
+fn completions<'t>(path: &FieldPath<'_, 't>, old: &Object, errors: &mut ErrorList<'t>) {
+    let (new, before) = (path.at(&["spec", "completions"]), old.get(&["spec", "completions"]));
     if same(new, before) {
         return;
     }
-    let indexed = place.at(&["spec", "completionMode"]).and_then(Value::as_str) == Some("Indexed");
+    let indexed = path.at(&["spec", "completionMode"]).and_then(Value::as_str) == Some("Indexed");
     if !indexed {
-        return judge.invalid_value(place, "spec.completions", new, IMMUTABLE);
+        return errors.invalid_value(path, "spec.completions", new, IMMUTABLE);
     }
-    if new.is_some() && new != place.at(&["spec", "parallelism"]) {
+    if new.is_some() && new != path.at(&["spec", "parallelism"]) {
         let detail = "can only be modified in tandem with spec.parallelism";
-        judge.invalid_value(place, "spec.completions", new, detail);
+        errors.invalid_value(path, "spec.completions", new, detail);
     }
 }
 
 /// A job that was never started may still be told where its pods run.
-fn template<'t>(place: &Place<'_, 't>, old: &Object, judge: &mut Judge<'t>) {
-    let Some(new) = place.at(&["spec", "template"]) else { return };
+fn template<'t>(path: &FieldPath<'_, 't>, old: &Object, errors: &mut ErrorList<'t>) {
+    let Some(new) = path.at(&["spec", "template"]) else { return };
     let Some(mut allowed) = old.get(&["spec", "template"]).cloned() else { return };
     let suspended = old.get_bool(&["spec", "suspend"]) == Some(true);
     let started = old.get(&["status", "startTime"]).is_some();
     if suspended && !started {
-        let given = |path: &[&str]| new.at(path).cloned();
+        let given = |keys: &[&str]| new.at(keys).cloned();
         if let Some(fields) = allowed.as_struct_mut() {
             for name in ["labels", "annotations"] {
                 put(fields, &["metadata", name], given(&["metadata", name]));
@@ -49,7 +49,7 @@ fn template<'t>(place: &Place<'_, 't>, old: &Object, judge: &mut Judge<'t>) {
         }
     }
     if !same(Some(new), Some(&allowed)) {
-        judge.invalid_as(place, "spec.template", printed(Some(new)), IMMUTABLE);
+        errors.invalid_as(path, "spec.template", printed(Some(new)), IMMUTABLE);
     }
 }
 

@@ -1,5 +1,5 @@
 //! What an update may not change, as rows by resource: fields that never change, and functions for changes that depend
-//! on more. In: an object and what it replaces. Out: complaints. Not here: metadata (`meta`), what holds for new
+//! on more. In: an object and what it replaces. Out: errors. Not here: metadata (`meta`), what holds for new
 //! objects too (`rules`).
 
 mod core;
@@ -11,9 +11,9 @@ mod subresources;
 
 use super::{
     diff,
-    judge::Judge,
+    error_list::ErrorList,
+    field_path::FieldPath,
     meta::IMMUTABLE,
-    place::Place,
     print::{printed, printed_field},
     walk::Part,
 };
@@ -25,17 +25,18 @@ use crate::{
 
 pub(super) use rows::find;
 
-/// Judges a change; the object is at the place's root.
-pub(super) type Change = for<'t> fn(&Place<'_, 't>, &'t Object, &'t Object, &mut Judge<'t>);
+/// Validates a change; the path is that of the whole object.
+pub(super) type Change = for<'t> fn(&FieldPath<'_, 't>, &'t Object, &'t Object, &mut ErrorList<'t>);
 
 /// One resource, or one of its subresources.
 pub(super) struct Row {
     group: &'static str,
     plural: &'static str,
     subresource: &'static str,
-    /// Which parts are judged by the rules for new objects. The real server asks some rules twice; its causes show it.
-    pub(super) judged: &'static [Part],
-    /// How often the kind's own rules judge metadata as that of a new object.
+    /// Which parts are validated by the rules for new objects. The real server asks some rules twice; its causes show
+    /// it.
+    pub(super) validated: &'static [Part],
+    /// How often the kind's own rules validate metadata as that of a new object.
     pub(super) metadata_again: u8,
     pub(super) changes: Changes,
     pub(super) first: First,
@@ -52,10 +53,10 @@ pub(super) enum First {
     Change,
 }
 
-/// How the kind's own rules judge changes of metadata, beside the generic ones.
+/// How the kind's own rules validate changes of metadata, beside the generic ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changes {
-    Unjudged,
+    Unchecked,
     /// By the API machinery's rules.
     ByMachinery,
     /// By those and the names of finalizers.
@@ -74,8 +75,8 @@ enum Frozen {
 
 use Frozen::{Called, Field, Forbidden};
 
-/// Judges what has changed.
-pub(super) fn judge_change<'t>(row: &Row, object: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
+/// Validates what has changed.
+pub(super) fn validate_change<'t>(row: &Row, object: &'t Object, old: &'t Object, errors: &mut ErrorList<'t>) {
     for frozen in row.frozen {
         let path = match frozen {
             Field(path) | Called(path, _) | Forbidden(path, _) => path,
@@ -83,14 +84,14 @@ pub(super) fn judge_change<'t>(row: &Row, object: &'t Object, old: &'t Object, j
         if same_at(object, old, path) {
             continue;
         }
-        judge.push(match frozen {
+        errors.push(match frozen {
             Field(path) => FieldError::invalid_value(path.join("."), shown(object, path), IMMUTABLE),
             Called(_, name) => FieldError::invalid_value(*name, shown(object, path), IMMUTABLE),
             Forbidden(path, why) => FieldError::forbidden(path.join("."), *why),
         });
     }
     if let Some(function) = row.function {
-        function(&Place::root(object.root()), object, old, judge);
+        function(&FieldPath::root(object.root()), object, old, errors);
     }
 }
 

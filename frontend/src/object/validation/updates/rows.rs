@@ -1,4 +1,4 @@
-//! The table of what an update is judged by: one row a resource and subresource.
+//! The table of what an update is validated by: one row a resource and subresource.
 
 use super::{
     Changes, First, Frozen,
@@ -15,7 +15,7 @@ const PLAIN: Row = Row {
     group: "",
     plural: "",
     subresource: "",
-    judged: &[Main],
+    validated: &[Main],
     metadata_again: 0,
     changes: Changes::WithFinalizers,
     first: First::Object,
@@ -31,8 +31,8 @@ const fn core_group(plural: &'static str) -> Row {
     of("", plural)
 }
 
-const fn part(group: &'static str, plural: &'static str, subresource: &'static str, judged: &'static [Part]) -> Row {
-    Row { subresource, judged, ..of(group, plural) }
+const fn part(group: &'static str, plural: &'static str, subresource: &'static str, validated: &'static [Part]) -> Row {
+    Row { subresource, validated, ..of(group, plural) }
 }
 
 const APPS: &str = "apps";
@@ -44,9 +44,9 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const REGISTRATION: &str = "admissionregistration.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
 
-/// Configurations of admission are judged as if they were new.
+/// Configurations of admission are validated as if they were new.
 const fn registration(plural: &'static str) -> Row {
-    Row { changes: Changes::Unjudged, metadata_again: 1, ..of(REGISTRATION, plural) }
+    Row { changes: Changes::Unchecked, metadata_again: 1, ..of(REGISTRATION, plural) }
 }
 
 static ROWS: &[Row] = &[
@@ -57,8 +57,8 @@ static ROWS: &[Row] = &[
         ..core_group("configmaps")
     },
     Row { metadata_again: 1, ..core_group("endpoints") },
-    Row { changes: Changes::Unjudged, ..core_group("events") },
-    Row { metadata_again: 1, changes: Changes::Unjudged, ..core_group("limitranges") },
+    Row { changes: Changes::Unchecked, ..core_group("events") },
+    Row { metadata_again: 1, changes: Changes::Unchecked, ..core_group("limitranges") },
     Row { metadata_again: 1, ..core_group("namespaces") },
     Row { function: Some(subresources::finalize), ..part("", "namespaces", "finalize", &[]) },
     Row { function: Some(subresources::namespace_status), ..part("", "namespaces", "status", &[Status]) },
@@ -70,9 +70,9 @@ static ROWS: &[Row] = &[
         ..core_group("persistentvolumeclaims")
     },
     Row {
-        judged: &[Main, Main],
+        validated: &[Main, Main],
         metadata_again: 2,
-        changes: Changes::Unjudged,
+        changes: Changes::Unchecked,
         frozen: &[Called(&["spec", "volumeMode"], "volumeMode")],
         function: Some(core::volume),
         ..core_group("persistentvolumes")
@@ -98,7 +98,7 @@ static ROWS: &[Row] = &[
     registration("mutatingadmissionpolicybindings"),
     registration("mutatingwebhookconfigurations"),
     registration("validatingadmissionpolicies"),
-    Row { changes: Changes::Unjudged, ..part(REGISTRATION, "validatingadmissionpolicies", "status", &[Status]) },
+    Row { changes: Changes::Unchecked, ..part(REGISTRATION, "validatingadmissionpolicies", "status", &[Status]) },
     registration("validatingadmissionpolicybindings"),
     registration("validatingwebhookconfigurations"),
     Row { changes: Changes::ByMachinery, metadata_again: 1, ..of("apiregistration.k8s.io", "apiservices") },
@@ -108,8 +108,14 @@ static ROWS: &[Row] = &[
     Row { frozen: SELECTOR, ..of(APPS, "deployments") },
     Row { frozen: SELECTOR, ..of(APPS, "replicasets") },
     Row { function: Some(core::stateful_set), ..of(APPS, "statefulsets") },
-    Row { changes: Changes::Unjudged, ..part("batch", "cronjobs", "status", &[]) },
-    Row { judged: &[Main, Fields], metadata_again: 1, frozen: JOB, function: Some(jobs::job), ..of("batch", "jobs") },
+    Row { changes: Changes::Unchecked, ..part("batch", "cronjobs", "status", &[]) },
+    Row {
+        validated: &[Main, Fields],
+        metadata_again: 1,
+        frozen: JOB,
+        function: Some(jobs::job),
+        ..of("batch", "jobs")
+    },
     Row { function: Some(rules::job_status::changed), ..part("batch", "jobs", "status", &[Status]) },
     Row {
         metadata_again: 1,
@@ -129,13 +135,13 @@ static ROWS: &[Row] = &[
     Row { changes: Changes::ByMachinery, ..of("coordination.k8s.io", "leases") },
     Row {
         metadata_again: 1,
-        changes: Changes::Unjudged,
+        changes: Changes::Unchecked,
         frozen: &[Field(&["addressType"])],
         ..of("discovery.k8s.io", "endpointslices")
     },
     Row { frozen: EVENT, function: Some(rules::events::changed), ..of("events.k8s.io", "events") },
-    Row { metadata_again: 1, changes: Changes::Unjudged, ..of(FLOW, "flowschemas") },
-    Row { metadata_again: 1, changes: Changes::Unjudged, ..of(FLOW, "prioritylevelconfigurations") },
+    Row { metadata_again: 1, changes: Changes::Unchecked, ..of(FLOW, "flowschemas") },
+    Row { metadata_again: 1, changes: Changes::Unchecked, ..of(FLOW, "prioritylevelconfigurations") },
     Row {
         metadata_again: 1,
         first: First::Change,
@@ -144,25 +150,25 @@ static ROWS: &[Row] = &[
     },
     Row { metadata_again: 1, ..of(NETWORK, "ingresses") },
     Row { metadata_again: 1, frozen: &[Field(&["spec", "parentRef"])], ..of(NETWORK, "ipaddresses") },
-    Row { judged: &[Main, Main], metadata_again: 1, ..of(NETWORK, "networkpolicies") },
-    Row { judged: &[], function: Some(services::ranges), ..of(NETWORK, "servicecidrs") },
+    Row { validated: &[Main, Main], metadata_again: 1, ..of(NETWORK, "networkpolicies") },
+    Row { validated: &[], function: Some(services::ranges), ..of(NETWORK, "servicecidrs") },
     Row { metadata_again: 1, frozen: &[Field(&["handler"])], ..of("node.k8s.io", "runtimeclasses") },
-    Row { changes: Changes::Unjudged, ..of("policy", "poddisruptionbudgets") },
-    Row { changes: Changes::Unjudged, ..part("policy", "poddisruptionbudgets", "status", &[Status]) },
+    Row { changes: Changes::Unchecked, ..of("policy", "poddisruptionbudgets") },
+    Row { changes: Changes::Unchecked, ..part("policy", "poddisruptionbudgets", "status", &[Status]) },
     Row { metadata_again: 1, function: Some(roles::binding), ..of(RBAC, "clusterrolebindings") },
     Row { metadata_again: 1, ..of(RBAC, "clusterroles") },
     Row { metadata_again: 1, function: Some(roles::binding), ..of(RBAC, "rolebindings") },
     Row { metadata_again: 1, ..of(RBAC, "roles") },
     Row { metadata_again: 1, ..of(DEVICES, "deviceclasses") },
-    Row { judged: &[], metadata_again: 1, frozen: SPEC, ..of(DEVICES, "resourceclaims") },
+    Row { validated: &[], metadata_again: 1, frozen: SPEC, ..of(DEVICES, "resourceclaims") },
     Row { metadata_again: 1, frozen: SPEC, ..of(DEVICES, "resourceclaimtemplates") },
     Row { frozen: SLICE, ..of(DEVICES, "resourceslices") },
-    Row { judged: &[], frozen: PRIORITY_CLASS, ..of("scheduling.k8s.io", "priorityclasses") },
+    Row { validated: &[], frozen: PRIORITY_CLASS, ..of("scheduling.k8s.io", "priorityclasses") },
     Row { frozen: CSI_DRIVER, ..of(STORAGE, "csidrivers") },
     Row {
-        judged: &[Main, Main],
+        validated: &[Main, Main],
         metadata_again: 2,
-        changes: Changes::Unjudged,
+        changes: Changes::Unchecked,
         function: Some(core::csi_node),
         ..of(STORAGE, "csinodes")
     },
@@ -172,7 +178,7 @@ static ROWS: &[Row] = &[
         ..of(STORAGE, "csistoragecapacities")
     },
     Row { metadata_again: 1, frozen: STORAGE_CLASS, ..of(STORAGE, "storageclasses") },
-    Row { metadata_again: 1, changes: Changes::Unjudged, frozen: SPEC, ..of(STORAGE, "volumeattachments") },
+    Row { metadata_again: 1, changes: Changes::Unchecked, frozen: SPEC, ..of(STORAGE, "volumeattachments") },
     Row { metadata_again: 1, first: First::Change, frozen: ATTRIBUTES_CLASS, ..of(STORAGE, "volumeattributesclasses") },
 ];
 
@@ -219,8 +225,8 @@ const ATTRIBUTES_CLASS: &[Frozen] = &[
     Forbidden(&["parameters"], "updates to parameters are forbidden."),
 ];
 
-static STATUS: Row = Row { judged: &[Status], ..PLAIN };
-static OTHER: Row = Row { judged: &[], ..PLAIN };
+static STATUS: Row = Row { validated: &[Status], ..PLAIN };
+static OTHER: Row = Row { validated: &[], ..PLAIN };
 
 /// The row of a resource; one without a row may change anything that a new object may be.
 pub(in crate::object::validation) fn find((group, plural): (&str, &str), subresource: &str) -> &'static Row {

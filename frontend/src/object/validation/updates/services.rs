@@ -2,27 +2,27 @@
 
 use crate::{
     api::schema::{Object, Value},
-    object::validation::{judge::Judge, names, place::Place, print::printed},
+    object::validation::{error_list::ErrorList, field_path::FieldPath, names, print::printed},
 };
 
-pub(super) fn service<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn service<'t>(path: &FieldPath<'_, 't>, _new: &'t Object, old: &'t Object, errors: &mut ErrorList<'t>) {
     let kind = |spec: Option<&'t Value>| spec.and_then(|s| s.child("type")).and_then(Value::as_str).unwrap_or_default();
-    let (new, before) = (place.get("spec"), old.get(&["spec"]));
+    let (new, before) = (path.get("spec"), old.get(&["spec"]));
     let (kind_new, kind_old) = (kind(new), kind(before));
     if kind_new != "ExternalName" && kind_old != "ExternalName" {
-        addresses(place, new, before, judge);
-        families(place, new, before, judge);
+        addresses(path, new, before, errors);
+        families(path, new, before, errors);
     }
     let class = |spec: Option<&'t Value>| spec.and_then(|s| s.child("loadBalancerClass"));
     if kind_new == "LoadBalancer" && kind_old == "LoadBalancer" && class(new) != class(before) {
-        judge.invalid_value(place, "spec.loadBalancerClass", class(new), CHANGED);
+        errors.invalid_value(path, "spec.loadBalancerClass", class(new), CHANGED);
     }
     // The form of the class is asked twice.
     match class(new).and_then(Value::as_str) {
         Some(text) if kind_new == "LoadBalancer" => {
-            judge.complain(place, "spec.loadBalancerClass", text, names::label_key(text));
+            errors.invalid_each(path, "spec.loadBalancerClass", text, names::label_key(text));
         }
-        Some(_) => judge.forbidden(place, "spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"),
+        Some(_) => errors.forbidden(path, "spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"),
         None => {}
     }
     let checked = |spec: Option<&'t Value>| {
@@ -31,7 +31,7 @@ pub(super) fn service<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Obje
     };
     let port = |spec: Option<&'t Value>| spec.and_then(|s| s.child("healthCheckNodePort"));
     if checked(new) && checked(before) && port(new) != port(before) {
-        judge.forbidden(place, "spec.healthCheckNodePort", "field is immutable");
+        errors.forbidden(path, "spec.healthCheckNodePort", "field is immutable");
     }
 }
 
@@ -47,15 +47,20 @@ fn is_headless(spec: Option<&Value>) -> bool {
 }
 
 /// One policy for letting the second go.
-fn released<'t>(place: &Place<'_, 't>, new: Option<&Value>, what: &str, judge: &mut Judge<'t>) {
+fn released<'t>(path: &FieldPath<'_, 't>, new: Option<&Value>, what: &str, errors: &mut ErrorList<'t>) {
     let policy = new.and_then(|spec| spec.child("ipFamilyPolicy"));
     if policy.and_then(Value::as_str) != Some("SingleStack") {
         let detail = format!("must be set to 'SingleStack' when releasing the secondary {what}");
-        judge.invalid_value(place, "spec.ipFamilyPolicy", policy, detail);
+        errors.invalid_value(path, "spec.ipFamilyPolicy", policy, detail);
     }
 }
 
-fn addresses<'t>(place: &Place<'_, 't>, new: Option<&'t Value>, before: Option<&'t Value>, judge: &mut Judge<'t>) {
+fn addresses<'t>(
+    path: &FieldPath<'_, 't>,
+    new: Option<&'t Value>,
+    before: Option<&'t Value>,
+    errors: &mut ErrorList<'t>,
+) {
     if is_headless(new) && is_headless(before) {
         return;
     }
@@ -64,22 +69,27 @@ fn addresses<'t>(place: &Place<'_, 't>, new: Option<&'t Value>, before: Option<&
     let first_differs = now.first().is_some_and(|first| was.first().is_some_and(|other| other != first));
     if now.len() == was.len() {
         for at in (0..now.len()).filter(|at| now[*at] != was[*at]) {
-            judge.invalid_as(place, &format!("spec.clusterIPs[{at}]"), &shown, CHANGED);
+            errors.invalid_as(path, &format!("spec.clusterIPs[{at}]"), &shown, CHANGED);
         }
         return;
     }
     if now.is_empty() {
-        judge.invalid_as(place, "spec.clusterIPs[0]", &shown, "primary clusterIP can not be unset");
+        errors.invalid_as(path, "spec.clusterIPs[0]", &shown, "primary clusterIP can not be unset");
     }
     if first_differs {
-        judge.invalid_as(place, "spec.clusterIPs[0]", &shown, CHANGED);
+        errors.invalid_as(path, "spec.clusterIPs[0]", &shown, CHANGED);
     }
     if was.len() > now.len() && now.len() == 1 {
-        released(place, new, "clusterIP", judge);
+        released(path, new, "clusterIP", errors);
     }
 }
 
-fn families<'t>(place: &Place<'_, 't>, new: Option<&'t Value>, before: Option<&'t Value>, judge: &mut Judge<'t>) {
+fn families<'t>(
+    path: &FieldPath<'_, 't>,
+    new: Option<&'t Value>,
+    before: Option<&'t Value>,
+    errors: &mut ErrorList<'t>,
+) {
     if is_headless(new) || is_headless(before) {
         return;
     }
@@ -88,41 +98,41 @@ fn families<'t>(place: &Place<'_, 't>, new: Option<&'t Value>, before: Option<&'
     const FIELD: &str = "spec.ipFamilies[0]";
     if now.len() == was.len() {
         for _ in (0..now.len()).filter(|at| now[*at] != was[*at]) {
-            judge.invalid_as(place, FIELD, list("ipFamilies"), CHANGED);
+            errors.invalid_as(path, FIELD, list("ipFamilies"), CHANGED);
         }
         return;
     }
     if was.len() > now.len() && texts(new, "clusterIPs").is_empty() {
-        judge.invalid_as(place, FIELD, list("ipFamilies"), "primary ipFamily can not be unset");
+        errors.invalid_as(path, FIELD, list("ipFamilies"), "primary ipFamily can not be unset");
     }
     if now.first().is_some_and(|first| was.first().is_some_and(|other| other != first)) {
-        judge.invalid_as(place, FIELD, list("clusterIPs"), CHANGED);
+        errors.invalid_as(path, FIELD, list("clusterIPs"), CHANGED);
     }
     if was.len() > now.len() && now.len() == 1 {
-        released(place, new, "ipFamily", judge);
+        released(path, new, "ipFamily", errors);
     }
 }
 
 /// Ranges of services stay; a second one may be added.
-pub(super) fn ranges<'t>(place: &Place<'_, 't>, _new: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn ranges<'t>(path: &FieldPath<'_, 't>, _new: &'t Object, old: &'t Object, errors: &mut ErrorList<'t>) {
     const FIELD: &str = "spec.cidrs";
     let immutable = super::IMMUTABLE;
-    let (now, was) = (texts(place.get("spec"), "cidrs"), texts(old.get(&["spec"]), "cidrs"));
+    let (now, was) = (texts(path.get("spec"), "cidrs"), texts(old.get(&["spec"]), "cidrs"));
     match (was.len(), now.len()) {
         (a, b) if a == b => {
             for at in (0..now.len()).filter(|at| now[*at] != was[*at]) {
-                judge.invalid(place, &format!("{FIELD}[{at}]"), now[at], immutable);
+                errors.invalid(path, &format!("{FIELD}[{at}]"), now[at], immutable);
             }
         }
         (1, 2) => {
             if now[0] != was[0] {
-                judge.invalid(place, &format!("{FIELD}[0]"), now[0], immutable);
+                errors.invalid(path, &format!("{FIELD}[0]"), now[0], immutable);
             }
-            if let Some(spec) = place.child("spec") {
-                let here = place.below("spec", crate::object::validation::place::Nth::Only, spec);
-                judge.visit(&here);
+            if let Some(spec) = path.child("spec") {
+                let here = path.below("spec", crate::object::validation::field_path::Nth::Only, spec);
+                errors.visit(&here);
             }
         }
-        _ => judge.invalid_value(place, FIELD, place.at(&["spec", "cidrs"]), immutable),
+        _ => errors.invalid_value(path, FIELD, path.at(&["spec", "cidrs"]), immutable),
     }
 }

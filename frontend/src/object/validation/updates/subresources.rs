@@ -5,7 +5,7 @@ use crate::{
     object::{
         equality::same,
         qos::quality_of_service,
-        validation::{judge::Judge, place::Place, rules},
+        validation::{error_list::ErrorList, field_path::FieldPath, rules},
     },
 };
 
@@ -17,45 +17,50 @@ fn name_of(item: &Value) -> &str {
     item.child("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Finalizers of a namespace are judged as those of a new one.
-pub(super) fn finalize<'t>(place: &Place<'_, 't>, _new: &'t Object, _old: &'t Object, judge: &mut Judge<'t>) {
-    rules::finalizers(place, judge);
+/// Finalizers of a namespace are validated as those of a new one.
+pub(super) fn finalize<'t>(path: &FieldPath<'_, 't>, _new: &'t Object, _old: &'t Object, errors: &mut ErrorList<'t>) {
+    rules::finalizers(path, errors);
 }
 
 /// The phase says whether a namespace is being deleted.
-pub(super) fn namespace_status<'t>(place: &Place<'_, 't>, new: &'t Object, _old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn namespace_status<'t>(
+    path: &FieldPath<'_, 't>,
+    new: &'t Object,
+    _old: &'t Object,
+    errors: &mut ErrorList<'t>,
+) {
     const FIELD: &str = "status.Phase";
-    let phase = place.at(&["status", "phase"]).and_then(Value::as_str).unwrap_or_default();
+    let phase = path.at(&["status", "phase"]).and_then(Value::as_str).unwrap_or_default();
     let (wanted, when) = match new.deletion_timestamp() {
         None => ("Active", "empty"),
         Some(_) => ("Terminating", "not empty"),
     };
     if phase != wanted {
         let detail = format!("may only be '{wanted}' if `deletionTimestamp` is {when}");
-        judge.invalid(place, FIELD, phase, detail);
+        errors.invalid(path, FIELD, phase, detail);
     }
 }
 
 /// Ephemeral containers are added, and never removed or changed.
 pub(super) fn ephemeral_containers<'t>(
-    place: &Place<'_, 't>,
+    path: &FieldPath<'_, 't>,
     _new: &'t Object,
     old: &'t Object,
-    judge: &mut Judge<'t>,
+    errors: &mut ErrorList<'t>,
 ) {
     const FIELD: &str = "spec.ephemeralContainers";
-    let Some(spec) = place.child("spec") else { return };
+    let Some(spec) = path.child("spec") else { return };
     let new = list(spec, "ephemeralContainers");
     for before in old.get_list(&["spec", "ephemeralContainers"]).unwrap_or_default() {
         let quoted = crate::request::status::go_quote(name_of(before));
         match new.iter().rfind(|item| name_of(item) == name_of(before)) {
             None => {
-                judge.forbidden(place, FIELD, format!("existing ephemeral containers {quoted} may not be removed\n"))
+                errors.forbidden(path, FIELD, format!("existing ephemeral containers {quoted} may not be removed\n"))
             }
             Some(item) if !same(Some(item), Some(before)) => {
                 let diff = super::diff::of(Some(before), Some(item));
                 let detail = format!("existing ephemeral containers {quoted} may not be changed\n{diff}");
-                judge.forbidden(place, FIELD, detail);
+                errors.forbidden(path, FIELD, detail);
             }
             Some(_) => {}
         }
@@ -63,33 +68,33 @@ pub(super) fn ephemeral_containers<'t>(
 }
 
 /// Of a running pod's resources only cpu and memory change, and the class of its service stays.
-pub(super) fn resize<'t>(place: &Place<'_, 't>, object: &'t Object, old: &'t Object, judge: &mut Judge<'t>) {
+pub(super) fn resize<'t>(path: &FieldPath<'_, 't>, object: &'t Object, old: &'t Object, errors: &mut ErrorList<'t>) {
     const ONLY: &str = "only cpu and memory resources are mutable";
-    let (Some(spec), Some(before)) = (place.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
+    let (Some(spec), Some(before)) = (path.child("spec"), old.get(&["spec"]).and_then(Value::as_struct)) else {
         return;
     };
     let class = object.get_str(&["status", "qosClass"]).unwrap_or_default();
     if quality_of_service(old) != quality_of_service(object) {
-        judge.invalid(place, "spec", class, "Pod QOS Class may not change as a result of resizing");
+        errors.invalid(path, "spec", class, "Pod QOS Class may not change as a result of resizing");
     }
     let mut renamed = false;
     for field in ["containers", "initContainers"] {
         let (new, was) = (list(spec, field), list(before, field));
         if new.len() != was.len() {
-            judge.forbidden(place, &format!("spec.{field}"), format!("{field} may not be added or removed on resize"));
+            errors.forbidden(path, &format!("spec.{field}"), format!("{field} may not be added or removed on resize"));
             renamed = true;
             continue;
         }
         for at in (0..new.len()).filter(|at| name_of(&new[*at]) != name_of(&was[*at])) {
             let detail = format!("{field} may not be renamed or reordered on resize");
-            judge.forbidden(place, &format!("spec.{field}[{at}].name"), detail);
+            errors.forbidden(path, &format!("spec.{field}[{at}].name"), detail);
             renamed = true;
         }
     }
     if renamed {
         return;
     }
-    let refused = judge.errors.len();
+    let refused = errors.len();
     for (field, why) in
         [("initContainers", "only cpu and memory resources for sidecar containers are mutable"), ("containers", ONLY)]
     {
@@ -98,7 +103,7 @@ pub(super) fn resize<'t>(place: &Place<'_, 't>, object: &'t Object, old: &'t Obj
                 field == "initContainers" && new.child("restartPolicy").and_then(Value::as_str) == Some("Always");
             if field == "initContainers" && !sidecar {
                 if !same(Some(new), Some(was)) {
-                    judge.forbidden(place, "spec", "resources for non-sidecar init containers are immutable");
+                    errors.forbidden(path, "spec", "resources for non-sidecar init containers are immutable");
                 }
                 continue;
             }
@@ -108,16 +113,16 @@ pub(super) fn resize<'t>(place: &Place<'_, 't>, object: &'t Object, old: &'t Obj
                 });
                 if removed {
                     let detail = format!("resource {part} cannot be removed");
-                    judge.forbidden(place, &format!("spec.{field}[{at}].resources.{part}"), detail);
+                    errors.forbidden(path, &format!("spec.{field}[{at}].resources.{part}"), detail);
                 }
             }
             if !same(Some(&without_cpu_and_memory(new, was)), Some(was)) {
-                judge.forbidden(place, "spec", why);
+                errors.forbidden(path, "spec", why);
             }
         }
     }
-    if judge.errors.len() == refused {
-        others(place, spec, before, ONLY, judge);
+    if errors.len() == refused {
+        others(path, spec, before, ONLY, errors);
     }
 }
 
@@ -146,15 +151,15 @@ fn without_cpu_and_memory(new: &Value, was: &Value) -> Value {
     copy
 }
 
-fn others<'t>(place: &Place<'_, 't>, spec: &Struct, before: &Struct, why: &str, judge: &mut Judge<'t>) {
-    let mut judged = spec.clone();
+fn others<'t>(path: &FieldPath<'_, 't>, spec: &Struct, before: &Struct, why: &str, errors: &mut ErrorList<'t>) {
+    let mut reverted = spec.clone();
     for field in ["containers", "initContainers"] {
         match before.get(field) {
-            Some(value) => drop(judged.set(field, value.clone())),
-            None => drop(judged.remove(field)),
+            Some(value) => drop(reverted.set(field, value.clone())),
+            None => drop(reverted.remove(field)),
         }
     }
-    if !same(Some(&Value::Struct(judged)), Some(&Value::Struct(before.clone()))) {
-        judge.forbidden(place, "spec", why);
+    if !same(Some(&Value::Struct(reverted)), Some(&Value::Struct(before.clone()))) {
+        errors.forbidden(path, "spec", why);
     }
 }

@@ -9,7 +9,7 @@ mod rows;
 mod said;
 
 use self::said::{Said, each, inside};
-use super::place::Place;
+use super::field_path::FieldPath;
 use crate::api::schema::{Object, Struct};
 
 /// What the client is to be warned of. `row` is the group and plural of the resource.
@@ -19,7 +19,7 @@ pub(super) fn warnings(row: (&str, &str), subresource: &str, object: &Object, ol
     let moved = old.is_none_or(|old| old.generation() != object.generation());
     for entry in rows::ROWS.iter().filter(|entry| entry.concerns(row, subresource)) {
         if entry.when.holds(old.is_some(), moved) {
-            inside(&Place::root(object.root()), entry.at, &mut |place| (entry.warn)(place, before, &mut said));
+            inside(&FieldPath::root(object.root()), entry.at, &mut |path| (entry.warn)(path, before, &mut said));
         }
     }
     said.0

@@ -1,7 +1,7 @@
 //! Files of one volume that come to lie upon one another.
 
 use super::{
-    super::place::Place,
+    super::field_path::FieldPath,
     said::{Said, each, inside},
 };
 use crate::{
@@ -28,7 +28,7 @@ impl File {
 const SOURCES: [(&str, &str, &str); 3] =
     [("configMap", "name", "ConfigMap"), ("secret", "secretName", "Secret"), ("downwardAPI", "", "DownwardAPI")];
 
-pub(super) fn overlapping(volume: &Place<'_, '_>, said: &mut Said) {
+pub(super) fn overlapping(volume: &FieldPath<'_, '_>, said: &mut Said) {
     let name = go_quote(volume.text("name"));
     for (field, named, kind) in SOURCES {
         let Some(source) = volume.child(field).filter(|source| source.get("items").is_some()) else { continue };
@@ -65,7 +65,7 @@ fn items(source: &Struct, called: &str) -> Vec<File> {
 }
 
 /// The files of one source of a projected volume; only the first kind of source that is given counts.
-fn projected_files(source: &Place<'_, '_>) -> Vec<File> {
+fn projected_files(source: &FieldPath<'_, '_>) -> Vec<File> {
     for (field, _, kind) in SOURCES {
         if let Some(of) = source.child(field).filter(|of| of.get("items").is_some()) {
             return items(of, &called(kind, of, if kind == "DownwardAPI" { "" } else { "name" }));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{names, place::Place},
+    super::{field_path::FieldPath, names},
     Said, addresses, each, inside, paths,
 };
 use crate::{api::schema::Struct, request::status::go_quote};
@@ -54,7 +54,7 @@ pub(super) fn old_label(key: &str) -> Option<&'static str> {
 }
 
 /// One term of a node selector.
-pub(super) fn term(term: &Place<'_, '_>, said: &mut Said) {
+pub(super) fn term(term: &FieldPath<'_, '_>, said: &mut Said) {
     each(term, "matchExpressions", &mut |expression| {
         let key = expression.text("key");
         if let Some(text) = old_label(key) {
@@ -64,7 +64,7 @@ pub(super) fn term(term: &Place<'_, '_>, said: &mut Said) {
 }
 
 /// One term of a node selector that only prefers: nobody refused its values.
-fn preferred_term(term: &Place<'_, '_>, said: &mut Said) {
+fn preferred_term(term: &FieldPath<'_, '_>, said: &mut Said) {
     each(term, "matchExpressions", &mut |expression| {
         let key = expression.text("key");
         if let Some(text) = old_label(key) {
@@ -79,34 +79,34 @@ fn preferred_term(term: &Place<'_, '_>, said: &mut Said) {
 }
 
 /// Volumes of these kinds.
-pub(super) fn old_plugins(place: &Place<'_, '_>, known: &[&str], said: &mut Said) {
+pub(super) fn old_plugins(path: &FieldPath<'_, '_>, known: &[&str], said: &mut Said) {
     for (shown, text) in OLD_PLUGINS.iter().filter(|(field, _)| known.contains(field)) {
         // In JSON this one field is all in small letters.
         let field = if *shown == "storageOS" { "storageos" } else { shown };
-        if place.has(field) {
-            said.at(place, shown, text);
+        if path.has(field) {
+            said.at(path, shown, text);
         }
     }
 }
 
-/// What a claim's spec asks for, named by a field of another place.
-pub(super) fn claimed_as(spec: &Place<'_, '_>, named: &Place<'_, '_>, shown: &str, said: &mut Said) {
+/// What a claim's spec asks for, named by a field of another path.
+pub(super) fn claimed_as(spec: &FieldPath<'_, '_>, named: &FieldPath<'_, '_>, shown: &str, said: &mut Said) {
     let Some(resources) = spec.child("resources") else { return };
     for amounts in ["requests", "limits"] {
         let mut of_it = Said::default();
-        of_it.fraction(&Place::root(resources), amounts, "storage", "");
+        of_it.fraction(&FieldPath::root(resources), amounts, "storage", "");
         for text in of_it.0 {
-            said.say(format!("{}{text}", named.path(&format!("{shown}.{amounts}[storage]"))));
+            said.say(format!("{}{text}", named.to(&format!("{shown}.{amounts}[storage]"))));
         }
     }
 }
 
-pub(super) fn claimed(spec: &Place<'_, '_>, shown: &str, said: &mut Said) {
+pub(super) fn claimed(spec: &FieldPath<'_, '_>, shown: &str, said: &mut Said) {
     claimed_as(spec, spec, shown, said);
 }
 
 /// A pod, or a template of pods.
-pub(super) fn pod(pod: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+pub(super) fn pod(pod: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     inside(pod, &["spec"], &mut |spec| {
         placement(spec, said);
         annotations(pod, OLD_ANNOTATIONS, said);
@@ -138,19 +138,19 @@ pub(super) fn pod(pod: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     });
 }
 
-fn annotations(pod: &Place<'_, '_>, known: &[(&str, &str)], said: &mut Said) {
+fn annotations(pod: &FieldPath<'_, '_>, known: &[(&str, &str)], said: &mut Said) {
     for (key, text) in known.iter().filter(|(key, _)| pod.at(&["metadata", "annotations", key]).is_some()) {
         said.at(pod, &format!("metadata.annotations[{key}]"), text);
     }
 }
 
-fn containers<'t>(spec: &Place<'_, 't>, then: &mut dyn FnMut(&Place<'_, 't>)) {
+fn containers<'t>(spec: &FieldPath<'_, 't>, then: &mut dyn FnMut(&FieldPath<'_, 't>)) {
     for field in ["initContainers", "containers", "ephemeralContainers"] {
         each(spec, field, then);
     }
 }
 
-fn placement(spec: &Place<'_, '_>, said: &mut Said) {
+fn placement(spec: &FieldPath<'_, '_>, said: &mut Said) {
     for (key, _) in spec.pairs("nodeSelector") {
         if let Some(text) = old_label(key) {
             said.at(spec, &format!("nodeSelector[{key}]"), text);
@@ -175,8 +175,8 @@ fn placement(spec: &Place<'_, '_>, said: &mut Said) {
     });
 }
 
-fn pod_affinity(spec: &Place<'_, '_>, said: &mut Said) {
-    let mut selecting = |term: &Place<'_, '_>| {
+fn pod_affinity(spec: &FieldPath<'_, '_>, said: &mut Said) {
+    let mut selecting = |term: &FieldPath<'_, '_>| {
         if !term.has("labelSelector") {
             said.at(term, "labelSelector", NO_SELECTOR);
         }
@@ -191,14 +191,14 @@ fn pod_affinity(spec: &Place<'_, '_>, said: &mut Said) {
     }
 }
 
-fn volumes(volume: &Place<'_, '_>, said: &mut Said) {
+fn volumes(volume: &FieldPath<'_, '_>, said: &mut Said) {
     let known = OLD_PLUGINS.iter().map(|(field, _)| *field).collect::<Vec<_>>();
     old_plugins(volume, &known, said);
     inside(volume, &["ephemeral", "volumeClaimTemplate", "spec"], &mut |spec| claimed(spec, "resources", said));
 }
 
 /// Entries of a list that say the same again.
-fn repeated(spec: &Place<'_, '_>, list: &'static str, field: &str, text: &str, said: &mut Said) {
+fn repeated(spec: &FieldPath<'_, '_>, list: &'static str, field: &str, text: &str, said: &mut Said) {
     let mut seen = BTreeSet::new();
     each(spec, list, &mut |entry| {
         let value = entry.text(field).to_owned();
@@ -209,13 +209,13 @@ fn repeated(spec: &Place<'_, '_>, list: &'static str, field: &str, text: &str, s
     });
 }
 
-fn of_container(pod: &Place<'_, '_>, spec: &Place<'_, '_>, container: &Place<'_, '_>, said: &mut Said) {
+fn of_container(pod: &FieldPath<'_, '_>, spec: &FieldPath<'_, '_>, container: &FieldPath<'_, '_>, said: &mut Said) {
     let name = container.text("name");
     if container.at(&["securityContext", "seccompProfile"]).is_none() {
         let key = format!("container.seccomp.security.alpha.kubernetes.io/{name}");
         annotations(pod, &[(&key, SECCOMP)], said);
     }
-    let armed = [spec, container].iter().any(|place| place.at(&["securityContext", "appArmorProfile"]).is_some());
+    let armed = [spec, container].iter().any(|path| path.at(&["securityContext", "appArmorProfile"]).is_some());
     // A pod's own annotation becomes the field.
     if pod.up.is_some() && !armed {
         let key = format!("container.apparmor.security.beta.kubernetes.io/{name}");
@@ -232,7 +232,7 @@ fn of_container(pod: &Place<'_, '_>, spec: &Place<'_, '_>, container: &Place<'_,
 }
 
 /// Variables that come again, and do not build on what they hide.
-fn variables(container: &Place<'_, '_>, said: &mut Said) {
+fn variables(container: &FieldPath<'_, '_>, said: &mut Said) {
     let mut seen = BTreeSet::new();
     each(container, "env", &mut |variable| {
         let name = variable.text("name").to_owned();
@@ -254,26 +254,26 @@ struct Port<'t> {
     host_port: i64,
 }
 
-fn ports(spec: &Place<'_, '_>, said: &mut Said) {
+fn ports(spec: &FieldPath<'_, '_>, said: &mut Said) {
     let mut all: Vec<Port<'_>> = Vec::new();
     containers(spec, &mut |container| {
-        each(container, "ports", &mut |place| {
+        each(container, "ports", &mut |path| {
             let port = Port {
-                path: place.path(""),
-                number: place.number("containerPort").unwrap_or_default(),
-                protocol: place.text("protocol"),
-                host_ip: place.text("hostIP"),
-                host_port: place.number("hostPort").unwrap_or_default(),
+                path: path.to_string(),
+                number: path.number("containerPort").unwrap_or_default(),
+                protocol: path.text("protocol"),
+                host_ip: path.text("hostIP"),
+                host_port: path.number("hostPort").unwrap_or_default(),
             };
             if !port.host_ip.is_empty() && port.host_port == 0 {
-                let (name, number, protocol, address) = (place.text("name"), port.number, port.protocol, port.host_ip);
+                let (name, number, protocol, address) = (path.text("name"), port.number, port.protocol, port.host_ip);
                 let shown =
                     format!("{{Name:{name} HostPort:0 ContainerPort:{number} Protocol:{protocol} HostIP:{address}}}");
-                said.at(place, "", format_args!("hostIP set without hostPort: {shown}"));
+                said.at(path, "", format_args!("hostIP set without hostPort: {shown}"));
             }
             for other in all.iter().filter(|other| other.number == port.number && other.protocol == port.protocol) {
                 if let Some(how) = clash(&port, other) {
-                    said.at(place, "", format_args!("{how} port definition with {}", other.path));
+                    said.at(path, "", format_args!("{how} port definition with {}", other.path));
                 }
             }
             all.push(port);
@@ -281,7 +281,7 @@ fn ports(spec: &Place<'_, '_>, said: &mut Said) {
     });
 }
 
-fn port_names(spec: &Place<'_, '_>, said: &mut Said) {
+fn port_names(spec: &FieldPath<'_, '_>, said: &mut Said) {
     let mut seen: Vec<(&str, String)> = Vec::new();
     containers(spec, &mut |container| {
         each(container, "ports", &mut |port| match port.text("name") {
@@ -294,7 +294,7 @@ fn port_names(spec: &Place<'_, '_>, said: &mut Said) {
                     );
                     said.at(port, "", text);
                 }
-                None => seen.push((name, port.path(""))),
+                None => seen.push((name, port.to_string())),
             },
         });
     });

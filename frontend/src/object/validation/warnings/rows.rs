@@ -1,7 +1,7 @@
 //! Which resources have warnings, and when they are given.
 
 use super::{
-    super::{names, place::Place},
+    super::{field_path::FieldPath, names},
     Said, addresses, each, inside, pods,
 };
 use crate::{
@@ -29,8 +29,8 @@ impl When {
     }
 }
 
-/// Warns of the struct at a place of an object; the root of what the object replaces comes along.
-type Warn = for<'t> fn(&Place<'_, 't>, Option<&Struct>, &mut Said);
+/// Warns of the struct at a path of an object; the root of what the object replaces comes along.
+type Warn = for<'t> fn(&FieldPath<'_, 't>, Option<&Struct>, &mut Said);
 
 pub(super) struct Row {
     group: &'static str,
@@ -98,68 +98,68 @@ pub(super) static ROWS: &[Row] = &[
     row("storage.k8s.io", "storageclasses", When::Always, &[], old_topologies),
 ];
 
-fn deprecated_endpoints(_: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn deprecated_endpoints(_: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     said.say("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
 }
 
 /// Controllers put right what they take over, so nothing of theirs is looked at.
-fn is_of(place: &Place<'_, '_>, label: &str, controllers: &[&str]) -> bool {
-    let manager = place.at(&["metadata", "labels", label]).and_then(|value| value.as_str());
+fn is_of(path: &FieldPath<'_, '_>, label: &str, controllers: &[&str]) -> bool {
+    let manager = path.at(&["metadata", "labels", label]).and_then(|value| value.as_str());
     manager.is_some_and(|manager| controllers.contains(&manager))
 }
 
-fn endpoints(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    if is_of(place, "endpoints.kubernetes.io/managed-by", &["endpoint-controller"]) {
+fn endpoints(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    if is_of(path, "endpoints.kubernetes.io/managed-by", &["endpoint-controller"]) {
         return;
     }
-    each(place, "subsets", &mut |subset| {
+    each(path, "subsets", &mut |subset| {
         for field in ["addresses", "notReadyAddresses"] {
-            each(subset, field, &mut |place| addresses::address(place, "ip", place.text("ip"), said));
+            each(subset, field, &mut |path| addresses::address(path, "ip", path.text("ip"), said));
         }
     });
 }
 
-fn slice(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn slice(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     let controllers = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
-    if !is_of(place, "endpointslice.kubernetes.io/managed-by", &controllers) {
-        each(place, "endpoints", &mut |place| addresses::addresses(place, "addresses", said));
+    if !is_of(path, "endpointslice.kubernetes.io/managed-by", &controllers) {
+        each(path, "endpoints", &mut |path| addresses::addresses(path, "addresses", said));
     }
 }
 
-fn deprecated_type(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    if place.text("addressType") == "FQDN" {
+fn deprecated_type(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    if path.text("addressType") == "FQDN" {
         said.say("spec.addressType: FQDN endpoints are deprecated");
     }
 }
 
-fn node(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    if place.has("configSource") {
-        said.at(place, "configSource", "the feature is removed");
+fn node(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    if path.has("configSource") {
+        said.at(path, "configSource", "the feature is removed");
     }
-    if !place.text("externalID").is_empty() {
-        said.at(place, "externalID", "this field is deprecated, and is unused by Kubernetes");
+    if !path.text("externalID").is_empty() {
+        said.at(path, "externalID", "this field is deprecated, and is unused by Kubernetes");
     }
-    addresses::ranges(place, "podCIDRs", said);
+    addresses::ranges(path, "podCIDRs", said);
 }
 
 const STORAGE_CLASS: &str = "deprecated since v1.8; use \"storageClassName\" attribute instead";
 
-fn annotation(place: &Place<'_, '_>, key: &str, text: &str, said: &mut Said) {
-    if place.at(&["metadata", "annotations", key]).is_some() {
-        said.at(place, &format!("metadata.annotations[{key}]"), text);
+fn annotation(path: &FieldPath<'_, '_>, key: &str, text: &str, said: &mut Said) {
+    if path.at(&["metadata", "annotations", key]).is_some() {
+        said.at(path, &format!("metadata.annotations[{key}]"), text);
     }
 }
 
-fn claim(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    annotation(place, "volume.beta.kubernetes.io/storage-class", STORAGE_CLASS, said);
-    inside(place, &["spec"], &mut |spec| pods::claimed(spec, "resources", said));
+fn claim(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    annotation(path, "volume.beta.kubernetes.io/storage-class", STORAGE_CLASS, said);
+    inside(path, &["spec"], &mut |spec| pods::claimed(spec, "resources", said));
 }
 
-fn volume(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    annotation(place, "volume.beta.kubernetes.io/storage-class", STORAGE_CLASS, said);
+fn volume(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    annotation(path, "volume.beta.kubernetes.io/storage-class", STORAGE_CLASS, said);
     let options = "deprecated since v1.31; use \"mountOptions\" attribute instead";
-    annotation(place, "volume.beta.kubernetes.io/mount-options", options, said);
-    inside(place, &["spec"], &mut |spec| {
+    annotation(path, "volume.beta.kubernetes.io/mount-options", options, said);
+    inside(path, &["spec"], &mut |spec| {
         if spec.text("persistentVolumeReclaimPolicy") == "Recycle" {
             let text = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.";
             said.at(spec, "persistentVolumeReclaimPolicy", text);
@@ -172,32 +172,31 @@ fn volume(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     });
 }
 
-fn labels_wanted(place: &Place<'_, '_>, of: &str, said: &mut Said) {
-    let complaints =
-        names::dns_1123_label(place.at(&["metadata", "name"]).and_then(|v| v.as_str()).unwrap_or_default());
-    if !complaints.is_empty() {
+fn labels_wanted(path: &FieldPath<'_, '_>, of: &str, said: &mut Said) {
+    let messages = names::dns_1123_label(path.at(&["metadata", "name"]).and_then(|v| v.as_str()).unwrap_or_default());
+    if !messages.is_empty() {
         let surprise = "which can result in surprising behavior; a DNS label is recommended";
-        said.say(format!("metadata.name: this is used in {of}, {surprise}: [{}]", complaints.join(" ")));
+        said.say(format!("metadata.name: this is used in {of}, {surprise}: [{}]", messages.join(" ")));
     }
 }
 
-fn pod_name(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    labels_wanted(place, "the Pod's hostname", said);
+fn pod_name(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    labels_wanted(path, "the Pod's hostname", said);
 }
 
-fn workload_name(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    labels_wanted(place, "Pod names and hostnames", said);
+fn workload_name(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    labels_wanted(path, "Pod names and hostnames", said);
 }
 
-fn pod_addresses(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn pod_addresses(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     for field in ["podIPs", "hostIPs"] {
-        each(place, field, &mut |place| addresses::address(place, "ip", place.text("ip"), said));
+        each(path, field, &mut |path| addresses::address(path, "ip", path.text("ip"), said));
     }
 }
 
-fn quota(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn quota(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     let amount = |name: &str| {
-        let text = place.at(&["hard", name])?.as_str()?;
+        let text = path.at(&["hard", name])?.as_str()?;
         Some((Quantity::parse(text).ok()?, text))
     };
     for resource in ["cpu", "memory", "storage", "ephemeral-storage"] {
@@ -214,12 +213,12 @@ fn quota(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
 }
 
 /// A pair that TLS could not use. Only what is plainly no PEM is told.
-fn secret(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    if place.text("type") != "kubernetes.io/tls" {
+fn secret(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    if path.text("type") != "kubernetes.io/tls" {
         return;
     }
     let holds_pem = |key: &str| {
-        let bytes = place.at(&["data", key]).and_then(|value| value.as_bytes()).unwrap_or_default();
+        let bytes = path.at(&["data", key]).and_then(|value| value.as_bytes()).unwrap_or_default();
         bytes.windows(11).any(|window| window == b"-----BEGIN ")
     };
     if !holds_pem("tls.crt") {
@@ -229,25 +228,25 @@ fn secret(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     }
 }
 
-fn account(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) {
+fn account(path: &FieldPath<'_, '_>, old: Option<&Struct>, said: &mut Said) {
     const KEY: &str = "kubernetes.io/enforce-mountable-secrets";
-    let had = old.is_some_and(|old| Place::root(old).at(&["metadata", "annotations", KEY]).is_some());
-    if !had && place.at(&["annotations", KEY]).is_some() {
+    let had = old.is_some_and(|old| FieldPath::root(old).at(&["metadata", "annotations", KEY]).is_some());
+    if !had && path.at(&["annotations", KEY]).is_some() {
         let text = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets";
-        said.at(place, &format!("annotations[{KEY}]"), text);
+        said.at(path, &format!("annotations[{KEY}]"), text);
     }
 }
 
-fn service(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn service(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
-    if place.at(&["metadata", "annotations", HINTS]).is_some() {
+    if path.at(&["metadata", "annotations", HINTS]).is_some() {
         let other = "service.kubernetes.io/topology-mode";
         said.say(format!("annotation {HINTS} is deprecated, please use {other} instead"));
     }
-    inside(place, &["spec"], &mut |spec| service_spec(spec, said));
+    inside(path, &["spec"], &mut |spec| service_spec(spec, said));
 }
 
-fn service_spec(spec: &Place<'_, '_>, said: &mut Said) {
+fn service_spec(spec: &FieldPath<'_, '_>, said: &mut Said) {
     let (kind, cluster_ip) = (spec.text("type"), spec.text("clusterIP"));
     let external = spec.texts("externalIPs").next().is_some();
     if !["", "None"].contains(&cluster_ip) {
@@ -275,39 +274,39 @@ fn service_spec(spec: &Place<'_, '_>, said: &mut Said) {
     }
 }
 
-fn balanced(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    for (at, ingress) in place.structs("ingress").enumerate() {
+fn balanced(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    for (at, ingress) in path.structs("ingress").enumerate() {
         let text = ingress.get("ip").and_then(|value| value.as_str()).unwrap_or_default();
-        addresses::address(place, &format!("ingress[{at}]"), text, said);
+        addresses::address(path, &format!("ingress[{at}]"), text, said);
     }
 }
 
-fn stateful(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) {
-    // The real server names the place in two ways.
+fn stateful(path: &FieldPath<'_, '_>, old: Option<&Struct>, said: &mut Said) {
+    // The real server names the path in two ways.
     let shown = if old.is_some() { "Spec.resources" } else { "resources" };
-    each(place, "volumeClaimTemplates", &mut |template| {
+    each(path, "volumeClaimTemplates", &mut |template| {
         if let Some(spec) = template.child("spec") {
-            pods::claimed_as(&Place::root(spec), template, shown, said);
+            pods::claimed_as(&FieldPath::root(spec), template, shown, said);
         }
     });
-    if place.number("revisionHistoryLimit").is_some_and(|limit| limit < 0) {
+    if path.number("revisionHistoryLimit").is_some_and(|limit| limit < 0) {
         let text = "a negative value retains all historical revisions; a value >= 0 is recommended";
-        said.at(place, "revisionHistoryLimit", text);
+        said.at(path, "revisionHistoryLimit", text);
     }
 }
 
-fn job(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) {
-    let more = |field: &str, limit: i64| place.number(field).unwrap_or_default() > limit;
-    if place.text("completionMode") == "Indexed" && more("completions", 100_000) && more("parallelism", 10_000) {
+fn job(path: &FieldPath<'_, '_>, old: Option<&Struct>, said: &mut Said) {
+    let more = |field: &str, limit: i64| path.number(field).unwrap_or_default() > limit;
+    if path.text("completionMode") == "Indexed" && more("completions", 100_000) && more("parallelism", 10_000) {
         let text = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, \
                     Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
-        said.at(place, "", text);
+        said.at(path, "", text);
     }
-    inside(place, &["template"], &mut |place| pods::pod(place, old, said));
+    inside(path, &["template"], &mut |path| pods::pod(path, old, said));
 }
 
-fn zone_in_schedule(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    if place.text("schedule").contains("TZ") {
+fn zone_in_schedule(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    if path.text("schedule").contains("TZ") {
         said.say(
             "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see \
              https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details",
@@ -315,17 +314,17 @@ fn zone_in_schedule(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) 
     }
 }
 
-fn ingress(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn ingress(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     const CLASS: &str = "kubernetes.io/ingress.class";
-    let classed = place.at(&["spec", "ingressClassName"]).is_some();
-    if !classed && place.at(&["metadata", "annotations", CLASS]).is_some() {
+    let classed = path.at(&["spec", "ingressClassName"]).is_some();
+    if !classed && path.at(&["metadata", "annotations", CLASS]).is_some() {
         said.say(format!("annotation \"{CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"));
     }
 }
 
-fn policy(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn policy(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     for (rules, peers) in [("ingress", "from"), ("egress", "to")] {
-        each(place, rules, &mut |rule| {
+        each(path, rules, &mut |rule| {
             each(rule, peers, &mut |peer| {
                 inside(peer, &["ipBlock"], &mut |block| {
                     addresses::range(block, "cidr", block.text("cidr"), said);
@@ -336,23 +335,23 @@ fn policy(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     }
 }
 
-fn device_slice(place: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
-    let driver = place.text("driver");
+fn device_slice(path: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+    let driver = path.text("driver");
     if driver != driver.to_lowercase() {
         let driver = go_quote(driver);
         said.at(
-            place,
+            path,
             "driver",
             format_args!("driver names should be lowercase; {driver} contains uppercase characters"),
         );
     }
 }
 
-fn storage_driver(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) {
-    let tokens = place.at(&["spec", "tokenRequests"]);
+fn storage_driver(path: &FieldPath<'_, '_>, old: Option<&Struct>, said: &mut Said) {
+    let tokens = path.at(&["spec", "tokenRequests"]);
     let some = tokens.and_then(|value| value.as_list()).is_some_and(|list| !list.is_empty());
-    let same = old.is_some_and(|old| Place::root(old).at(&["spec", "tokenRequests"]) == tokens);
-    if some && !same && place.at(&["spec", "serviceAccountTokenInSecrets"]).is_none() {
+    let same = old.is_some_and(|old| FieldPath::root(old).at(&["spec", "tokenRequests"]) == tokens);
+    if some && !same && path.at(&["spec", "serviceAccountTokenInSecrets"]).is_none() {
         said.say(
             "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible \
              logging of tokens in volume attributes",
@@ -360,13 +359,13 @@ fn storage_driver(place: &Place<'_, '_>, old: Option<&Struct>, said: &mut Said) 
     }
 }
 
-fn old_node_labels(scheduling: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn old_node_labels(scheduling: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     for text in scheduling.pairs("nodeSelector").filter_map(|(key, _)| pods::old_label(key)) {
         said.at(scheduling, "nodeSelector", text);
     }
 }
 
-fn old_topology(selector: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn old_topology(selector: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     pods::term(selector, said);
     for (key, _) in selector.pairs("matchLabels") {
         if let Some(text) = pods::old_label(key) {
@@ -375,7 +374,7 @@ fn old_topology(selector: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     }
 }
 
-fn old_topologies(class: &Place<'_, '_>, _: Option<&Struct>, said: &mut Said) {
+fn old_topologies(class: &FieldPath<'_, '_>, _: Option<&Struct>, said: &mut Said) {
     each(class, "allowedTopologies", &mut |term| {
         each(term, "matchLabelExpressions", &mut |expression| {
             if let Some(text) = pods::old_label(expression.text("key")) {

@@ -5,7 +5,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::resolve::{Scalar, float_text, untagged};
+use super::{
+    resolve::float_text,
+    style::{Context, Style, chosen_style, escape, is_break, is_printable, wanted_style},
+};
 
 /// Lines are folded at the first space behind this column.
 const WIDTH: usize = 80;
@@ -15,28 +18,9 @@ const KEY_BYTES_MAX: usize = 128;
 
 pub(super) fn document(value: &Value, out: &mut Vec<u8>) {
     let mut emitter = Emitter { out, column: 0, indent: None, is_space: true, is_indention: true };
-    emitter.node(value, Place::Root);
+    emitter.node(value, Context::Root);
     emitter.indent = None;
     emitter.write_indent();
-}
-
-/// Where a node stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Root,
-    Item,
-    /// A key on its line.
-    Key,
-    /// A long key, and every value.
-    Value,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Single,
-    Double,
-    Literal,
 }
 
 struct Emitter<'a> {
@@ -93,22 +77,22 @@ impl Emitter<'_> {
         self.is_space = false;
     }
 
-    fn node(&mut self, value: &Value, place: Place) {
+    fn node(&mut self, value: &Value, context: Context) {
         match value {
             Value::Object(map) if map.is_empty() => self.empty("{}"),
             Value::Array(items) if items.is_empty() => self.empty("[]"),
             Value::Object(map) => self.mapping(map),
-            Value::Array(items) => self.sequence(items, place),
-            Value::Null => self.scalar("null", Style::Plain, place),
-            Value::Bool(truth) => self.scalar(if *truth { "true" } else { "false" }, Style::Plain, place),
+            Value::Array(items) => self.sequence(items, context),
+            Value::Null => self.scalar("null", Style::Plain, context),
+            Value::Bool(truth) => self.scalar(if *truth { "true" } else { "false" }, Style::Plain, context),
             Value::Number(number) => {
                 let text = match number.as_f64().filter(|_| number.is_f64()) {
                     Some(float) => float_text(float),
                     None => number.to_string(),
                 };
-                self.scalar(&text, Style::Plain, place);
+                self.scalar(&text, Style::Plain, context);
             }
-            Value::String(text) => self.scalar(text, wanted_style(text), place),
+            Value::String(text) => self.scalar(text, wanted_style(text), context),
         }
     }
 
@@ -126,22 +110,22 @@ impl Emitter<'_> {
             self.write_indent();
             let is_simple = key.len() <= KEY_BYTES_MAX && !key.chars().any(is_break);
             if is_simple {
-                self.scalar(key, wanted_style(key), Place::Key);
+                self.scalar(key, wanted_style(key), Context::Key);
                 self.indicator(":");
             } else {
                 self.block_indicator('?');
-                self.scalar(key, wanted_style(key), Place::Value);
+                self.scalar(key, wanted_style(key), Context::Value);
                 self.write_indent();
                 self.block_indicator(':');
             }
-            self.node(&map[key], Place::Value);
+            self.node(&map[key], Context::Value);
         }
         self.indent = outer;
     }
 
-    fn sequence(&mut self, items: &[Value], place: Place) {
+    fn sequence(&mut self, items: &[Value], context: Context) {
         let outer = self.indent;
-        let stays = place == Place::Value && !self.is_indention;
+        let stays = context == Context::Value && !self.is_indention;
         self.indent = Some(match outer {
             None => 0,
             Some(indent) if stays => indent,
@@ -150,50 +134,50 @@ impl Emitter<'_> {
         for item in items {
             self.write_indent();
             self.block_indicator('-');
-            self.node(item, Place::Item);
+            self.node(item, Context::Item);
         }
         self.indent = outer;
     }
 
-    fn scalar(&mut self, text: &str, wanted: Style, place: Place) {
+    fn scalar(&mut self, text: &str, wanted: Style, context: Context) {
         let outer = self.indent;
         self.indent = Some(outer.map_or(INDENT, |indent| indent + INDENT));
-        match chosen_style(text, wanted, place) {
-            Style::Plain => self.plain(text, place),
-            Style::Single => self.single(text, place),
-            Style::Double => self.double(text, place),
+        match chosen_style(text, wanted, context) {
+            Style::Plain => self.plain(text, context),
+            Style::Single => self.single(text, context),
+            Style::Double => self.double(text, context),
             Style::Literal => self.literal(text),
         }
         self.indent = outer;
     }
 
-    fn folds_here(&self, place: Place) -> bool {
-        place != Place::Key && self.column > WIDTH
+    fn folds_here(&self, context: Context) -> bool {
+        context != Context::Key && self.column > WIDTH
     }
 
-    fn plain(&mut self, text: &str, place: Place) {
+    fn plain(&mut self, text: &str, context: Context) {
         self.need_space();
-        self.words(text, place, Style::Plain);
+        self.words(text, context, Style::Plain);
         self.is_space = false;
         self.is_indention = false;
     }
 
-    fn single(&mut self, text: &str, place: Place) {
+    fn single(&mut self, text: &str, context: Context) {
         self.need_space();
         self.indicator("'");
-        self.words(text, place, Style::Single);
+        self.words(text, context, Style::Single);
         self.indicator("'");
     }
 
     /// The text of a plain or single-quoted scalar, folded.
-    fn words(&mut self, text: &str, place: Place, style: Style) {
+    fn words(&mut self, text: &str, context: Context, style: Style) {
         let (mut spaces, mut breaks) = (false, false);
         let mut letters = text.char_indices().peekable();
         while let Some((at, letter)) = letters.next() {
             let next = letters.peek().map(|(_, next)| *next);
             if letter == ' ' {
                 let inside = style == Style::Plain || (at > 0 && next.is_some());
-                if self.folds_here(place) && !spaces && inside && next != Some(' ') {
+                if self.folds_here(context) && !spaces && inside && next != Some(' ') {
                     self.write_indent();
                 } else {
                     self.put(' ');
@@ -220,7 +204,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn double(&mut self, text: &str, place: Place) {
+    fn double(&mut self, text: &str, context: Context) {
         self.need_space();
         self.indicator("\"");
         let mut spaces = false;
@@ -233,7 +217,7 @@ impl Emitter<'_> {
                 spaces = false;
             } else if letter == ' ' {
                 let next = letters.peek().map(|(_, next)| *next);
-                if self.folds_here(place) && !spaces && at > 0 && next.is_some() {
+                if self.folds_here(context) && !spaces && at > 0 && next.is_some() {
                     self.write_indent();
                     if next == Some(' ') {
                         self.put('\\');
@@ -281,147 +265,6 @@ impl Emitter<'_> {
             breaks = false;
         }
     }
-}
-
-/// What a string is written as if nothing stands against it.
-fn wanted_style(text: &str) -> Style {
-    if text.contains('\n') {
-        Style::Literal
-    } else if untagged(text) == Scalar::Text && !is_sexagesimal(text) {
-        Style::Plain
-    } else {
-        Style::Double
-    }
-}
-
-fn chosen_style(text: &str, wanted: Style, place: Place) -> Style {
-    let found = Found::of(text);
-    let mut style = wanted;
-    if place == Place::Key && found.breaks {
-        style = Style::Double;
-    }
-    if style == Style::Plain && (!found.plain_allowed || (text.is_empty() && place == Place::Key)) {
-        style = Style::Single;
-    }
-    if style == Style::Single && !found.single_allowed {
-        style = Style::Double;
-    }
-    if style == Style::Literal && (!found.block_allowed || place == Place::Key) {
-        style = Style::Double;
-    }
-    style
-}
-
-/// What a text's letters allow.
-struct Found {
-    breaks: bool,
-    plain_allowed: bool,
-    single_allowed: bool,
-    block_allowed: bool,
-}
-
-impl Found {
-    fn of(text: &str) -> Found {
-        let letters: Vec<char> = text.chars().collect();
-        let (Some(first), Some(last)) = (letters.first().copied(), letters.last().copied()) else {
-            return Found { breaks: false, plain_allowed: true, single_allowed: true, block_allowed: false };
-        };
-        let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut break_then_space, mut space_then_break) = (false, false, false);
-        for (at, letter) in letters.iter().copied().enumerate() {
-            let before = at.checked_sub(1).map(|at| letters[at]);
-            let after = letters.get(at + 1).copied();
-            let ends_word = after.is_none_or(is_blank);
-            indicators |= match letter {
-                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
-                    if at == 0 =>
-                {
-                    true
-                }
-                '?' | '-' if at == 0 => ends_word,
-                ':' => ends_word,
-                '#' => before.is_some_and(|before| is_blank(before) || is_break(before)),
-                _ => false,
-            };
-            special |= !is_printable(letter);
-            break_then_space |= letter == ' ' && before.is_some_and(is_break);
-            space_then_break |= is_break(letter) && before == Some(' ');
-        }
-        let breaks = letters.iter().copied().any(is_break);
-        let edge = |letter: char| letter == ' ' || is_break(letter);
-        Found {
-            breaks,
-            plain_allowed: !(edge(first)
-                || edge(last)
-                || break_then_space
-                || space_then_break
-                || special
-                || breaks
-                || indicators),
-            single_allowed: !(break_then_space || space_then_break || special),
-            block_allowed: !(last == ' ' || space_then_break || special),
-        }
-    }
-}
-
-fn is_blank(letter: char) -> bool {
-    matches!(letter, ' ' | '\t')
-}
-
-fn is_break(letter: char) -> bool {
-    matches!(letter, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// Letters beyond the first 65,536 are escaped too.
-fn is_printable(letter: char) -> bool {
-    matches!(letter, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && letter != '\u{feff}'
-}
-
-fn escape(letter: char) -> String {
-    let short = match letter {
-        '\0' => "\\0",
-        '\x07' => "\\a",
-        '\x08' => "\\b",
-        '\t' => "\\t",
-        '\n' => "\\n",
-        '\x0b' => "\\v",
-        '\x0c' => "\\f",
-        '\r' => "\\r",
-        '\x1b' => "\\e",
-        '"' => "\\\"",
-        '\\' => "\\\\",
-        '\u{85}' => "\\N",
-        '\u{a0}' => "\\_",
-        '\u{2028}' => "\\L",
-        '\u{2029}' => "\\P",
-        letter => {
-            return match u32::from(letter) {
-                code @ ..=0xff => format!("\\x{code:02X}"),
-                code @ ..=0xffff => format!("\\u{code:04X}"),
-                code => format!("\\U{code:08X}"),
-            };
-        }
-    };
-    short.to_owned()
-}
-
-/// `12:30:45`, which older readers take for a number in base 60.
-fn is_sexagesimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let mut places = whole.split(':');
-    let first = places.next().unwrap_or_default();
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-    let minutes: Vec<&str> = places.collect();
-    first.starts_with(|letter: char| letter.is_ascii_digit())
-        && digits(first)
-        && digits(fraction)
-        && !minutes.is_empty()
-        && minutes.iter().all(|place| match place.as_bytes() {
-            [digit] => digit.is_ascii_digit(),
-            [tens, digit] => (b'0'..=b'5').contains(tens) && digit.is_ascii_digit(),
-            _ => false,
-        })
 }
 
 /// Letters after everything else, runs of digits by their number.

@@ -11,6 +11,7 @@ mod reader;
 mod resolve;
 mod scalars;
 mod scanner;
+mod style;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -52,7 +52,7 @@ const DEPTH_MAX: usize = 300;
 
 /// Where a node stands, which decides what it may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Context {
     Block,
     /// In a block mapping, whose lists need not be indented.
     MappingBlock,
@@ -89,7 +89,7 @@ pub(super) fn document(text: &[u8]) -> Result<Option<Document>, YamlError> {
         }
         _ => {
             parser.default_tags();
-            parser.node(Place::Block)?
+            parser.node(Context::Block)?
         }
     };
     // What follows the document is looked at, and nothing more.
@@ -144,7 +144,7 @@ impl Parser<'_> {
                 | Token::StreamEnd
         );
         let mark = next.start;
-        if is_empty { Ok(self.empty(mark)) } else { self.node(Place::Block) }
+        if is_empty { Ok(self.empty(mark)) } else { self.node(Context::Block) }
     }
 
     fn add(&mut self, mark: Mark, kind: NodeKind) -> NodeId {
@@ -158,24 +158,24 @@ impl Parser<'_> {
     }
 
     /// A node, or an empty scalar at `mark` where the next token is one of those that stand behind a node.
-    fn node_unless(&mut self, mark: Mark, place: Place, ends: &[Token]) -> Result<NodeId, YamlError> {
+    fn node_unless(&mut self, mark: Mark, context: Context, ends: &[Token]) -> Result<NodeId, YamlError> {
         match ends.contains(&self.scanner.peek()?.token) {
             true => Ok(self.empty(mark)),
-            false => self.node(place),
+            false => self.node(context),
         }
     }
 
-    fn node(&mut self, place: Place) -> Result<NodeId, YamlError> {
+    fn node(&mut self, context: Context) -> Result<NodeId, YamlError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(YamlError::plain("exceeded max depth of 10000"));
         }
-        let node = self.node_here(place);
+        let node = self.node_here(context);
         self.depth -= 1;
         node
     }
 
-    fn node_here(&mut self, place: Place) -> Result<NodeId, YamlError> {
+    fn node_here(&mut self, context: Context) -> Result<NodeId, YamlError> {
         let first = self.scanner.peek()?.clone();
         if let Token::Alias(name) = first.token {
             self.scanner.take()?;
@@ -193,7 +193,7 @@ impl Parser<'_> {
         }
         let next = self.scanner.peek()?.clone();
         let kind = match next.token {
-            Token::BlockEntry if place == Place::MappingBlock => self.indentless_sequence()?,
+            Token::BlockEntry if context == Context::MappingBlock => self.indentless_sequence()?,
             Token::Scalar { text, plain } => {
                 self.scanner.take()?;
                 let implicit = (tag.is_empty() && plain) || tag == "!";
@@ -201,8 +201,8 @@ impl Parser<'_> {
             }
             Token::FlowSequenceStart => self.flow_sequence()?,
             Token::FlowMappingStart => self.flow_mapping()?,
-            Token::BlockSequenceStart if place != Place::Flow => self.block_sequence()?,
-            Token::BlockMappingStart if place != Place::Flow => self.block_mapping()?,
+            Token::BlockSequenceStart if context != Context::Flow => self.block_sequence()?,
+            Token::BlockMappingStart if context != Context::Flow => self.block_mapping()?,
             _ if has_anchor || !tag.is_empty() => {
                 let implicit = tag.is_empty();
                 NodeKind::Scalar { text: String::new(), tag, implicit }
@@ -243,7 +243,7 @@ impl Parser<'_> {
             let Lexeme { token, start: at, end } = self.scanner.take()?;
             match token {
                 Token::BlockEntry => {
-                    items.push(self.node_unless(end, Place::Block, &[Token::BlockEntry, Token::BlockEnd])?);
+                    items.push(self.node_unless(end, Context::Block, &[Token::BlockEntry, Token::BlockEnd])?);
                 }
                 Token::BlockEnd => return Ok(NodeKind::Sequence(items)),
                 _ => return Err(YamlError::parser(Some(start), at, "did not find expected '-' indicator")),
@@ -257,7 +257,7 @@ impl Parser<'_> {
         let mut items = Vec::new();
         while self.scanner.peek()?.token == Token::BlockEntry {
             let end = self.scanner.take()?.end;
-            items.push(self.node_unless(end, Place::Block, &ENDS)?);
+            items.push(self.node_unless(end, Context::Block, &ENDS)?);
         }
         Ok(NodeKind::Sequence(items))
     }
@@ -269,7 +269,7 @@ impl Parser<'_> {
         loop {
             let Lexeme { token, start: at, end } = self.scanner.take()?;
             match token {
-                Token::Key => entries.push(self.node_unless(end, Place::MappingBlock, &ENDS)?),
+                Token::Key => entries.push(self.node_unless(end, Context::MappingBlock, &ENDS)?),
                 Token::BlockEnd => return Ok(NodeKind::Mapping(entries)),
                 _ => return Err(YamlError::parser(Some(start), at, "did not find expected key")),
             }
@@ -277,7 +277,7 @@ impl Parser<'_> {
             let (is_value, at) = (next.token == Token::Value, next.start);
             let value = if is_value {
                 let end = self.scanner.take()?.end;
-                self.node_unless(end, Place::MappingBlock, &ENDS)?
+                self.node_unless(end, Context::MappingBlock, &ENDS)?
             } else {
                 self.empty(at)
             };
@@ -299,7 +299,7 @@ impl Parser<'_> {
                     self.scanner.take()?;
                     items.push(self.flow_pair(next.start)?);
                 }
-                _ => items.push(self.node(Place::Flow)?),
+                _ => items.push(self.node(Context::Flow)?),
             }
         }
         self.scanner.take()?;
@@ -329,12 +329,12 @@ impl Parser<'_> {
                 self.scanner.take()?;
                 self.empty(next.end)
             }
-            _ => self.node(Place::Flow)?,
+            _ => self.node(Context::Flow)?,
         };
         let at = self.scanner.peek()?.start;
         let value = if self.scanner.peek()?.token == Token::Value {
             self.scanner.take()?;
-            self.node_unless(at, Place::Flow, &[Token::FlowEntry, Token::FlowSequenceEnd])?
+            self.node_unless(at, Context::Flow, &[Token::FlowEntry, Token::FlowSequenceEnd])?
         } else {
             self.empty(at)
         };
@@ -355,18 +355,18 @@ impl Parser<'_> {
                 Token::Key => {
                     self.scanner.take()?;
                     let at = self.scanner.peek()?.start;
-                    entries.push(self.node_unless(at, Place::Flow, &ENDS)?);
+                    entries.push(self.node_unless(at, Context::Flow, &ENDS)?);
                     let at = self.scanner.peek()?.start;
                     let value = if self.scanner.peek()?.token == Token::Value {
                         self.scanner.take()?;
-                        self.node_unless(at, Place::Flow, &ENDS[1..])?
+                        self.node_unless(at, Context::Flow, &ENDS[1..])?
                     } else {
                         self.empty(at)
                     };
                     entries.push(value);
                 }
                 _ => {
-                    entries.push(self.node(Place::Flow)?);
+                    entries.push(self.node(Context::Flow)?);
                     let at = self.scanner.peek()?.start;
                     entries.push(self.empty(at));
                 }

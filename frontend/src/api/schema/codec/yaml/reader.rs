@@ -147,13 +147,13 @@ fn from_utf8(text: &[u8]) -> (Cow<'_, [u8]>, Option<&'static str>) {
         Ok(valid) => (valid, None),
         Err(error) => {
             let (valid, rest) = text.split_at(error.valid_up_to());
-            (std::str::from_utf8(valid).unwrap_or_default(), Some(utf8_complaint(rest)))
+            (std::str::from_utf8(valid).unwrap_or_default(), Some(utf8_error(rest)))
         }
     };
     let control = valid.char_indices().find(|(_, letter)| !is_allowed(*letter));
     let (end, refusal) = match (control, error) {
         (Some((at, _)), _) => (at, "control characters are not allowed"),
-        (None, Some(complaint)) => (valid.len(), complaint),
+        (None, Some(error)) => (valid.len(), error),
         (None, None) => return (Cow::Borrowed(text), None),
     };
     let mut end = end / BLOCK_BYTES * BLOCK_BYTES;
@@ -163,7 +163,7 @@ fn from_utf8(text: &[u8]) -> (Cow<'_, [u8]>, Option<&'static str>) {
     (Cow::Borrowed(&text[..end]), Some(refusal))
 }
 
-fn utf8_complaint(rest: &[u8]) -> &'static str {
+fn utf8_error(rest: &[u8]) -> &'static str {
     let first = rest.first().copied().unwrap_or(0);
     let width = match first {
         0xc0..=0xdf => 2,

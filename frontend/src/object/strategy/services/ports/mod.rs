@@ -149,7 +149,7 @@ impl Source for Foreseen {
     }
 }
 
-/// Refuses ports asked for that others are known to have, before anything else is judged.
+/// Refuses ports asked for that others are known to have, before anything else is validated.
 pub(super) fn foresee(cluster: &Cluster, service: &Object, old: Option<&Object>) -> Result<(), ApiError> {
     let before = old.map(held_ports).unwrap_or_default();
     if held_ports(service).is_subset(&before) {

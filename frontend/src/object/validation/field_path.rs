@@ -1,5 +1,5 @@
-//! One struct of an object under judgement, and the way to it. In: the tree. Out: fields by name, with Go's zero values
-//! for what is absent, and the path as errors show it. Not here: judgement (`judge`).
+//! The path to a struct of an object, as apimachinery's field.Path, together with the struct. In: the tree. Out: fields
+//! by name, with Go's zero values for what is absent, and paths as errors show them. Not here: the rules.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use crate::api::schema::{MapValue, Struct, Value};
 #[derive(Clone, Copy)]
 pub(super) enum Nth<'t> {
     Only,
-    At(usize),
+    Index(usize),
     Key(&'t str),
 }
 
 /// A struct of a tree that lives for `'t`, where it hangs and below what.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'p, 't> {
+pub(super) struct FieldPath<'p, 't> {
     pub(super) fields: &'t Struct,
-    pub(super) up: Option<&'p Place<'p, 't>>,
+    pub(super) up: Option<&'p FieldPath<'p, 't>>,
     /// The field of `up` that holds it; "" at the root.
     pub(super) field: &'t str,
     pub(super) nth: Nth<'t>,
 }
 
-/// Struct, field, and how errors below it call the field: the real server says it in another way in a few places.
+/// Struct, field, and how errors below it call the field: the real server says it in another way for a few.
 const SHOWN: &[(&str, &str, &str)] = &[
     ("Volume", "gcePersistentDisk", "persistentDisk"),
     ("Volume", "cephfs", "cephfs"),
     ("PersistentVolumeSpec", "gcePersistentDisk", "persistentDisk"),
 ];
 
-impl<'p, 't> Place<'p, 't> {
-    pub(super) fn root(fields: &'t Struct) -> Place<'p, 't> {
-        Place { fields, up: None, field: "", nth: Nth::Only }
+impl<'p, 't> FieldPath<'p, 't> {
+    pub(super) fn root(fields: &'t Struct) -> FieldPath<'p, 't> {
+        FieldPath { fields, up: None, field: "", nth: Nth::Only }
     }
 
     /// A struct behind a field of this one.
-    pub(super) fn below(&'p self, field: &'t str, nth: Nth<'t>, fields: &'t Struct) -> Place<'p, 't> {
-        Place { fields, up: Some(self), field, nth }
+    pub(super) fn below(&'p self, field: &'t str, nth: Nth<'t>, fields: &'t Struct) -> FieldPath<'p, 't> {
+        FieldPath { fields, up: Some(self), field, nth }
     }
 
     /// The name of the struct: "PodSpec".
@@ -106,12 +106,12 @@ impl<'p, 't> Place<'p, 't> {
     }
 
     /// The nearest struct above that has this name.
-    pub(super) fn above(&self, name: &str) -> Option<&'p Place<'p, 't>> {
-        std::iter::successors(self.up, |place| place.up).find(|place| place.name() == name)
+    pub(super) fn above(&self, name: &str) -> Option<&'p FieldPath<'p, 't>> {
+        std::iter::successors(self.up, |path| path.up).find(|path| path.name() == name)
     }
 
     /// The path of a field, or of this struct when `field` is empty. `field` may be a path of its own.
-    pub(super) fn path(&self, field: &str) -> String {
+    pub(super) fn to(&self, field: &str) -> String {
         let mut path = self.to_string();
         if !field.is_empty() {
             if !path.is_empty() && !field.starts_with('[') {
@@ -129,7 +129,7 @@ pub(super) fn structs(items: &[Value]) -> impl ExactSizeIterator<Item = &Struct>
     items.iter().map(|item| item.as_struct().expect("the schema makes lists uniform"))
 }
 
-impl fmt::Display for Place<'_, '_> {
+impl fmt::Display for FieldPath<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(up) = self.up else { return Ok(()) };
         write!(f, "{up}")?;
@@ -140,7 +140,7 @@ impl fmt::Display for Place<'_, '_> {
         f.write_str(shown.map_or(self.field, |(_, _, shown)| shown))?;
         match self.nth {
             Nth::Only => Ok(()),
-            Nth::At(at) => write!(f, "[{at}]"),
+            Nth::Index(at) => write!(f, "[{at}]"),
             Nth::Key(key) => write!(f, "[{key}]"),
         }
     }

@@ -1,4 +1,4 @@
-//! What the schema says of a place: whether it is owned field by field or as a whole, and how a list's items are told
+//! What the schema says of a value: whether it is owned field by field or as a whole, and how a list's items are told
 //! apart.
 
 use std::borrow::Cow;
@@ -12,9 +12,9 @@ use crate::api::schema::{
     structural::{self, Additional, NodeType},
 };
 
-/// A place in an object, as far as the schema knows it.
+/// The type of a value, as far as the schema knows it: the TypeRef of structured-merge-diff.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum TypeRef<'a> {
     Struct {
         def: &'a StructDef,
         atomic: bool,
@@ -46,7 +46,7 @@ fn is_object(node: Option<&structural::Node>) -> bool {
     node.is_some_and(|node| node.kind == NodeType::Object)
 }
 
-/// What is to be done with a value at a place.
+/// What is to be done with a value of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form<'a> {
     Scalar,
@@ -67,116 +67,116 @@ pub(super) enum Items<'a> {
 
 const APIEXTENSIONS: &str = "apiextensions_apiserver";
 
-impl<'a> Place<'a> {
-    pub(super) fn root(kind: &'a Type) -> Place<'a> {
-        Place::Struct { def: &kind.root, atomic: false }
+impl<'a> TypeRef<'a> {
+    pub(super) fn root(kind: &'a Type) -> TypeRef<'a> {
+        TypeRef::Struct { def: &kind.root, atomic: false }
     }
 
-    pub(super) fn of_field(owner: &StructDef, field: &'a Field) -> Place<'a> {
+    pub(super) fn of_field(owner: &StructDef, field: &'a Field) -> TypeRef<'a> {
         match field.shape {
-            Shape::List => Place::List(field),
-            Shape::Map => Place::Map(field),
+            Shape::List => TypeRef::List(field),
+            Shape::Map => TypeRef::Map(field),
             Shape::One => match &field.kind {
                 // A value of a definition's schema, unlike other embedded objects, is looked into.
-                Kind::Raw if owner.package.starts_with(APIEXTENSIONS) => Place::Deduced,
-                Kind::Struct(def) => Place::of_struct(def, &field.merge.map_type),
+                Kind::Raw if owner.package.starts_with(APIEXTENSIONS) => TypeRef::Deduced,
+                Kind::Struct(def) => TypeRef::of_struct(def, &field.merge.map_type),
                 Kind::Any if is_object(field.node.as_deref()) => {
-                    Place::Open { atomic: field.merge.map_type == "atomic" }
+                    TypeRef::Open { atomic: field.merge.map_type == "atomic" }
                 }
-                kind => Place::of_kind(kind),
+                kind => TypeRef::of_kind(kind),
             },
         }
     }
 
-    fn of_struct(def: &'a StructDef, map_type: &str) -> Place<'a> {
+    fn of_struct(def: &'a StructDef, map_type: &str) -> TypeRef<'a> {
         let atomic = match map_type {
             "atomic" => true,
             "granular" => false,
             _ => def.atomic,
         };
-        Place::Struct { def, atomic }
+        TypeRef::Struct { def, atomic }
     }
 
     /// The items of a list or the values of a map.
-    fn of_items(field: &'a Field) -> Place<'a> {
+    fn of_items(field: &'a Field) -> TypeRef<'a> {
         let item = field.node.as_deref().and_then(|node| match &node.additional {
             Additional::Each(each) => Some(each),
             _ => node.items.as_ref(),
         });
         match &field.kind {
-            Kind::Any if is_object(item.map(|item| &**item)) => Place::Open { atomic: false },
-            kind => Place::of_kind(kind),
+            Kind::Any if is_object(item.map(|item| &**item)) => TypeRef::Open { atomic: false },
+            kind => TypeRef::of_kind(kind),
         }
     }
 
-    fn of_kind(kind: &'a Kind) -> Place<'a> {
+    fn of_kind(kind: &'a Kind) -> TypeRef<'a> {
         match kind {
-            Kind::Bool => Place::Scalar(ScalarType::Truth),
-            Kind::Int32 | Kind::Int64 | Kind::Float64 => Place::Scalar(ScalarType::Number),
-            Kind::Str | Kind::Bytes | Kind::Duration => Place::Scalar(ScalarType::Text),
-            Kind::Time | Kind::MicroTime | Kind::Quantity => Place::Scalar(ScalarType::Any),
-            Kind::StringItems => Place::Texts,
-            Kind::Struct(def) => Place::of_struct(def, ""),
-            Kind::Raw => Place::Untyped,
-            Kind::Nested(nested) if nested.0.shape == Shape::List => Place::List(&nested.0),
-            Kind::Nested(nested) => Place::Map(&nested.0),
+            Kind::Bool => TypeRef::Scalar(ScalarType::Truth),
+            Kind::Int32 | Kind::Int64 | Kind::Float64 => TypeRef::Scalar(ScalarType::Number),
+            Kind::Str | Kind::Bytes | Kind::Duration => TypeRef::Scalar(ScalarType::Text),
+            Kind::Time | Kind::MicroTime | Kind::Quantity => TypeRef::Scalar(ScalarType::Any),
+            Kind::StringItems => TypeRef::Texts,
+            Kind::Struct(def) => TypeRef::of_struct(def, ""),
+            Kind::Raw => TypeRef::Untyped,
+            Kind::Nested(nested) if nested.0.shape == Shape::List => TypeRef::List(&nested.0),
+            Kind::Nested(nested) => TypeRef::Map(&nested.0),
             Kind::IntOrString
             | Kind::Any
             | Kind::SchemaOrBool(_)
             | Kind::SchemaOrArray(_)
-            | Kind::SchemaOrStringArray(_) => Place::Deduced,
+            | Kind::SchemaOrStringArray(_) => TypeRef::Deduced,
         }
     }
 
-    /// The form of a value here; of a null, that which the place has in any case.
+    /// The form of a value; of a null, that which the type has in any case.
     pub(super) fn form(self, node: Node<'_>) -> Form<'a> {
         match self {
-            Place::Struct { atomic, .. } => Form::Map { atomic },
-            Place::Map(field) => Form::Map { atomic: field.merge.map_type == "atomic" },
-            Place::Open { atomic } => Form::Map { atomic },
-            Place::List(field) => Form::List(items(field)),
-            Place::Texts => Form::List(Items::Atomic),
-            Place::Scalar(_) => Form::Scalar,
-            Place::Deduced | Place::Untyped if node.is_list() => Form::List(Items::Atomic),
-            Place::Deduced | Place::Untyped if node.is_map() || node.is_null() => {
-                Form::Map { atomic: matches!(self, Place::Untyped) }
+            TypeRef::Struct { atomic, .. } => Form::Map { atomic },
+            TypeRef::Map(field) => Form::Map { atomic: field.merge.map_type == "atomic" },
+            TypeRef::Open { atomic } => Form::Map { atomic },
+            TypeRef::List(field) => Form::List(items(field)),
+            TypeRef::Texts => Form::List(Items::Atomic),
+            TypeRef::Scalar(_) => Form::Scalar,
+            TypeRef::Deduced | TypeRef::Untyped if node.is_list() => Form::List(Items::Atomic),
+            TypeRef::Deduced | TypeRef::Untyped if node.is_map() || node.is_null() => {
+                Form::Map { atomic: matches!(self, TypeRef::Untyped) }
             }
-            Place::Deduced | Place::Untyped => Form::Scalar,
+            TypeRef::Deduced | TypeRef::Untyped => Form::Scalar,
         }
     }
 
-    /// The place of a member of a map; None for one that the schema does not know.
-    pub(super) fn child(self, name: &str) -> Option<Place<'a>> {
+    /// The type of a member of a map; None for one that the schema does not know.
+    pub(super) fn child(self, name: &str) -> Option<TypeRef<'a>> {
         match self {
-            Place::Struct { def, .. } => match def.field(name) {
-                Some(field) => Some(Place::of_field(def, field)),
-                None => def.open.then_some(Place::Deduced),
+            TypeRef::Struct { def, .. } => match def.field(name) {
+                Some(field) => Some(TypeRef::of_field(def, field)),
+                None => def.open.then_some(TypeRef::Deduced),
             },
-            Place::Map(field) => Some(Place::of_items(field)),
-            Place::Deduced | Place::Open { .. } => Some(Place::Deduced),
-            Place::Untyped => Some(Place::Untyped),
-            Place::List(_) | Place::Texts | Place::Scalar(_) => None,
+            TypeRef::Map(field) => Some(TypeRef::of_items(field)),
+            TypeRef::Deduced | TypeRef::Open { .. } => Some(TypeRef::Deduced),
+            TypeRef::Untyped => Some(TypeRef::Untyped),
+            TypeRef::List(_) | TypeRef::Texts | TypeRef::Scalar(_) => None,
         }
     }
 
     /// The same where the field is at hand.
-    pub(super) fn child_of(self, field: Option<&'a Field>, name: &str) -> Option<Place<'a>> {
+    pub(super) fn child_of(self, field: Option<&'a Field>, name: &str) -> Option<TypeRef<'a>> {
         match (self, field) {
-            (Place::Struct { def, .. }, Some(field)) => Some(Place::of_field(def, field)),
+            (TypeRef::Struct { def, .. }, Some(field)) => Some(TypeRef::of_field(def, field)),
             _ => self.child(name),
         }
     }
 
     /// Whether the schema has a field of that name: it then is no entry of a map.
     pub(super) fn declares(self, name: &str) -> bool {
-        matches!(self, Place::Struct { def, .. } if def.slot_of(name).is_some())
+        matches!(self, TypeRef::Struct { def, .. } if def.slot_of(name).is_some())
     }
 
-    pub(super) fn item(self) -> Place<'a> {
+    pub(super) fn item(self) -> TypeRef<'a> {
         match self {
-            Place::List(field) => Place::of_items(field),
-            Place::Texts => Place::Scalar(ScalarType::Text),
-            _ => Place::Untyped,
+            TypeRef::List(field) => TypeRef::of_items(field),
+            TypeRef::Texts => TypeRef::Scalar(ScalarType::Text),
+            _ => TypeRef::Untyped,
         }
     }
 
@@ -197,7 +197,7 @@ impl<'a> Place<'a> {
             return Err("associative list with keys may not have non-map elements".to_owned());
         }
         let def = match self.item() {
-            Place::Struct { def, .. } => Some(def),
+            TypeRef::Struct { def, .. } => Some(def),
             _ => None,
         };
         let mut fields = Vec::with_capacity(keys.len());
