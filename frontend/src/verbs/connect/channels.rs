@@ -1,4 +1,5 @@
-//! The channels of `v5.channel.k8s.io` and what messages on them mean, and the SPDY streams that kubelets have for them.
+//! The channels of `v5.channel.k8s.io` and what messages on them mean, and the SPDY streams that kubelets have for
+//! them.
 
 use crate::api::schema::Object;
 use bytes::Bytes;
