@@ -7,6 +7,7 @@ mod dependencies;
 mod graph;
 mod map;
 mod plan;
+mod script;
 mod source;
 mod style;
 
