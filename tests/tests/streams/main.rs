@@ -1,35 +1,28 @@
 //! Logs, exec, attach and port forwarding through a frontend to a kubelet stand-in, with real clients: kube-rs over
 //! WebSocket, our own over SPDY, WebSocket and the tunnel of one in the other, and kubectl where there is one.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+mod kubectl;
+mod world;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{
-    Api, Client,
-    api::{AttachParams, LogParams, Patch, PatchParams, PostParams},
-};
+use kube::api::{AttachParams, LogParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tests::{
-    cluster::{Cluster, Spec},
     kubectl::Kubectl,
-    kubelet::{
-        Kubelet,
-        spdy::{Fin, Frame, Frames},
-    },
+    kubelet::spdy::{Fin, Frame, Frames},
     upgrade::{self, Answer},
 };
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
-};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
 use tokio_util::codec::{Decoder, Encoder, Framed};
+use world::{World, all, echo_server};
 
 const SPDY: &[&str] = &["Connection: Upgrade", "Upgrade: SPDY/3.1"];
 const WEBSOCKET: &[&str] = &[
@@ -38,82 +31,6 @@ const WEBSOCKET: &[&str] = &[
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
-
-/// A frontend, a kubelet, and on its node the pods `one` (container `main`) and `two` (`a` and `b`); `none` has no
-/// node.
-struct World {
-    cluster: Cluster,
-    kubelet: Kubelet,
-    pods: Api<Pod>,
-}
-
-fn pod(name: &str, node: Option<&str>, containers: &[&str]) -> Result<Pod> {
-    let containers: Vec<Value> = containers.iter().map(|name| json!({"name": name, "image": "i"})).collect();
-    let spec = json!({"containers": containers, "nodeName": node, "automountServiceAccountToken": false});
-    Ok(serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?)
-}
-
-impl World {
-    async fn start() -> Result<World> {
-        let cluster = Cluster::start(Spec { endpoint: Some("memory:".to_owned()), shims: 1, frontends: 1 }).await?;
-        let kubelet = Kubelet::start(&cluster.path("pki"), "kubelet").await?;
-        let config = kube::config::Kubeconfig::read_from(&cluster.frontends[0].kubeconfig)?;
-        let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await?;
-        let client = Client::try_from(config)?;
-        let nodes: Api<Node> = Api::all(client.clone());
-        nodes.create(&PostParams::default(), &serde_json::from_value(json!({"metadata": {"name": "here"}}))?).await?;
-        let port = kubelet.address.port();
-        let status = json!({"status": {
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
-        }});
-        nodes.patch_status("here", &PatchParams::default(), &Patch::Merge(status)).await?;
-        let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
-        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(client, "default");
-        // There is no controller that would make it.
-        accounts
-            .create(&PostParams::default(), &serde_json::from_value(json!({"metadata": {"name": "default"}}))?)
-            .await?;
-        for pod in [
-            pod("one", Some("here"), &["main"])?,
-            pod("two", Some("here"), &["a", "b"])?,
-            pod("none", None, &["main"])?,
-            pod("lost", Some("nowhere"), &["main"])?,
-        ] {
-            pods.create(&PostParams::default(), &pod).await?;
-        }
-        // kubectl forwards no port of a pod that does not run.
-        let status = json!({"status": {"phase": "Running"}});
-        pods.patch_status("one", &PatchParams::default(), &Patch::Merge(status)).await?;
-        Ok(World { cluster, kubelet, pods })
-    }
-
-    async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Result<Answer> {
-        let path = format!("/api/v1/namespaces/default/pods{}{path}", if path.starts_with('?') { "" } else { "/" });
-        upgrade::ask(&self.cluster.frontends[0].url, &self.cluster.path("pki"), "admin", method, &path, headers).await
-    }
-}
-
-async fn all(mut from: impl tokio::io::AsyncRead + Unpin) -> Result<String> {
-    let mut text = String::new();
-    from.read_to_string(&mut text).await?;
-    Ok(text)
-}
-
-/// A server that answers each line with itself.
-async fn echo_server() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut reader, mut writer) = connection.split();
-                tokio::io::copy(&mut reader, &mut writer).await
-            });
-        }
-    });
-    Ok(port)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs() -> Result<()> {
@@ -453,79 +370,6 @@ async fn many_sessions() -> Result<()> {
     futures::future::try_join_all((0..100).map(run)).await?;
     for number in 0..50 {
         run(number).await?;
-    }
-    Ok(())
-}
-
-struct Cli {
-    kubectl: Kubectl,
-    /// What kubectl speaks.
-    websockets: &'static str,
-}
-
-impl Cli {
-    fn command(&self, args: &[&str]) -> std::process::Command {
-        let mut command = self.kubectl.command(args);
-        command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", self.websockets);
-        command.env("KUBECTL_PORT_FORWARD_WEBSOCKETS", self.websockets);
-        command
-    }
-
-    fn run(&self, args: &[&str], input: Option<&PathBuf>) -> Result<(Option<i32>, String, String)> {
-        let mut command = self.command(args);
-        if let Some(input) = input {
-            command.stdin(std::fs::File::open(input)?);
-        }
-        let output = command.output()?;
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok((output.status.code(), text(output.stdout), text(output.stderr)))
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kubectl_in_both_protocols() -> Result<()> {
-    let Some(program) = Kubectl::find("kubectl_in_both_protocols") else { return Ok(()) };
-    let world = World::start().await?;
-    let port = echo_server().await?;
-    let file = world.cluster.path("input");
-    std::fs::write(&file, "from a file\n")?;
-    for websockets in ["true", "false"] {
-        let home = world.cluster.path(&format!("home-{websockets}"));
-        let kubectl = Kubectl::new(&program, &world.cluster.frontends[0].kubeconfig, home);
-        let cli = Cli { kubectl, websockets };
-        let (code, stdout, stderr) =
-            cli.run(&["exec", "one", "--", "sh", "-c", "echo out; echo err >&2; exit 3"], None)?;
-        ensure!(code == Some(3) && stdout == "out\n" && stderr.starts_with("err\n"), "{code:?} {stdout} {stderr}");
-        let (code, stdout, stderr) = cli.run(&["exec", "-i", "two", "-c", "b", "--", "cat"], Some(&file))?;
-        ensure!(code == Some(0) && stdout == "from a file\n", "{code:?} {stdout} {stderr}");
-        let (code, stdout, stderr) = cli.run(&["exec", "one", "--", "/no/such/program"], None)?;
-        ensure!(
-            code == Some(1) && stderr.contains("error executing command in container"),
-            "{code:?} {stdout} {stderr}"
-        );
-        let (code, stdout, stderr) = cli.run(&["logs", "one", "--tail=1"], None)?;
-        ensure!(code == Some(0) && stdout.ends_with("one main line 5\n"), "{stdout} {stderr}");
-        let (_, _, stderr) = cli.run(&["logs", "one", "-c", "nix"], None)?;
-        ensure!(stderr.contains("container nix is not valid for pod one"), "{stderr}");
-        port_forward(&cli, port).await?;
-    }
-    Ok(())
-}
-
-async fn port_forward(cli: &Cli, port: u16) -> Result<()> {
-    let mut child = tokio::process::Command::from(cli.command(&["port-forward", "pod/one", &format!(":{port}")]))
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().context("stdout")?).lines();
-    let line = lines.next_line().await?.context("kubectl says nothing")?;
-    let local = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).context("no port")?.to_owned();
-    for word in ["first", "second"] {
-        let mut connection = tokio::net::TcpStream::connect(format!("127.0.0.1:{local}")).await?;
-        connection.write_all(word.as_bytes()).await?;
-        let mut echoed = vec![0; word.len()];
-        connection.read_exact(&mut echoed).await?;
-        ensure!(echoed == word.as_bytes(), "{word} comes back as {echoed:?}");
     }
     Ok(())
 }
