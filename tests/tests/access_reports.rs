@@ -2,7 +2,14 @@
 //! the report did, and asks for what the original does today. The number is that of the report in the repository of
 //! Kubernetes, where none is named.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use http::{Method, StatusCode};
@@ -234,6 +241,38 @@ async fn what_admission_does_to_a_cluster() -> Result<()> {
     bed.until(403, PODS, |number| pod(&format!("one-{number}"), json!("p1"))).await?;
     let (status, answer) = bed.ask(&bed.admin, Method::POST, PODS, pod("another", Value::Null)).await?;
     ensure!(status == 201, "a pod of no class: {answer}");
+
+    // Who refuses is asked once: the object that he was shown is what the store holds.
+    let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://{}/", refusing.local_addr()?);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    tokio::spawn(async move {
+        while refusing.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let asked = json!({"metadata": {"name": "asked"}});
+    bed.make("/api/v1/namespaces/default/configmaps", asked.clone()).await?;
+    let rules =
+        json!([{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"]}]);
+    let more = json!({"failurePolicy": "Fail", "rules": rules});
+    bed.make(&HOOKS.replace("mutating", "validating"), hook("refusing", &url, json!([]), more)).await?;
+    let mut round = 0;
+    let path = "/api/v1/namespaces/default/configmaps/asked";
+    loop {
+        round += 1;
+        let before = calls.load(Ordering::SeqCst);
+        let changed = json!({"metadata": {"name": "asked", "labels": {"round": round.to_string()}}});
+        let (status, answer) = bed.ask(&bed.admin, Method::PUT, path, changed).await?;
+        // Until the server knows the webhook.
+        if status == 200 && round < 1000 {
+            continue;
+        }
+        let calls = calls.load(Ordering::SeqCst) - before;
+        ensure!(status == 500 && calls == 1, "{calls} calls, then {status}: {answer}");
+        break;
+    }
 
     // 128162: webhooks that hang and may be ignored hold a request for the sum of their times; when that is longer than
     // the request may take, it ends there.

@@ -176,7 +176,9 @@ impl Selector {
     /// Whether the labels of the object, as it is or was, are selected.
     pub(super) fn selects_object(&self, object: Option<&Object>, old: Option<&Object>) -> Result<bool, ApiError> {
         let selector = self.read()?;
-        let selects = |object: &Object| selector.matches(|key| object.label(key));
+        // What has no metadata at all, as the options of a connect, is selected by nothing but everything.
+        let selects =
+            |object: &Object| object.ty().root.field("metadata").is_some() && selector.matches(|key| object.label(key));
         Ok(selector.is_empty() || object.is_some_and(selects) || old.is_some_and(selects))
     }
 }

@@ -128,9 +128,13 @@ pub(super) async fn apply(
             current = Some(Current { object: target.read(&ctx.cluster, &stored).await?, stored });
         }
         let step = match change.rewrite(current.as_ref()).await {
-            Err(_) if !fresh => {
-                current = None;
+            // What the cache had may be old; if it is not, nobody is asked again.
+            Err(error) if !fresh => {
+                let seen = current.take().map(|current| current.stored.mod_revision);
                 stored = ctx.cluster.store.get(&key).await.map_err(|error| store_error(target, error))?;
+                if stored.as_ref().map(|stored| stored.mod_revision) == seen {
+                    return Err(error);
+                }
                 fresh = true;
                 continue;
             }
