@@ -7,7 +7,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
 use http::{HeaderValue, Response, header};
 use tokio::time::{Instant, sleep_until};
 
@@ -44,15 +48,21 @@ struct Watching {
     options: ListOptions,
     frames: Frames,
     subscription: Option<Subscription>,
-    api_changes: tokio::sync::watch::Receiver<u64>,
     /// The state to begin with, and the position in it.
     initial: Option<(Snapshot, Option<String>)>,
     /// A bookmark that says where the state ends is owed, at this revision.
     initial_end: Option<i64>,
     ends_at: Instant,
-    bookmark_at: Instant,
+    alarms: FuturesUnordered<BoxFuture<'static, Alarm>>,
     last_bookmark: i64,
     ended: bool,
+}
+
+/// What a watch waits for besides events. It is asked only when something has happened, not with every event.
+enum Alarm {
+    /// The watch is over: its time, the server's, or that of what the resource was.
+    End,
+    Bookmark,
 }
 
 pub(super) async fn watch(
@@ -70,11 +80,13 @@ pub(super) async fn watch(
     let frames = Frames::new(&target, &request.query, output)?;
     let begun = begin(&ctx, &target, &options, revision).await;
     let ends_at = Instant::now() + timeout;
+    let alarms = FuturesUnordered::new();
+    alarms.push(end(Arc::clone(&ctx), target.clone(), ends_at).boxed());
+    alarms.push(bookmark_due(ends_at).boxed());
     let mut watching = Watching {
-        api_changes: ctx.cluster.api.changes(),
         ctx,
         target,
-        bookmark_at: next_bookmark(ends_at),
+        alarms,
         options,
         frames,
         subscription: None,
@@ -146,8 +158,9 @@ async fn begin(ctx: &Context, target: &Target, options: &ListOptions, revision: 
 }
 
 /// Resolves when a custom resource is no longer defined as it was when the watch began.
-async fn redefined(changes: &mut tokio::sync::watch::Receiver<u64>, ctx: &Context, target: &Target) {
+async fn redefined(ctx: &Context, target: &Target) {
     let Some(definition) = target.definition() else { return std::future::pending().await };
+    let mut changes = ctx.cluster.api.changes();
     loop {
         let api = ctx.cluster.api.load();
         let now = api.definitions.get(&definition.group, &definition.plural);
@@ -166,12 +179,20 @@ fn end_error(end: WatchEnd) -> ApiError {
     }
 }
 
-fn next_bookmark(ends_at: Instant) -> Instant {
-    let regular = Instant::now() + BOOKMARK_EVERY;
-    match ends_at.checked_sub(BOOKMARK_BEFORE_END).filter(|at| *at > Instant::now()) {
-        Some(last) => regular.min(last),
-        None => regular,
+async fn end(ctx: Arc<Context>, target: Target, ends_at: Instant) -> Alarm {
+    tokio::select! {
+        () = sleep_until(ends_at) => {}
+        () = ctx.cluster.shutdown.cancelled() => {}
+        () = redefined(&ctx, &target) => {}
     }
+    Alarm::End
+}
+
+async fn bookmark_due(ends_at: Instant) -> Alarm {
+    let regular = Instant::now() + BOOKMARK_EVERY;
+    let last = ends_at.checked_sub(BOOKMARK_BEFORE_END).filter(|at| *at > Instant::now());
+    sleep_until(last.map_or(regular, |last| regular.min(last))).await;
+    Alarm::Bookmark
 }
 
 impl Watching {
@@ -185,19 +206,16 @@ impl Watching {
             return Some(state.map_err(Into::into));
         }
         loop {
-            let shutdown = self.ctx.cluster.shutdown.clone();
             let subscription = self.subscription.as_mut()?;
             let events = tokio::select! {
                 events = subscription.next(BATCH) => events,
-                () = redefined(&mut self.api_changes, &self.ctx, &self.target) => return None,
-                () = sleep_until(self.ends_at) => return None,
-                () = shutdown.cancelled() => return None,
-                () = sleep_until(self.bookmark_at) => {
-                    match self.bookmark() {
+                alarm = self.alarms.next() => match alarm {
+                    Some(Alarm::Bookmark) => match self.bookmark() {
                         Some(frame) => return Some(frame.map_err(Into::into)),
                         None => continue,
-                    }
-                }
+                    },
+                    Some(Alarm::End) | None => return None,
+                },
             };
             let frames = match events {
                 Ok(events) => self.frames_of(&events).await,
@@ -257,7 +275,7 @@ impl Watching {
     }
 
     fn bookmark(&mut self) -> Option<Result<Bytes, ApiError>> {
-        self.bookmark_at = next_bookmark(self.ends_at);
+        self.alarms.push(bookmark_due(self.ends_at).boxed());
         if !self.options.allow_bookmarks {
             return None;
         }
@@ -270,28 +288,54 @@ impl Watching {
     }
 
     async fn frames_of(&mut self, events: &[Arc<CacheEvent>]) -> Result<Bytes, ApiError> {
-        // Most often there is one, which all watchers share.
         let mut frames: Vec<Bytes> = Vec::with_capacity(events.len());
-        let before: Vec<Arc<Entry>> = events.iter().filter_map(|event| event.prev().cloned()).collect();
-        let after: Vec<Arc<Entry>> = events.iter().map(|event| Arc::clone(event.entry())).collect();
-        let mut before = self.target.views(&self.ctx.cluster, &before).await?.into_iter();
-        let after = self.target.views(&self.ctx.cluster, &after).await?;
-        for (event, after) in events.iter().zip(after) {
-            let before = event.prev().and_then(|_| before.next());
-            let Some(kind) = self.seen_as(event, before.as_deref(), &after) else { continue };
-            let told = match (kind, event.departed()) {
-                (EventType::Deleted, Some(departed)) => {
-                    self.target.views(&self.ctx.cluster, &[Arc::clone(departed)]).await?.pop()
+        match self.target.is_converted() {
+            true => self.frames_of_views(events, &mut frames).await?,
+            false => {
+                for event in events {
+                    let (before, after) = (event.prev().map(AsRef::as_ref), event.entry());
+                    frames.extend(self.frame_of(event, before, after, || event.departed().map(AsRef::as_ref))?);
                 }
-                _ => None,
-            };
-            let view = told.as_deref().unwrap_or(&after);
-            frames.push(self.frames.of_event(&self.ctx, &self.target, kind, event, view)?);
+            }
         }
+        // Most often there is one, which all watchers share.
         match frames.len() {
             1 => Ok(frames.swap_remove(0)),
             _ => Ok(frames.concat().into()),
         }
+    }
+
+    /// Of events whose objects may have to be converted first: all of them at once.
+    async fn frames_of_views(&mut self, events: &[Arc<CacheEvent>], frames: &mut Vec<Bytes>) -> Result<(), ApiError> {
+        let (target, cluster) = (&self.target, &self.ctx.cluster);
+        let before: Vec<Arc<Entry>> = events.iter().filter_map(|event| event.prev().cloned()).collect();
+        let departed: Vec<Arc<Entry>> = events.iter().filter_map(|event| event.departed().cloned()).collect();
+        let after: Vec<Arc<Entry>> = events.iter().map(|event| Arc::clone(event.entry())).collect();
+        let mut before = target.views(cluster, &before).await?.into_iter();
+        let after = target.views(cluster, &after).await?;
+        // Those of entries of which a view is known have one too.
+        let mut departed = target.views(cluster, &departed).await?.into_iter();
+        for (event, after) in events.iter().zip(after) {
+            let (before, departed) = event.prev().and_then(|_| before.next().zip(departed.next())).unzip();
+            frames.extend(self.frame_of(event, before.as_deref(), &after, || departed.as_deref())?);
+        }
+        Ok(())
+    }
+
+    /// None where the event is none to this watcher.
+    fn frame_of<'e>(
+        &mut self,
+        event: &CacheEvent,
+        before: Option<&Entry>,
+        after: &'e Entry,
+        departed: impl FnOnce() -> Option<&'e Entry>,
+    ) -> Result<Option<Bytes>, ApiError> {
+        let Some(kind) = self.seen_as(event, before, after) else { return Ok(None) };
+        let told = match kind {
+            EventType::Deleted => departed().unwrap_or(after),
+            EventType::Added | EventType::Modified => after,
+        };
+        self.frames.of_event(&self.ctx, &self.target, kind, event, told).map(Some)
     }
 
     /// What an event is to this watcher; none: nothing.

@@ -55,7 +55,8 @@ pub(super) struct Gap {
     why: &'static str,
 }
 
-/// A watcher's mark: the sequence number of the first event that may concern it, or CLEAN.
+/// A watcher's mark: the sequence number of the first event that may concern it, or CLEAN. Set under the lock of its
+/// group, and by a reset to something else than CLEAN; so that whoever has nothing to read sees that without the lock.
 pub(super) struct Mark {
     dirty_from: AtomicU64,
     pub(super) wake: Notify,
@@ -138,6 +139,13 @@ pub(super) struct Position {
     epoch: u64,
 }
 
+impl Position {
+    /// Whether the watcher has seen every event applied so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.mark.dirty_from.load(Ordering::Acquire) == CLEAN
+    }
+}
+
 /// Why a watcher gets no more events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WatchEnd {
@@ -211,6 +219,7 @@ impl Group {
         inner.ring.bytes = 0;
         inner.ring.floor = revision;
         for mark in inner.watchers.drain().flat_map(|(_, marks)| marks) {
+            mark.dirty_from.store(0, Ordering::Release);
             mark.wake.notify_one();
         }
     }
@@ -266,14 +275,14 @@ impl Group {
         position: &Position,
         max: usize,
     ) -> Result<Vec<Arc<CacheEvent>>, WatchEnd> {
+        if position.is_clean() {
+            return Ok(Vec::new());
+        }
         let inner = self.inner.lock();
         if inner.epoch != position.epoch {
             return Err(WatchEnd::Reset);
         }
         let from = position.mark.dirty_from.load(Ordering::Relaxed);
-        if from == CLEAN {
-            return Ok(Vec::new());
-        }
         let skip = from.checked_sub(inner.ring.first).ok_or(WatchEnd::TooSlow)?;
         let mut taken = Vec::new();
         let mut next = from;
@@ -288,14 +297,8 @@ impl Group {
             }
         }
         let dirty_from = if next < inner.ring.next_sequence() { next } else { CLEAN };
-        position.mark.dirty_from.store(dirty_from, Ordering::Relaxed);
+        position.mark.dirty_from.store(dirty_from, Ordering::Release);
         Ok(taken)
-    }
-
-    /// Whether the watcher has seen every event applied so far.
-    pub(super) fn is_clean(&self, position: &Position) -> bool {
-        let inner = self.inner.lock();
-        inner.epoch == position.epoch && position.mark.dirty_from.load(Ordering::Relaxed) == CLEAN
     }
 
     /// All changes of one key after the revision; None when they are not all kept.
@@ -326,7 +329,7 @@ impl Inner {
         let wanted = [Some(resource), namespace_of(resource, key.as_str()), Some(key.as_str())];
         for mark in wanted.into_iter().flatten().filter_map(|part| self.watchers.get(part)).flatten() {
             if mark.dirty_from.load(Ordering::Relaxed) == CLEAN {
-                mark.dirty_from.store(sequence, Ordering::Relaxed);
+                mark.dirty_from.store(sequence, Ordering::Release);
                 mark.wake.notify_one();
             }
         }

@@ -34,7 +34,7 @@ impl Subscription {
             if !events.is_empty() {
                 return Ok(events);
             }
-            if self.group.is_clean(&self.position) {
+            if self.position.is_clean() {
                 self.position.mark.wake.notified().await;
             }
         }
@@ -54,7 +54,7 @@ impl Subscription {
     pub fn caught_up(&self) -> Option<i64> {
         // First the watermark, then the mark: all up to this watermark has been applied and marked by then.
         let watermark = self.cache.revision();
-        self.group.is_clean(&self.position).then_some(watermark.max(self.delivered))
+        self.position.is_clean().then_some(watermark.max(self.delivered))
     }
 
     pub fn scope(&self) -> &Scope {
