@@ -1,6 +1,6 @@
 //! Encodings of cached objects, made once and shared by everyone who asks for the same.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use bytes::Bytes;
 
@@ -44,37 +44,71 @@ pub(super) fn object(target: &Target, view: &Entry) -> Result<Object, ApiError> 
 
 /// A view as an item of a JSON list. Items of built-in kinds do not name their kind.
 pub(super) fn item(target: &Target, view: &Entry, budget: &Arc<Budget>) -> Result<Bytes, ApiError> {
-    view.encoding(id(&target.kind, Form::Item), budget, |view| json(target, view, Named::Nothing).map(Bytes::from))
+    view.encoding(id(&target.kind, Form::Item), budget, |view| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            write_json(scratch, target, view, Named::Nothing)?;
+            // What is kept takes no more than it needs.
+            let item = Bytes::copy_from_slice(scratch);
+            scratch.shrink_to(SCRATCH_MAX);
+            Ok(item)
+        })
+    })
 }
+
+thread_local! {
+    /// Where items are written whose length is not known before.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread keeps of it, in bytes.
+const SCRATCH_MAX: usize = 256 * 1024;
 
 /// JSON of a view, without a newline at its end.
 pub(super) fn json(target: &Target, view: &Entry, named: Named) -> Result<Vec<u8>, ApiError> {
-    match view.is_converted() {
-        true => Ok(json_of_object(target, object(target, view)?, named)),
-        false => json_of_stored(target, view.value(), view.mod_revision(), named),
-    }
+    let mut out = json_buffer(view.value());
+    write_json(&mut out, target, view, named)?;
+    Ok(out)
 }
 
-/// The same of what the store holds: in one pass over its bytes where that shows what decoding would.
+/// The same of what the store holds.
 pub(super) fn json_of_stored(target: &Target, bytes: &[u8], revision: i64, named: Named) -> Result<Vec<u8>, ApiError> {
-    let shown = revision_text(revision);
-    // Names of fields make JSON longer than what is stored.
-    let mut out = Vec::with_capacity(bytes.len() * 2);
-    let stored = Stored::read(&target.kind, bytes, &shown);
-    if stored.and_then(|stored| stored.json(named, &mut out)).is_some() {
-        return Ok(out);
-    }
-    Ok(json_of_object(target, target.decode_bytes(bytes, revision)?, named))
+    let mut out = json_buffer(bytes);
+    write_stored(&mut out, target, bytes, revision, named)?;
+    Ok(out)
 }
 
-fn json_of_object(target: &Target, mut object: Object, named: Named) -> Vec<u8> {
+/// Names of fields make JSON longer than what is stored.
+fn json_buffer(stored: &[u8]) -> Vec<u8> {
+    Vec::with_capacity(stored.len() * 2)
+}
+
+fn write_json(out: &mut Vec<u8>, target: &Target, view: &Entry, named: Named) -> Result<(), ApiError> {
+    if view.is_converted() {
+        write_object(out, target, object(target, view)?, named);
+        return Ok(());
+    }
+    write_stored(out, target, view.value(), view.mod_revision(), named)
+}
+
+/// In one pass over the stored bytes where that shows what decoding would.
+fn write_stored(out: &mut Vec<u8>, target: &Target, bytes: &[u8], revision: i64, named: Named) -> Result<(), ApiError> {
+    let shown = revision_text(revision);
+    let start = out.len();
+    let stored = Stored::read(&target.kind, bytes, &shown);
+    if stored.and_then(|stored| stored.json(named, out)).is_none() {
+        out.truncate(start);
+        write_object(out, target, target.decode_bytes(bytes, revision)?, named);
+    }
+    Ok(())
+}
+
+fn write_object(out: &mut Vec<u8>, target: &Target, mut object: Object, named: Named) {
     if named == Named::Nothing && !target.resource.custom {
         object.remove(&["kind"]);
         object.remove(&["apiVersion"]);
     }
-    let mut out = Vec::new();
-    codec::encode_json(&object, &mut out);
-    out
+    codec::encode_json(&object, out);
 }
 
 /// Protobuf of a view.

@@ -10,14 +10,18 @@ use super::{
     response::response,
 };
 use crate::{
-    api::schema::{Object, Type, codec, stored::Stored},
+    api::schema::{
+        Object, Type,
+        codec::{self, Spliced},
+        stored::Stored,
+    },
     cluster::{Target, known_kind},
     request::{
         body::{self, Body, BodyError},
         negotiate::{MediaType, Output},
         status::ApiError,
     },
-    store::Entry,
+    store::{Entry, cache::KindNumber},
 };
 
 /// The number of `items` in every list.
@@ -53,13 +57,21 @@ pub(super) fn stream(target: &Target, output: Output, page: Page) -> Result<Resu
     Ok(Ok(response(200, output.media, body)))
 }
 
-/// How long an item is, with its tag; none where it has to be decoded.
-fn item_len(kind: &Type, entry: &Entry) -> Option<usize> {
+/// An item with its revision, found without reading it again; none where it has to be decoded.
+fn spliced<'a>(kind: &Type, entry: &'a Entry, revision: &'a str) -> Option<Spliced<'a>> {
     if entry.is_converted() {
         return None;
     }
+    let offsets = entry.offsets(KindNumber(kind.number), |entry| {
+        Stored::read(kind, entry.value(), "")?.protobuf()?.offsets_in(entry.value())
+    });
+    Spliced::at(entry.value(), offsets?, revision)
+}
+
+/// How long an item is, with its tag.
+fn item_len(kind: &Type, entry: &Entry) -> Option<usize> {
     let revision = entry.mod_revision().to_string();
-    let length = Stored::read(kind, entry.value(), &revision)?.protobuf()?.length();
+    let length = spliced(kind, entry, &revision)?.length();
     Some(1 + codec::varint_len(length) + length)
 }
 
@@ -68,8 +80,7 @@ fn items(kind: &Type, entries: &[Arc<Entry>]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(stored);
     for entry in entries {
         let revision = entry.mod_revision().to_string();
-        let message = codec::message_of(&kind.gvk, entry.value())?;
-        let spliced = codec::splice(message, &revision)?;
+        let spliced = spliced(kind, entry, &revision)?;
         codec::put_head(&mut out, ITEMS, spliced.length());
         spliced.append(&mut out);
     }

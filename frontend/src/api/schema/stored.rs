@@ -113,4 +113,23 @@ mod tests {
             assert!(!is_shown(&changed, false), "{to}");
         }
     }
+
+    #[test]
+    fn a_message_is_found_again_by_its_offsets() {
+        let schema = Schema::builtin();
+        let object = decode_json(&schema, POD.as_bytes(), None).unwrap().object;
+        let mut complete = object.clone();
+        apply_defaults(&mut complete);
+        let kind = object.ty().clone();
+        let bytes = encode_stored(&complete, &kind, StorageEncoding::Protobuf);
+        let spliced = Stored::read(&kind, &bytes, "").unwrap().protobuf().unwrap();
+        let offsets = spliced.offsets_in(&bytes).unwrap();
+        let mut found = Vec::new();
+        Spliced::at(&bytes, offsets, "1234").unwrap().append(&mut found);
+        let mut read = Vec::new();
+        Stored::read(&kind, &bytes, "1234").unwrap().protobuf().unwrap().append(&mut read);
+        assert_eq!(found, read);
+        assert!(spliced.offsets_in(&bytes[..4]).is_none(), "not a slice of these");
+        assert!(Spliced::at(&bytes[..bytes.len() - 8], offsets, "1").is_none());
+    }
 }

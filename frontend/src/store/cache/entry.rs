@@ -24,6 +24,9 @@ pub struct EncodingId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KindNumber(pub u32);
 
+/// Where parts of a value lie in it: what they are is the caller's business.
+pub type Offsets = [u32; 5];
+
 /// As what an entry is seen: by which state of a definition, and in which of its versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ViewId {
@@ -61,6 +64,7 @@ pub struct Entry {
     mod_revision: i64,
     version: i64,
     selectable: Kept<KindNumber, Arc<Selectable>>,
+    offsets: Kept<KindNumber, Option<Offsets>>,
     memo: OnceLock<Arc<dyn Any + Send + Sync>>,
     encodings: Kept<EncodingId, Arc<Held>>,
     views: Views,
@@ -110,6 +114,7 @@ impl Entry {
             mod_revision,
             version,
             selectable: Kept::default(),
+            offsets: Kept::default(),
             memo: OnceLock::new(),
             encodings: Kept::default(),
             views: OnceLock::new(),
@@ -205,6 +210,11 @@ impl Entry {
     /// Labels and fields by a kind, read by `read` the first time.
     pub fn selectable(&self, kind: KindNumber, read: impl FnOnce(&Entry) -> Selectable) -> Arc<Selectable> {
         self.selectable.get(&kind).unwrap_or_else(|| self.selectable.keep(kind, Arc::new(read(self))))
+    }
+
+    /// Where the parts of the value lie by a kind, found by `find` the first time; none where it has no such parts.
+    pub fn offsets(&self, kind: KindNumber, find: impl FnOnce(&Entry) -> Option<Offsets>) -> Option<Offsets> {
+        self.offsets.get(&kind).unwrap_or_else(|| self.offsets.keep(kind, find(self)))
     }
 
     /// Anything else derived from the value, one type per cache: made by `make` the first time. None when another type

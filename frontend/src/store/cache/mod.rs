@@ -30,7 +30,7 @@ use tokio::{
 };
 
 pub use budget::Budget;
-pub use entry::{CacheEvent, EncodingId, Entry, EventKind, KindNumber, Selectable, ViewId};
+pub use entry::{CacheEvent, EncodingId, Entry, EventKind, KindNumber, Offsets, Selectable, ViewId};
 pub use group::{CacheLimits, WatchEnd};
 pub use layout::Scope;
 pub use subscription::Subscription;

@@ -1,5 +1,7 @@
 //! Protobuf to objects. Fields that the schema has not are dropped; a message that comes twice is merged, as gogo does.
 
+use std::borrow::Cow;
+
 use super::{
     DecodeError, Decoded,
     wire::{ENVELOPE_MAGIC, Payload, Reader},
@@ -22,10 +24,10 @@ const DEPTH_MAX: usize = 200;
 /// What the envelope says.
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
-    pub(super) api_version: String,
-    pub(super) kind: String,
+    pub(super) api_version: Cow<'a, str>,
+    pub(super) kind: Cow<'a, str>,
     pub(super) raw: &'a [u8],
-    pub(super) content_type: String,
+    pub(super) content_type: Cow<'a, str>,
 }
 
 /// Reads `k8s\0` and runtime.Unknown.
@@ -42,14 +44,14 @@ pub(super) fn read_envelope(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
                 let mut reader = Reader::new(type_meta);
                 while let Some((number, payload)) = reader.field()? {
                     match (number, payload) {
-                        (1, Payload::Bytes(text)) => envelope.api_version = String::from_utf8_lossy(text).into_owned(),
-                        (2, Payload::Bytes(text)) => envelope.kind = String::from_utf8_lossy(text).into_owned(),
+                        (1, Payload::Bytes(text)) => envelope.api_version = String::from_utf8_lossy(text),
+                        (2, Payload::Bytes(text)) => envelope.kind = String::from_utf8_lossy(text),
                         _ => {}
                     }
                 }
             }
             (2, Payload::Bytes(raw)) => envelope.raw = raw,
-            (4, Payload::Bytes(text)) => envelope.content_type = String::from_utf8_lossy(text).into_owned(),
+            (4, Payload::Bytes(text)) => envelope.content_type = String::from_utf8_lossy(text),
             _ => {}
         }
     }

@@ -35,6 +35,30 @@ impl<'a> Spliced<'a> {
         }
     }
 
+    /// Where the parts lie in the bytes that they are slices of: where the metadata begins, where the revision does and
+    /// where it ends, where the metadata ends, where the message does. By that the message is found without reading it.
+    pub fn offsets_in(&self, bytes: &[u8]) -> Option<[u32; 5]> {
+        let offset = |end: &[u8]| {
+            let offset = (end.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+            u32::try_from(offset).ok().filter(|_| offset <= bytes.len())
+        };
+        let end = |part: &'a [u8]| &part[part.len()..];
+        Some([
+            offset(self.before)?,
+            offset(end(self.before))?,
+            offset(self.behind)?,
+            offset(self.rest)?,
+            offset(end(self.rest))?,
+        ])
+    }
+
+    /// The message whose parts lie there.
+    pub fn at(bytes: &'a [u8], offsets: [u32; 5], revision: &'a str) -> Option<Spliced<'a>> {
+        let [metadata, revision_at, behind, rest, end] = offsets.map(|offset| offset as usize);
+        let (before, behind) = (bytes.get(metadata..revision_at)?, bytes.get(behind..rest)?);
+        Some(Spliced { before, behind, rest: bytes.get(rest..end)?, revision })
+    }
+
     fn metadata_len(&self) -> usize {
         self.before.len() + 1 + varint_len(self.revision.len()) + self.revision.len() + self.behind.len()
     }
