@@ -181,9 +181,10 @@ async fn singles(work: Work, plan: &Plan, side: &Side) -> Result<Vec<Figure>> {
         _ => 64,
     };
     let sessions = (0..clients / CLIENTS_PER_SESSION).map(|_| side.session()).collect::<Result<Vec<_>>>()?;
-    let single = Arc::new(Single { work, run: rand::random(), collection, sessions });
     let press = async |seconds: f64| -> Result<Measured> {
-        let single = single.clone();
+        // Names of a run of its own: the one before has made some.
+        let (collection, sessions) = (collection.clone(), sessions.clone());
+        let single = Arc::new(Single { work, run: rand::random(), collection, sessions });
         press(work.name(), clients, Duration::from_secs_f64(seconds), &side.pids(), move |client, sequence| {
             let single = single.clone();
             async move { single.once(client, sequence).await }
