@@ -109,7 +109,7 @@ impl std::fmt::Debug for Session {
 pub struct Peer {
     pub address: Option<std::net::SocketAddr>,
     /// The client certificate chain that TLS already verified, DER, leaf first.
-    pub certificates: Vec<rustls_pki_types::CertificateDer<'static>>,
+    pub certificates: std::sync::Arc<[rustls_pki_types::CertificateDer<'static>]>,
 }
 
 /// Collects texts for `Warning` headers while a request is handled. The same text is kept once.

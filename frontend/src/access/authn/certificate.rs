@@ -1,12 +1,13 @@
 //! Client certificates: the common name is the user, the organizations are the groups.
 //!
 //! TLS lets any certificate in whose key the client holds, so that a bad one is answered with a 401 as the real server
-//! does; whether an authority signed it is verified here. The file of authorities is read anew when it changes.
+//! does; whether an authority signed it is verified here, and remembered for a while. The file of authorities is read
+//! anew when it changes, and then nothing is remembered.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,10 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Authenticator, BadCredentials};
-use crate::request::{Request, User};
+use crate::{
+    access::kept::{self, Kept},
+    request::{Request, User},
+};
 
 /// The object identifier of a user's uid in the subject.
 const UID_OID: &str = "1.3.6.1.4.1.57683.2";
@@ -34,6 +38,19 @@ pub struct Authority {
 struct Loaded {
     pem: Vec<u8>,
     verifier: Arc<dyn ClientCertVerifier>,
+    /// What was found of the chains that these authorities signed: a signature takes longer than most requests.
+    verified: Kept<Result<Arc<Leaf>, BadCredentials>>,
+}
+
+/// Chains that are remembered.
+const VERIFIED_MAX: usize = 4096;
+/// A chain is verified again after this, and when one of its certificates has ended.
+const VERIFIED_FOR: Duration = Duration::from_secs(300);
+
+/// Whom a certificate names.
+pub(super) struct Leaf {
+    pub(super) common_name: String,
+    user: Result<Option<User>, BadCredentials>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +77,7 @@ fn load(flag: &'static str, path: &Path) -> Result<Loaded, CertificateError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|e| unreadable(e.to_string()))?;
-    Ok(Loaded { pem, verifier })
+    Ok(Loaded { pem, verifier, verified: Kept::new(VERIFIED_MAX) })
 }
 
 impl Authority {
@@ -94,15 +111,38 @@ impl Authority {
     }
 
     /// Refuses a chain that none of the authorities signed for client authentication.
-    pub(super) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), BadCredentials> {
+    pub(super) async fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<Arc<Leaf>, BadCredentials> {
+        let loaded = self.loaded.load_full();
+        let key = kept::key(chain.iter().map(AsRef::as_ref));
+        let verify = async { loaded.verify(chain) };
+        let time = |found: &Result<_, _>| found.is_ok().then(|| VERIFIED_FOR.min(time_left(chain)));
+        loaded.verified.get_or_ask(key, verify, time).await
+    }
+}
+
+impl Loaded {
+    fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<Arc<Leaf>, BadCredentials> {
         let Some((leaf, intermediates)) = chain.split_first() else {
             return Err(BadCredentials("no certificate was shown".to_owned()));
         };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let verified =
-            self.loaded.load().verifier.verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(now));
-        verified.map(|_| ()).map_err(|error| BadCredentials(format!("verifying certificate failed: x509: {error}")))
+        let now = UnixTime::since_unix_epoch(since_epoch());
+        let verified = self.verifier.verify_client_cert(leaf, intermediates, now);
+        verified.map_err(|error| BadCredentials(format!("verifying certificate failed: x509: {error}")))?;
+        Ok(Arc::new(Leaf { common_name: last_common_name(&parse(leaf)?), user: user_of(leaf) }))
     }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Until the first of the certificates ends; nothing where one cannot be read.
+fn time_left(chain: &[CertificateDer<'_>]) -> Duration {
+    let ends = chain.iter().map(|certificate| {
+        let end = parse(certificate).map(|certificate| certificate.validity().not_after.timestamp());
+        end.ok().and_then(|end| u64::try_from(end).ok()).unwrap_or_default()
+    });
+    Duration::from_secs(ends.min().unwrap_or_default()).saturating_sub(since_epoch())
 }
 
 /// Believes certificates that one of the authorities signed for client authentication.
@@ -111,9 +151,10 @@ pub struct CertificateAuthenticator(pub Arc<Authority>);
 impl Authenticator for CertificateAuthenticator {
     fn authenticate<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
         Box::pin(async move {
-            let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
-            self.0.verify(&request.peer.certificates)?;
-            user_of(leaf)
+            if request.peer.certificates.is_empty() {
+                return Ok(None);
+            }
+            self.0.verify(&request.peer.certificates).await?.user.clone()
         })
     }
 }
@@ -126,10 +167,6 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, BadCre
 fn last_common_name(certificate: &X509Certificate<'_>) -> String {
     let names = certificate.subject().iter_common_name().filter_map(|cn| cn.as_str().ok());
     names.last().unwrap_or_default().to_owned()
-}
-
-pub(super) fn common_name(leaf: &CertificateDer<'_>) -> Result<String, BadCredentials> {
-    Ok(last_common_name(&parse(leaf)?))
 }
 
 fn user_of(leaf: &CertificateDer<'_>) -> Result<Option<User>, BadCredentials> {
@@ -162,5 +199,48 @@ fn uid_of(certificate: &X509Certificate<'_>) -> Result<String, BadCredentials> {
         Some([""]) => Err(BadCredentials("UID cannot be an empty string".to_owned())),
         Some([uid]) => Ok((*uid).to_owned()),
         Some(uids) => Err(BadCredentials(format!("expected 1 UID, but found multiple: [{}]", uids.join(" ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        date_time_ymd,
+    };
+
+    use super::*;
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn leaf(signer: &CertifiedIssuer<'static, KeyPair>, ends_in: i32) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "ann");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = date_time_ymd(ends_in, 1, 1);
+        params.signed_by(&KeyPair::generate().unwrap(), signer).unwrap().der().clone()
+    }
+
+    #[tokio::test]
+    async fn a_chain_is_remembered_until_it_ends_or_the_authorities_change() {
+        let (first, second) = (authority(), authority());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), first.pem()).unwrap();
+        let authority = Authority::read("client-ca-file", file.path()).unwrap();
+        let (good, ended) = ([leaf(&first, 4000)], [leaf(&first, 2001)]);
+        assert_eq!((time_left(&good) > VERIFIED_FOR, time_left(&ended)), (true, Duration::ZERO));
+        let found = authority.verify(&good).await.unwrap();
+        assert_eq!(found.user.as_ref().unwrap().as_ref().unwrap().name, "ann");
+        let again = authority.verify(&good).await.unwrap();
+        assert!(Arc::ptr_eq(&found, &again), "it is remembered");
+        assert!(authority.verify(&ended).await.is_err());
+        assert!(authority.verify(&[leaf(&second, 4000)]).await.is_err(), "of another authority");
+        std::fs::write(file.path(), second.pem()).unwrap();
+        assert!(authority.reload());
+        assert!(authority.verify(&good).await.is_err(), "its authority is gone");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use http::HeaderMap;
 
-use super::{Authenticator, Authority, BadCredentials, certificate};
+use super::{Authenticator, Authority, BadCredentials};
 use crate::{
     config,
     request::{Request, User, info::percent_decode},
@@ -61,11 +61,12 @@ impl RequestHeader {
 impl Authenticator for RequestHeader {
     fn authenticate<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Option<User>, BadCredentials>> {
         Box::pin(async move {
-            let Some(leaf) = request.peer.certificates.first() else { return Ok(None) };
-            self.authority.verify(&request.peer.certificates)?;
-            let name = certificate::common_name(leaf)?;
-            let allowed = &self.settings.allowed_names;
-            if !allowed.is_empty() && !allowed.contains(&name) {
+            if request.peer.certificates.is_empty() {
+                return Ok(None);
+            }
+            let leaf = self.authority.verify(&request.peer.certificates).await?;
+            let (name, allowed) = (&leaf.common_name, &self.settings.allowed_names);
+            if !allowed.is_empty() && !allowed.contains(name) {
                 return Err(BadCredentials(format!("x509: subject with cn={name} is not in the allowed list")));
             }
             Ok(self.user(&request.headers))
