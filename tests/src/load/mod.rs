@@ -11,7 +11,10 @@ pub mod leases;
 pub mod pairs;
 pub mod watchers;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 
@@ -137,17 +140,42 @@ fn resident_bytes(pids: &[u32]) -> u64 {
     pids.iter().filter_map(of).sum()
 }
 
-/// User and system time of processes and their children, from /proc; zero where that does not exist.
+/// User and system time of processes with all that they started, from /proc; zero where that does not exist. A server
+/// such as PostgreSQL has a process for each connection.
 fn cpu_of(pids: &[u32]) -> Duration {
+    let running: BTreeMap<u32, Stat> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, Stat::of(pid)?)))
+        .collect();
+    let is_ours = |mut pid: u32| {
+        while !pids.contains(&pid) {
+            match running.get(&pid) {
+                Some(stat) if stat.parent != 0 => pid = stat.parent,
+                _ => return false,
+            }
+        }
+        true
+    };
+    let ticks: u64 = running.iter().filter(|(pid, _)| is_ours(**pid)).map(|(_, stat)| stat.ticks).sum();
     // A clock tick is 10 ms on every Linux that Rust supports (USER_HZ = 100).
-    let ticks: u64 = pids
-        .iter()
-        .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok())
-        .filter_map(|stat| {
-            let fields: Vec<u64> =
-                stat.rsplit(')').next()?.split_whitespace().skip(11).take(4).filter_map(|f| f.parse().ok()).collect();
-            Some(fields.iter().sum::<u64>())
-        })
-        .sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// Of one process.
+struct Stat {
+    parent: u32,
+    /// Its own, and those of its children that have ended.
+    ticks: u64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Self { parent: fields.get(1)?.parse().ok()?, ticks })
+    }
 }
