@@ -4,23 +4,26 @@
 use anyhow::{Context, Result};
 
 use super::progress::Progress;
-use crate::{log::Log, state::State};
+use crate::{
+    log::Log,
+    state::{Loading, State},
+};
 
 const PAGE_BYTES: usize = 8 << 20;
 
 pub(super) async fn state(log: &dyn Log, progress: &mut Progress) -> Result<State> {
-    let mut state = State::new();
+    let mut loading = Loading::default();
     let mut snapshot = log.snapshot().await.context("cannot read the log")?;
     loop {
         let batches = snapshot.next(PAGE_BYTES).await.context("cannot read the log")?;
         if batches.is_empty() {
-            return Ok(state);
+            return Ok(loading.finish());
         }
         for batch in &batches {
             for (_, entry) in &batch.entries {
                 progress.count(entry.key.len() + entry.value.len(), entry.revision);
             }
-            state.load(batch)?;
+            loading.load(batch)?;
         }
         progress.tell();
     }

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use crate::{
     log::{Log, LogFault, Reader},
     model::{BatchId, Position, RowId},
-    state::State,
+    state::{Loading, State},
 };
 
+/// So many changes are sorted before anybody notices.
+const INLINE_MAX: usize = 10_000;
 /// How often the load tells how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,8 +53,12 @@ pub(super) async fn load(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded,
     tokio::select! {
         biased;
         loaded = load_snapshot(log, reading) => loaded,
-        () = keep_reporting => Err(LogFault::NotApplied("the load was given up".into())),
+        () = keep_reporting => Err(given_up()),
     }
+}
+
+fn given_up() -> LogFault {
+    LogFault::NotApplied("the load was given up".into())
 }
 
 /// What a load is to find out, and for whom.
@@ -67,7 +73,7 @@ pub(super) struct Reading<'a> {
 
 async fn load_snapshot(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded, LogFault> {
     let mut snapshot = log.snapshot().await?;
-    let mut state = State::new();
+    let mut loading = Loading::default();
     let (mut found, mut garbage) = (Vec::new(), Vec::new());
     let (mut last_at_ms, mut rows) = (0, 0_usize);
     let mut next_report = Instant::now() + PROGRESS_EVERY;
@@ -83,7 +89,7 @@ async fn load_snapshot(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded, L
             if reading.wanted.contains(&batch.id) {
                 found.push(batch.id);
             }
-            let applied = state.load(batch).map_err(|corrupt| LogFault::Unusable(corrupt.to_string()))?;
+            let applied = loading.load(batch).map_err(|corrupt| LogFault::Unusable(corrupt.to_string()))?;
             if !applied.garbage.is_empty() {
                 garbage.push(applied.garbage);
             }
@@ -91,11 +97,16 @@ async fn load_snapshot(log: &dyn Log, reading: &Reading<'_>) -> Result<Loaded, L
         reading.progress.store(rows as u64, Ordering::Relaxed);
         if Instant::now() >= next_report {
             next_report = Instant::now() + PROGRESS_EVERY;
-            tracing::info!(rows, keys = state.len(), revision = state.revision(), "loading the log");
+            tracing::info!(rows, revision = loading.revision(), "loading the log");
         }
         // A large log must not keep other tasks of this thread from running.
         tokio::task::yield_now().await;
     }
+    // A large log must not keep other tasks of this thread from running.
+    let state = match loading.unsorted() {
+        ..INLINE_MAX => loading.finish(),
+        _ => tokio::task::spawn_blocking(|| loading.finish()).await.map_err(|_| given_up())?,
+    };
     if state.is_half_imported() {
         return Err(LogFault::Unusable("an import into this store was begun and has not ended".into()));
     }

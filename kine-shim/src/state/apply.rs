@@ -28,8 +28,6 @@ pub struct Corrupt {
 pub(super) struct Effects {
     applied: Applied,
     open: Option<RevisionEvents>,
-    /// Nobody asks for events while a log is loaded, so none are made.
-    is_silent: bool,
 }
 
 impl Effects {
@@ -76,33 +74,6 @@ impl State {
         }
         self.head = batch.head();
         self.sweep(self.sweep_max, &mut effects);
-        Ok(effects.finish())
-    }
-
-    /// Like `apply` for a log whose garbage may be gone: positions may skip, rows may be missing. For start-up and
-    /// reload.
-    pub fn load(&mut self, batch: &Batch) -> Result<Applied, Corrupt> {
-        let corrupt = |reason| Corrupt { position: batch.position.0, reason };
-        if batch.position <= self.head.position {
-            return Err(corrupt("it lies before the head"));
-        }
-        if batch.position == self.head.position.next() && batch.prev_id != self.head.id {
-            return Err(corrupt("it has another predecessor"));
-        }
-        let mut effects = Effects { is_silent: true, ..Effects::default() };
-        for (sub, entry) in &batch.entries {
-            let revisions = matches!(entry.kind, EntryKind::Put | EntryKind::Delete);
-            if revisions && (entry.revision < self.revision || entry.revision > batch.last_revision) {
-                return Err(corrupt("its revisions do not rise"));
-            }
-            if entry.kind == EntryKind::Compact && entry.create_revision > batch.last_revision {
-                return Err(corrupt("it compacts the future"));
-            }
-            self.change((batch.position, *sub), entry, &mut effects);
-        }
-        self.revision = self.revision.max(batch.last_revision);
-        self.head = batch.head();
-        self.sweep(usize::MAX, &mut effects);
         Ok(effects.finish())
     }
 
@@ -207,25 +178,29 @@ impl State {
     fn write(&mut self, record: Arc<Record>, effects: &mut Effects) {
         self.revision = record.revision;
         self.changes.insert(Change(record.clone()));
+        let older = self.supersede(record.clone());
+        let prev = match &older {
+            // The key's second change in one Txn.
+            Some(older) if older.revision == record.revision => self.told_before(&record),
+            older => older.as_ref().filter(|older| !older.is_delete),
+        };
+        effects.event(record.revision, record.event(prev));
+    }
+
+    /// The record is its key's newest now; returns what was.
+    pub(super) fn supersede(&mut self, record: Arc<Record>) -> Option<Arc<Record>> {
         let older = self.newest.insert(Newest(record.clone())).map(|newest| newest.0);
         if let Some(older) = &older {
             self.superseded.insert(Superseded(older.clone()));
         }
         let live = older.as_ref().filter(|older| !older.is_delete);
-        let prev = match &older {
-            // The key's second change in one Txn.
-            Some(older) if older.revision == record.revision => self.told_before(&record),
-            _ => live,
-        };
-        if !effects.is_silent {
-            effects.event(record.revision, record.event(prev));
-        }
         if let Some(leased) = live.filter(|prev| prev.lease != 0 && prev.lease != record.lease) {
             self.attached.remove(&(leased.lease, leased.key()));
         }
         if record.lease != 0 {
             self.attached.insert(Attached(record));
         }
+        older
     }
 
     fn compact(&mut self, at: Revision, effects: &mut Effects) {

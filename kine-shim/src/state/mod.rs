@@ -11,6 +11,7 @@ mod apply;
 mod draft;
 mod history;
 mod kept;
+mod loading;
 mod range;
 mod record;
 mod scrub;
@@ -40,6 +41,7 @@ pub use self::{
     apply::Corrupt,
     draft::Draft,
     kept::{Kept, KeptCursor},
+    loading::Loading,
     scrub::{Scrub, ScrubRecord},
 };
 
@@ -50,7 +52,7 @@ pub const IMPORT: &[u8] = b"kine-shim/import";
 /// What applying a batch brought about, for those who act on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// In revision order. Empty after [`State::load`]: nobody watches a load.
+    /// In revision order. Empty after [`Loading::load`]: nobody watches a load.
     pub events: Vec<Arc<RevisionEvents>>,
     /// Log rows that nobody needs any more, in log order: a predecessor before the row that superseded it. Delete them
     /// in this order, or a crash midway brings a deleted key back.
