@@ -20,6 +20,8 @@ pub struct Counters {
     pub operations_failed: AtomicU64,
     /// Dropped before they were sent, since nobody waited for them any more.
     pub operations_abandoned: AtomicU64,
+    /// Handed to the shim that wrote last.
+    pub operations_forwarded: AtomicU64,
     pub overloaded: AtomicU64,
     pub read_indexes: AtomicU64,
     pub reloads: AtomicU64,

@@ -17,6 +17,7 @@ pub mod members;
 pub mod metrics;
 pub mod migrate;
 pub mod model;
+pub mod peer;
 mod read_index;
 mod remedy;
 mod sequencer;

@@ -14,6 +14,7 @@ use kine_shim::{
     members::Members,
     metrics::Metrics,
     model::Position,
+    peer::Door,
     settings::ShimConfig,
     shim::Shim,
     tls::{self, Tls},
@@ -112,11 +113,28 @@ async fn run(config: Config, log_level: LogLevel) -> Result<()> {
     };
     let options = GrpcOptions { tokens: Arc::new(tokens), ..grpc_options(&config, urls, cluster_id) };
     metrics.name_server(options.member_id);
+    let door = door(&config, &options, shim.writer()).await;
+    let options = GrpcOptions { peer: door.as_ref().map(|door| door.peer().clone()), ..options };
+    // Before the first list of members: whoever reads of this shim there finds it open.
+    let _peers = door.map(|door| {
+        AbortOnDropHandle::new(tokio::spawn(door.run(shim.clone(), options.members.clone(), options.own_member())))
+    });
     serve(&config, shim, options, &site, &stop).await;
     serving.close();
     serving.wait().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the others hand over writes. They take turns where it cannot be opened.
+async fn door(config: &Config, options: &GrpcOptions, writer: uuid::Uuid) -> Option<Door> {
+    let address = config.peer_address.as_ref()?;
+    let host = options.advertise_client_urls.first().and_then(|url| {
+        let authority = url.split_once("://")?.1.split('/').next()?;
+        authority.rsplit_once(':').map(|(host, _)| host)
+    });
+    let opened = Door::open(address, host, writer).await;
+    opened.inspect_err(|error| tracing::warn!(address, %error, "other shims cannot hand over writes")).ok()
 }
 
 /// Binds every listener and serves on it at once: who asks during the load is told of it. Returns the client URLs.

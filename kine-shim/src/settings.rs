@@ -136,4 +136,6 @@ pub(crate) enum BrokenRule {
     AskNoWitness,
     /// Asks again and again whether the head that a refusal was evaluated on is still the head.
     StarveCompares,
+    /// Answers what another shim has done before it can be seen here.
+    AnswerAhead,
 }

@@ -17,8 +17,8 @@ use crate::{
     model::{Error, Fault, Key, LeaseId, Op, Position, Reply, Revision},
     read_index::{Confirmation, ReadIndexQueue},
     sequencer::{
-        Hints, Mailbox, Peers, Publication, REPORT_EVERY, Sequencer, Snapshots, Surroundings, Trimming, Trims,
-        drop_aside,
+        ForwardedOutcome, Forwarding, Hints, Mailbox, Peers, Publication, REPORT_EVERY, Sequencer, Snapshots,
+        Surroundings, Trimming, Trims, drop_aside,
     },
     settings::ShimConfig,
     state::State,
@@ -73,6 +73,7 @@ struct Inner {
     hub: Arc<Hub>,
     trims: Trims,
     snapshots: Arc<Mutex<Snapshots>>,
+    forwarding: Forwarding,
     counters: Arc<Counters>,
     /// Nothing new is taken.
     stop: CancellationToken,
@@ -116,7 +117,7 @@ impl Shim {
             started,
             config: config.clone(),
         });
-        let (reader, peers) = (sequencer.writer(), sequencer.peers());
+        let (reader, peers, forwarding) = (sequencer.writer(), sequencer.peers(), sequencer.forwarding());
         let trimming = Trimming {
             log: log.clone(),
             counters: counters.clone(),
@@ -139,7 +140,7 @@ impl Shim {
         tasks.spawn(stopping(stop.clone(), keeper.run()));
         tasks.spawn(stopping(stop.clone(), leases.clone().run(log.clone())));
         tasks.spawn(stopping(stop.clone(), mark_watchers(hub.clone())));
-        tasks.spawn(stopping(stop.clone(), pass_hints_on(log.clone(), hints)));
+        tasks.spawn(stopping(stop.clone(), pass_hints_on(log.clone(), published.clone(), hints)));
         tasks.spawn(stopping(halt.clone(), sequencer.run()));
         let (stopped, watching) = (stop.clone(), tasks.clone());
         let shim = Shim(Arc::new(Inner {
@@ -154,6 +155,7 @@ impl Shim {
             hub,
             trims,
             snapshots,
+            forwarding,
             counters,
             stop,
             halt,
@@ -179,6 +181,33 @@ impl Shim {
             Ok(Err(_)) => Err(Fault::OutcomeUnknown("the shim stopped".into()).into()),
             Err(_) => Err(Fault::OutcomeUnknown("the database did not confirm in time".into()).into()),
         }
+    }
+
+    /// Evaluates an operation that another shim has forwarded; it is not forwarded again. Dropping the future is as in
+    /// [`Shim::write_as`].
+    pub(crate) async fn write_forwarded(&self, op: Op, caller: Caller) -> ForwardedOutcome {
+        let answer = match self.0.mailbox.submit_forwarded(op, caller) {
+            Ok(answer) => answer,
+            Err(_) => return ForwardedOutcome::Left,
+        };
+        match tokio::time::timeout(self.0.config.patience, answer).await {
+            Ok(Ok(answer)) => {
+                let position = self.0.published.look(|published| published.state.head().position);
+                answer.map(|(revision, reply)| (revision, reply, position)).into()
+            }
+            Ok(Err(_)) => ForwardedOutcome::Unknown("the shim that was to write it stopped".into()),
+            Err(_) => ForwardedOutcome::Unknown("the database did not confirm in time".into()),
+        }
+    }
+
+    /// The ways between this shim and the others.
+    pub(crate) fn forwarding(&self) -> &Forwarding {
+        &self.0.forwarding
+    }
+
+    /// By which name the log knows this shim as a writer.
+    pub fn writer(&self) -> uuid::Uuid {
+        self.0.reader
     }
 
     /// The same for an operation of the shim's own that is to happen though nobody waits for it.
@@ -405,8 +434,10 @@ impl Shim {
 /// Says how far this shim has read the log, so that nothing is trimmed that it is still to read.
 async fn report_applied(log: Arc<dyn Log>, reader: uuid::Uuid, published: Publication, peers: Peers) {
     loop {
-        let applied = published.get().state.head().position;
-        let reader = Reader { id: reader, applied, timeline: peers.timeline() };
+        // First the timeline: what is applied by then may be more than it confirms, never less.
+        let timeline = peers.timeline();
+        let applied = published.look(|published| published.state.head().position);
+        let reader = Reader { id: reader, applied, timeline };
         match log.report(&reader).await {
             Ok(others) => {
                 peers.heard(&others, applied);
@@ -421,10 +452,13 @@ async fn mark_watchers(hub: Arc<Hub>) {
     hub.run().await;
 }
 
-async fn pass_hints_on(log: Arc<dyn Log>, hints: Arc<Hints>) {
+async fn pass_hints_on(log: Arc<dyn Log>, published: Publication, hints: Arc<Hints>) {
     loop {
-        log.changed().await;
-        hints.behind.notify_one();
+        let upto = log.changed().await;
+        let is_known = |upto| published.look(|published| published.state.head().position >= upto);
+        if !upto.is_some_and(is_known) {
+            hints.behind.notify_one();
+        }
     }
 }
 

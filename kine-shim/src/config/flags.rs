@@ -42,6 +42,10 @@ pub(super) struct Flags {
     /// URLs that clients are told to use, comma separated [default: --listen-client-urls]
     #[arg(help_heading = "Listening", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) advertise_client_urls: Vec<String>,
+    /// HOST:PORT where the other shims of the same database hand over writes, or none: they then take turns
+    /// [default: any free port of the first client URL's host]
+    #[arg(help_heading = "Listening", long, value_name = "ADDRESS")]
+    pub(super) peer_address: Option<String>,
     /// URLs that answer only /metrics and health, comma separated
     #[arg(help_heading = "Profiling and monitoring", long, value_delimiter = ',', value_name = "URLS")]
     pub(super) listen_metrics_urls: Vec<String>,

@@ -47,6 +47,8 @@ pub struct Config {
     pub http_listeners: Vec<Listener>,
     pub metrics_listeners: Vec<Listener>,
     pub advertise_client_urls: Vec<String>,
+    /// Where other shims hand over writes; `None`: nowhere.
+    pub peer_address: Option<String>,
     pub tls: Option<TlsFiles>,
     /// `--auth-token` as given; what it names is read when the services start.
     pub auth_token: String,
@@ -168,6 +170,7 @@ impl Config {
             endpoint: endpoint(&flags)?,
             log: log_options(&flags)?,
             advertise_client_urls: advertised(&flags, &listeners)?,
+            peer_address: peer_address(&flags, &listeners),
             warnings: warnings(&flags, &listeners),
             http: http_options(&flags)?,
             listeners,
@@ -197,6 +200,7 @@ impl fmt::Display for Config {
         write!(f, "--name={} --endpoint={}", self.name, self.endpoint)?;
         write!(f, " --listen-client-urls={}", list(&self.listeners))?;
         write!(f, " --advertise-client-urls={}", self.advertise_client_urls.join(","))?;
+        write!(f, " --peer-address={}", self.peer_address.as_deref().unwrap_or("none"))?;
         write!(f, " --listen-client-http-urls={}", list(&self.http_listeners))?;
         write!(f, " --listen-metrics-urls={}", list(&self.metrics_listeners))?;
         write!(f, "{}", self.http)?;
@@ -243,6 +247,18 @@ impl fmt::Display for HttpOptions {
         write!(f, " --socket-reuse-port={}", self.reuse_port)?;
         write!(f, " --warning-unary-request-duration={:?}", self.slow_rpc.unwrap_or_default())
     }
+}
+
+/// A store of one process has no other shims.
+fn peer_address(flags: &Flags, listeners: &[Listener]) -> Option<String> {
+    let is_shared = flags.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("postgres"));
+    let host = listeners.iter().find_map(|listener| match &listener.address {
+        Address::Tcp(address) => address.rsplit_once(':').map(|(host, _)| host),
+        Address::Unix(_) => None,
+    });
+    let any_port = || format!("{}:0", host.unwrap_or("127.0.0.1"));
+    let address = flags.peer_address.clone().filter(|address| !address.is_empty()).unwrap_or_else(any_port);
+    Some(address).filter(|address| is_shared && address != "none")
 }
 
 fn http_options(flags: &Flags) -> Result<HttpOptions, ConfigError> {

@@ -42,8 +42,14 @@ pub(crate) use errors::{fault_text, no_leader};
 pub(crate) use library::translate;
 pub use maintenance::ETCD_VERSION;
 pub use quota::Quota;
+pub(crate) use replies::txn_op as response_of;
 pub use services::Services;
 pub use wire::GrpcOptions;
+
+/// An operation of a Txn from its wire form.
+pub(crate) fn request_read(op: pb::RequestOp) -> Result<crate::model::TxnOp, tonic::Status> {
+    Ok(requests::txn_op(op)?)
+}
 
 /// What gRPC adds around a request of the largest size, in etcd's reckoning.
 const OVERHEAD_BYTES: usize = 512 * 1024;

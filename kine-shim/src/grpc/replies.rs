@@ -41,7 +41,7 @@ pub(super) fn txn(header: pb::ResponseHeader, reply: TxnReply) -> pb::TxnRespons
     pb::TxnResponse { header: Some(header), succeeded: reply.succeeded, responses: responses.collect() }
 }
 
-fn txn_op(reply: TxnOpReply) -> Response {
+pub(crate) fn txn_op(reply: TxnOpReply) -> Response {
     match reply {
         TxnOpReply::Range(reply) => Response::ResponseRange(range(sub_header(reply.revision), reply)),
         TxnOpReply::Put(reply) => Response::ResponsePut(put(sub_header(reply.revision), reply)),

@@ -71,7 +71,7 @@ pub(super) fn txn(request: pb::TxnRequest) -> Result<Txn, Invalid> {
     })
 }
 
-fn txn_op(op: pb::RequestOp) -> Result<TxnOp, Invalid> {
+pub(super) fn txn_op(op: pb::RequestOp) -> Result<TxnOp, Invalid> {
     Ok(match op.request {
         Some(Request::RequestRange(request)) => TxnOp::Range(range_in_txn(request)),
         Some(Request::RequestPut(request)) => TxnOp::Put(put(request)),

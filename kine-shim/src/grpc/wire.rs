@@ -15,7 +15,7 @@ use crate::{
         password::{COST_DEFAULT, Passwords},
         token::Tokens,
     },
-    log::Member,
+    log::{Member, Peer},
     members::Members,
     model::{Key, Op, Refusal, Revision},
     shim::Shim,
@@ -36,6 +36,8 @@ pub struct GrpcOptions {
     pub quota: Quota,
     /// The other shims of this store.
     pub members: Members,
+    /// How they reach this one.
+    pub peer: Option<Peer>,
     pub tokens: Arc<Tokens>,
     pub bcrypt_cost: u32,
 }
@@ -51,6 +53,7 @@ impl Default for GrpcOptions {
             max_request_bytes: 3 << 19,
             quota: Quota::default(),
             members: Members::default(),
+            peer: None,
             tokens: Arc::default(),
             bcrypt_cost: COST_DEFAULT,
         }
@@ -60,7 +63,12 @@ impl Default for GrpcOptions {
 impl GrpcOptions {
     /// This shim, as the others know it.
     pub fn own_member(&self) -> Member {
-        Member { id: self.member_id, name: self.name.clone(), client_urls: self.advertise_client_urls.clone() }
+        Member {
+            id: self.member_id,
+            name: self.name.clone(),
+            client_urls: self.advertise_client_urls.clone(),
+            peer: self.peer.clone(),
+        }
     }
 }
 

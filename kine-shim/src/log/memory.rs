@@ -149,8 +149,9 @@ impl Log for MemoryLog {
         })
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Option<Position> {
         self.changed.notified().await;
+        None
     }
 
     async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {

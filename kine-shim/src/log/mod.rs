@@ -125,6 +125,19 @@ pub struct Member {
     pub id: u64,
     pub name: String,
     pub client_urls: Vec<String>,
+    /// `None`: the others cannot reach it directly.
+    pub peer: Option<Peer>,
+}
+
+/// How a shim is reached by the others of its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name in the log.
+    pub writer: uuid::Uuid,
+    /// HOST:PORT.
+    pub address: String,
+    /// The digest of the certificate that it shows.
+    pub certificate: Vec<u8>,
 }
 
 /// One moment's view of a whole log. Dropping it ends it.
@@ -161,8 +174,9 @@ pub trait Log: Send + Sync + 'static {
     /// A linearizable look at the end of the log.
     async fn read_index(&self, applied: Position) -> Result<ReadIndex, LogFault>;
 
-    /// Waits until there may be something new (a NOTIFY, an append in this process). Only a hint: it may never come.
-    async fn changed(&self);
+    /// Waits until there may be something new (a NOTIFY, an append in this process), and up to where, if that is known.
+    /// Only a hint: it may never come.
+    async fn changed(&self) -> Option<Position>;
 
     /// Raises `trimmed` to `floor` and deletes the rows (position, sub), and with them the batches below `floor` that
     /// they leave empty: what a snapshot brings always has its batch. In small transactions, each of which shows the

@@ -79,8 +79,8 @@ impl Log for TimedLog {
         read_index
     }
 
-    async fn changed(&self) {
-        self.inner.changed().await;
+    async fn changed(&self) -> Option<Position> {
+        self.inner.changed().await
     }
 
     async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {

@@ -441,6 +441,9 @@ const COUNTERS: &[Row<u64>] = &[
     ("kine_shim_operations_refused", "Operations answered with a refusal", |look| {
         count(&look.counts.operations_refused)
     }),
+    ("kine_shim_operations_forwarded", "Operations handed to the shim that wrote last", |look| {
+        count(&look.counts.operations_forwarded)
+    }),
     ("kine_shim_overloaded", "Operations turned away by a full mailbox", |look| count(&look.counts.overloaded)),
     ("kine_shim_read_indexes", "ReadIndexQueue of linearizable reads", |look| count(&look.counts.read_indexes)),
     ("kine_shim_reloads", "Times the log was loaded anew", |look| count(&look.counts.reloads)),

@@ -31,9 +31,12 @@ impl Sequencer {
                     self.look_at_log();
                 }
             }
-            View::ReadIndex(applied, Ok(read_index)) if !read_index.in_recovery && applied == self.committed.head() => {
+            View::ReadIndex(applied, Ok(read_index)) if !read_index.in_recovery => {
                 self.note_contact();
-                self.check_read_index(&read_index).await;
+                // Else something was told meanwhile.
+                if applied == self.committed.head() {
+                    self.check_read_index(&read_index).await;
+                }
             }
             View::ReadIndex(_, Ok(_)) => {}
             View::Page(Err(fault)) | View::ReadIndex(_, Err(fault)) => {
@@ -103,6 +106,7 @@ impl Sequencer {
             match state.apply(&batch) {
                 Ok(applied) => {
                     self.room_taken();
+                    self.note_writer(&batch);
                     self.advance(state, applied, Author::Another);
                 }
                 Err(corrupt) => {

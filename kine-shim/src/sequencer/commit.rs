@@ -41,6 +41,8 @@ pub(super) struct Undone {
     /// Sent, and only the next database can tell.
     doubtful: Vec<(Arc<Batch>, Vec<Evaluated>)>,
     not_applied: Option<String>,
+    /// Another shim's batch took a place of ours.
+    is_refused: bool,
     /// They write nothing, as evaluated on a state that others have changed since: a read index, sent when all had
     /// come, found this head.
     outdated: Vec<(Head, Vec<Evaluated>)>,
@@ -54,9 +56,9 @@ impl Sequencer {
             self.group_commit.completed(sent.evaluated(), self.backlog.len());
         }
         match (sent, outcome) {
-            (InFlight::Append { next, evaluated, .. }, Outcome::Append(Ok(Appended::Committed))) => {
+            (InFlight::Append { batch, next, evaluated }, Outcome::Append(Ok(Appended::Committed))) => {
                 self.note_contact();
-                self.commit(*next);
+                self.commit(&batch, *next);
                 self.release(evaluated);
                 self.leave_room().await;
             }
@@ -91,9 +93,12 @@ impl Sequencer {
     }
 
     /// Makes the successor state the committed one and tells everybody.
-    pub(super) fn commit(&mut self, next: Next) {
+    pub(super) fn commit(&mut self, batch: &Arc<Batch>, next: Next) {
         Counters::add(&self.counters.batches_committed, 1);
+        self.note_writer(batch);
         self.advance(next.state, next.applied, Author::Us);
+        // Before the answers that rest on it.
+        self.tell(batch);
     }
 
     pub(super) fn release(&mut self, evaluated: Vec<Evaluated>) {
@@ -136,6 +141,10 @@ impl Sequencer {
             self.part_failed(evaluated, reason);
         }
         self.catch_up().await;
+        // Where what waits goes to the winner, nobody races for the next place.
+        if undone.is_refused && self.forwards_to().is_none() {
+            self.want_room().await;
+        }
         for (head, evaluated) in undone.outdated.into_iter().rev() {
             self.evaluate_again(evaluated, head, epoch);
         }
@@ -181,9 +190,7 @@ impl Sequencer {
             // Its predecessor is not in the log and never will be.
             return undone.redo.extend(evaluated);
         }
-        if matches!(outcome, Outcome::Append(Ok(Appended::Refused))) {
-            self.want_room().await;
-        }
+        undone.is_refused |= matches!(outcome, Outcome::Append(Ok(Appended::Refused)));
         let resolution = match outcome {
             Outcome::Append(Ok(Appended::Committed)) => Resolution::Committed,
             Outcome::Append(Ok(Appended::Refused)) | Outcome::ReadIndex(_) => Resolution::Refused,
@@ -202,7 +209,7 @@ impl Sequencer {
         match resolution {
             Resolution::Committed => {
                 self.note_contact();
-                self.commit(*next);
+                self.commit(&batch, *next);
                 self.release(evaluated);
             }
             Resolution::Refused => {
@@ -242,7 +249,7 @@ impl Sequencer {
                     let (bar, next) = barrier.take().unwrap_or_else(|| self.barrier());
                     match self.log.append(&bar).await {
                         Ok(Appended::Committed) => {
-                            self.commit(next);
+                            self.commit(&bar, next);
                             return Resolution::Failed(reason);
                         }
                         // It is taken already; the next attempt tells by whom.
@@ -256,14 +263,14 @@ impl Sequencer {
     }
 
     /// A batch that says nothing but takes the position after the last one committed.
-    pub(super) fn barrier(&mut self) -> (Batch, Next) {
+    pub(super) fn barrier(&mut self) -> (Arc<Batch>, Next) {
         let (id, mut draft) = (self.draw_id(), self.committed.draft());
         let record = Op::Record { key: BARRIER_RECORD.into(), value: id.into_bytes().to_vec().into() };
         if let Err(refusal) = draft.evaluate(&record) {
             tracing::error!(%refusal, "a barrier was refused");
         }
         let (batch, state, applied) = draft.finish(id, self.writer, self.config.wall_clock.now_ms());
-        (batch, Next { state, applied })
+        (Arc::new(batch), Next { state, applied })
     }
 
     pub(super) async fn look_after_doubt(&mut self) -> Option<ReadIndex> {

@@ -31,6 +31,8 @@ pub(crate) struct Submission {
     /// The database failed over a batch that it was in: it goes in a batch of its own, so that others do not fail with
     /// it.
     pub(crate) goes_alone: bool,
+    /// It came from another shim, or one has left it to us: it is evaluated here.
+    pub(crate) stays: bool,
     /// Given back when it is dropped.
     _share: Option<OwnedSemaphorePermit>,
 }
@@ -45,12 +47,23 @@ impl Submission {
             arrived: Instant::now(),
             epoch: None,
             goes_alone: false,
+            stays: false,
             _share: None,
         }
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
+    /// Whether another shim may evaluate it: it is a client's, and nothing about it belongs to this shim.
+    pub(crate) fn may_travel(&self) -> bool {
+        let is_clients = match &self.op {
+            Op::Put(_) | Op::DeleteRange(_) | Op::Txn(_) | Op::Compact { .. } => true,
+            Op::LeaseGrant { .. } | Op::LeaseRevoke { .. } => true,
+            Op::LeaseExpire(_) | Op::Record { .. } | Op::Auth(_) => false,
+        };
+        is_clients && !self.stays && !self.goes_alone && self.epoch.is_none() && self.reply.is_some()
     }
 
     pub(crate) fn answer(self, answer: Answer) {
@@ -85,6 +98,13 @@ impl Mailbox {
     ) -> Result<oneshot::Receiver<Answer>, Fault> {
         let (reply, answer) = oneshot::channel();
         self.put(Submission { caller, reply: Some(reply), epoch, ..Submission::own(op) })?;
+        Ok(answer)
+    }
+
+    /// The same for one that another shim has forwarded.
+    pub(crate) fn submit_forwarded(&self, op: Op, caller: Caller) -> Result<oneshot::Receiver<Answer>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Submission { caller, reply: Some(reply), stays: true, ..Submission::own(op) })?;
         Ok(answer)
     }
 

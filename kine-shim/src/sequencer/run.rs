@@ -39,6 +39,8 @@ impl Sequencer {
                     is_open = count > 0;
                     self.backlog.extend(received.drain(..));
                 }
+                Some(submission) = self.incoming.returned.recv() => self.backlog.push_back(submission),
+                Some(told) = self.incoming.heard.recv() => self.hear(told),
                 () = async { match group_until { Some(until) => tokio::time::sleep_until(until).await, None => std::future::pending().await } } => {}
                 view = async { match &mut self.look { Some(look) => look.await, None => std::future::pending().await } } => {
                     self.look = None;
@@ -56,6 +58,7 @@ impl Sequencer {
 
     /// Evaluates what waits and sends it, as long as the pipeline has room.
     pub(super) fn launch(&mut self) {
+        self.forward();
         while self.may_launch() {
             self.group_commit.sent(self.backlog.len());
             let mut draft = self.tip.draft();

@@ -9,7 +9,9 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    forwarding::Forwarding,
     group_commit::GroupCommit,
+    hints::Hints,
     identity::{IDENTITY_RECORD, identity_value, is_same_database},
     load::{Reading, load},
     mailbox::Submission,
@@ -56,6 +58,8 @@ impl Sequencer {
             trims.add(rows, Author::Us);
         }
         let state = loaded.state;
+        let hints = Arc::new(Hints::default());
+        let (forwarding, incoming) = Forwarding::new(hints.clone(), config.clone());
         let mut sequencer = Self {
             log,
             writer,
@@ -73,7 +77,7 @@ impl Sequencer {
             next_look: Instant::now() + config.poll,
             backoff: BACKOFF_MIN,
             published: Publication::new(state.clone()),
-            hints: Arc::default(),
+            hints,
             hub: Arc::new(Hub::new(state.clone(), config.watch_revisions)),
             snapshots: Arc::new(Mutex::new(Snapshots::default())),
             trims,
@@ -81,6 +85,9 @@ impl Sequencer {
             leases,
             peers: Default::default(),
             fairness: Default::default(),
+            forwarding,
+            incoming,
+            last_writer: None,
             group_commit: GroupCommit::new(config.group_commit),
             trusted: bytes::Bytes::new(),
             config,

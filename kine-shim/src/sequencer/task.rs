@@ -6,14 +6,13 @@ use bytes::Bytes;
 use futures::{future::BoxFuture, stream::FuturesOrdered};
 use parking_lot::Mutex;
 use rand::{RngExt, rngs::StdRng};
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    forwarding::{Forwarding, Incoming, LastWriter},
     group_commit::GroupCommit,
+    hints::Hints,
     identity::identity_value,
     mailbox::Submission,
     peers::Peers,
@@ -43,15 +42,6 @@ pub(super) struct Fairness {
     pub(super) room_until: Option<Instant>,
     pub(super) glance_at: Option<Instant>,
     pub(super) contended_until: Option<Instant>,
-}
-
-/// What others want the sequencer to do when it is idle.
-#[derive(Default)]
-pub(crate) struct Hints {
-    /// There is something to read.
-    pub(crate) behind: Notify,
-    /// The database may not be the one it was.
-    pub(crate) suspicious: Notify,
 }
 
 /// An operation with its verdict, which nobody may see yet.
@@ -126,6 +116,10 @@ pub(crate) struct Sequencer {
     pub(super) leases: Leases,
     pub(super) peers: Peers,
     pub(super) fairness: Fairness,
+    pub(super) forwarding: Forwarding,
+    pub(super) incoming: Incoming,
+    /// Of the newest batch, if that is another's.
+    pub(super) last_writer: Option<LastWriter>,
     pub(super) group_commit: GroupCommit,
     /// The database that appends may go to, by the value of its record.
     pub(super) trusted: Bytes,
@@ -155,6 +149,10 @@ impl Sequencer {
 
     pub(crate) fn hints(&self) -> Arc<Hints> {
         self.hints.clone()
+    }
+
+    pub(crate) fn forwarding(&self) -> Forwarding {
+        self.forwarding.clone()
     }
 
     pub(super) fn trust(&mut self, identity: &Identity) {

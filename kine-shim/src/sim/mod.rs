@@ -9,6 +9,7 @@ mod clients;
 mod database;
 mod history;
 mod invariants;
+mod links;
 mod model;
 mod tests;
 
@@ -26,6 +27,7 @@ use clients::{Client, Shims, Watcher, final_list};
 pub(crate) use database::Database;
 use database::{BrokenLog, Faults, SimLog};
 use history::History;
+use links::{Link, LostAnswer, Running};
 
 /// What a run looks like; drawn from its seed.
 #[derive(Clone, Debug)]
@@ -41,6 +43,9 @@ pub(crate) struct Scenario {
     failovers: usize,
     /// Of the database, which comes back as it was.
     restarts: usize,
+    /// The shims reach each other directly.
+    is_linked: bool,
+    lost_answers: LostAnswer,
     broken_rule: Option<BrokenRule>,
     broken_log: Option<BrokenLog>,
 }
@@ -68,6 +73,8 @@ impl Scenario {
             stalls: if rng.random_bool(0.3) { rng.random_range(1..3) } else { 0 },
             failovers: if rng.random_bool(0.3) { rng.random_range(1..3) } else { 0 },
             restarts: if rng.random_bool(0.3) { rng.random_range(1..4) } else { 0 },
+            is_linked: rng.random_bool(0.6),
+            lost_answers: LostAnswer::Unknown,
             broken_rule: None,
             broken_log: None,
         }
@@ -91,6 +98,7 @@ struct Cluster {
     history: Arc<History>,
     shims: Shims,
     logs: Vec<Arc<SimLog>>,
+    links: Vec<Running>,
     started: Instant,
     rng: StdRng,
     restarts: u64,
@@ -105,6 +113,7 @@ impl Cluster {
             history: Arc::new(History::new()),
             shims: Arc::new(Mutex::new(vec![None; scenario.shims])),
             logs,
+            links: Vec::new(),
             started: Instant::now(),
             rng: StdRng::seed_from_u64(!scenario.seed),
             restarts: 0,
@@ -137,6 +146,24 @@ impl Cluster {
             }
         };
         self.shims.lock()[at] = Some(shim);
+        self.link(scenario, at);
+    }
+
+    /// Connects a shim that has just started with the others, both ways.
+    fn link(&mut self, scenario: &Scenario, at: usize) {
+        self.links.retain(|(from, to, _)| *from != at && *to != at);
+        if !scenario.is_linked {
+            return;
+        }
+        let shims = self.shims.lock();
+        let living: Vec<(usize, &Shim)> =
+            shims.iter().enumerate().filter_map(|(at, shim)| Some((at, shim.as_ref()?))).collect();
+        let Some(own) = living.iter().find(|(slot, _)| *slot == at) else { return };
+        let seed = scenario.seed.wrapping_mul(31).wrapping_add(self.restarts << 8);
+        for other in living.iter().filter(|(slot, _)| *slot != at) {
+            self.links.push(Link::start(seed, *own, *other, scenario.lost_answers));
+            self.links.push(Link::start(seed, *other, *own, scenario.lost_answers));
+        }
     }
 
     async fn play(mut self, scenario: &Scenario) -> (Result<(), String>, Vec<String>) {
@@ -160,6 +187,8 @@ impl Cluster {
             }
         }
         self.database.set_faults(Faults::default());
+        // A connection that breaks would leave the last writes in doubt.
+        self.links.clear();
         let verdict = self.converge().await;
         let Ok(last) = verdict else { return (verdict.map(drop), Vec::new()) };
         let _ = over.send(Some(last));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Scenario, database::BrokenLog};
+use super::{Scenario, database::BrokenLog, links::LostAnswer};
 use crate::settings::BrokenRule;
 
 fn from_env(name: &str) -> Option<u64> {
@@ -156,4 +156,27 @@ fn notices_loads_of_many_moments() {
 #[test]
 fn notices_that_another_shim_had_seen_what_a_failover_lost() {
     caught(|scenario| scenario.broken_rule = Some(BrokenRule::AskNoWitness));
+}
+
+/// Many operations are under way between shims when connections break.
+fn linked(scenario: &mut Scenario) {
+    (scenario.shims, scenario.is_linked) = (3, true);
+    (scenario.clients, scenario.calls) = (6, scenario.calls + 40);
+}
+
+#[test]
+fn notices_operations_forwarded_twice() {
+    caught(|scenario| {
+        linked(scenario);
+        scenario.lost_answers = LostAnswer::Again;
+    });
+}
+
+#[test]
+fn notices_answers_ahead_of_the_state() {
+    caught(|scenario| {
+        linked(scenario);
+        scenario.failovers = 0;
+        scenario.broken_rule = Some(BrokenRule::AnswerAhead);
+    });
 }

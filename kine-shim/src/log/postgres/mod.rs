@@ -107,7 +107,7 @@ impl Log for PostgresLog {
     async fn append(&self, batch: &Batch) -> Result<Appended, LogFault> {
         let appended = self.appender.append(batch).await?;
         if appended == Appended::Committed {
-            self.hints.announce();
+            self.hints.announce(batch.position);
         }
         Ok(appended)
     }
@@ -138,8 +138,8 @@ impl Log for PostgresLog {
         self.appender.is_room_asked()
     }
 
-    async fn changed(&self) {
-        self.hints.changed().await;
+    async fn changed(&self) -> Option<Position> {
+        self.hints.changed().await
     }
 
     async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {

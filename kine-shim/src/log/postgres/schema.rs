@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/postgres/0006_lease_clock.sql"),
     include_str!("../../../../migrations/postgres/0007_trim.sql"),
     include_str!("../../../../migrations/postgres/0008_lease_mark.sql"),
+    include_str!("../../../../migrations/postgres/0009_peer.sql"),
 ];
 /// "kineshim".
 const MIGRATION_LOCK: i64 = 0x6b69_6e65_7368_696d;

@@ -195,8 +195,9 @@ impl Log for SqliteLog {
         self.run(move |store| store.read_index(applied).inspect(|found| end.learn(found))).await
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Option<Position> {
         self.changed.notified().await;
+        None
     }
 
     async fn trim(&self, floor: Position, garbage: &[RowId]) -> Result<(), LogFault> {

@@ -273,12 +273,12 @@ impl Log for SimLog {
         self.ask(move |world| world.server.read_index(applied)).await
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Option<Position> {
         loop {
             self.database.changed.notified().await;
             let is_told = self.database.world.lock().rng.random_bool(0.5);
             if is_told {
-                return;
+                return None;
             }
         }
     }
