@@ -117,9 +117,7 @@ impl Rewrite for Mark<'_> {
 
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
-            let Some(current) = current else {
-                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-            };
+            let current = write::existing(current, self.target)?;
             check_preconditions(self.target, self.options, &current.object)?;
             self.caller.validate(self.ctx, self.target, None, Some(&current.object)).await?;
             let mut object = current.object.clone();

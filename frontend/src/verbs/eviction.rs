@@ -257,9 +257,7 @@ struct Take<'a> {
 impl Rewrite for Take<'_> {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
-            let Some(current) = current else {
-                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-            };
+            let current = write::existing(current, self.target)?;
             let mut budget = current.object.clone();
             check(&budget)?;
             let left = number(&budget, "disruptionsAllowed") - 1;
@@ -359,9 +357,7 @@ struct Mark<'a> {
 impl Rewrite for Mark<'_> {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
-            let Some(current) = current else {
-                return Err(ApiError::not_found(&self.pods.group_resource(), &self.pods.name));
-            };
+            let current = write::existing(current, self.pods)?;
             delete::check_preconditions(self.pods, self.options, &current.object)?;
             let mut pod = current.object.clone();
             let fields = [

@@ -69,9 +69,7 @@ impl Answer {
         name: &str,
         uid: &str,
     ) -> Result<Answer, ApiError> {
-        let mut status = Object::new(&known_kind(schema, "", "v1", "Status")?);
-        status.set(&["metadata"], new_struct(&status, "metadata"));
-        status.set(&["status"], "Success");
+        let mut status = success(schema)?;
         let details =
             [("name", name), ("group", resource.group.as_ref()), ("kind", resource.resource.as_ref()), ("uid", uid)];
         for (field, text) in details.into_iter().filter(|(_, text)| !text.is_empty()) {
@@ -79,17 +77,21 @@ impl Answer {
         }
         Ok(Answer::object(code, status))
     }
-}
 
-impl Answer {
     /// A Status of success that says no more than its code.
     pub(super) fn done(schema: &Schema, code: u16) -> Result<Answer, ApiError> {
-        let mut status = Object::new(&known_kind(schema, "", "v1", "Status")?);
-        status.set(&["metadata"], new_struct(&status, "metadata"));
-        status.set(&["status"], "Success");
+        let mut status = success(schema)?;
         status.set(&["code"], i64::from(code));
         Ok(Answer::object(code, status))
     }
+}
+
+/// A Status of success.
+fn success(schema: &Schema) -> Result<Object, ApiError> {
+    let mut status = Object::new(&known_kind(schema, "", "v1", "Status")?);
+    status.set(&["metadata"], new_struct(&status, "metadata"));
+    status.set(&["status"], "Success");
+    Ok(status)
 }
 
 /// An empty struct for a field of the root.

@@ -173,9 +173,7 @@ struct Rescale<'a> {
 impl Rewrite for Rescale<'_> {
     fn rewrite<'a>(&'a mut self, current: Option<&'a Current>) -> BoxFuture<'a, Result<Step, ApiError>> {
         Box::pin(async move {
-            let Some(current) = current else {
-                return Err(ApiError::not_found(&self.target.group_resource(), &self.target.name));
-            };
+            let current = write::existing(current, self.target)?;
             let mut scale = self.new_scale(&current.object)?;
             let old = of_object(self.target, &current.object)?;
             self.caller.admit(self.ctx, self.endpoint, &mut scale, Some(&old)).await?;

@@ -25,6 +25,11 @@ pub(super) struct Current {
     pub(super) object: Object,
 }
 
+/// What is in the store, for a change of what must be there.
+pub(super) fn existing<'c>(current: Option<&'c Current>, target: &Target) -> Result<&'c Current, ApiError> {
+    current.ok_or_else(|| ApiError::not_found(&target.group_resource(), &target.name))
+}
+
 /// An object that may go to the store, with what was taken for it and what it gives up. Whoever holds one commits or
 /// undoes its claims.
 pub(super) struct Ready {

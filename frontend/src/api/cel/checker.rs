@@ -65,7 +65,7 @@ impl Checker<'_> {
         self.source_info.location(id)
     }
 
-    fn complain(&mut self, id: Id, message: String) {
+    fn report(&mut self, id: Id, message: String) {
         let at = self.location(id);
         self.issues.push(at, message);
     }
@@ -82,7 +82,7 @@ impl Checker<'_> {
 
     fn mismatch(&mut self, id: Id, expected: &Type, found: &Type) {
         let message = format!("expected type '{}' but found '{}'", expected.shown(), found.shown());
-        self.complain(id, message);
+        self.report(id, message);
     }
 
     fn lookup(&self, name: &str) -> Option<Type> {
@@ -92,7 +92,7 @@ impl Checker<'_> {
     }
 
     fn undeclared(&mut self, expr: &Expr, name: &str) {
-        self.complain(expr.id, format!("undeclared reference to '{name}' (in container '')"));
+        self.report(expr.id, format!("undeclared reference to '{name}' (in container '')"));
         self.set(expr, Type::Error);
     }
 
@@ -117,7 +117,7 @@ impl Checker<'_> {
             Kind::Struct(name, _) => {
                 let name = name.clone();
                 if self.env.is_type(&name) {
-                    self.complain(expr.id, format!("'{name}' is not a message type"));
+                    self.report(expr.id, format!("'{name}' is not a message type"));
                     self.set(expr, Type::Error);
                 } else {
                     self.undeclared(expr, &name);
@@ -174,12 +174,12 @@ impl Checker<'_> {
             Type::Declared(decl) => match decl.field(field) {
                 Some(field) => Type::of(&field.of),
                 None => {
-                    self.complain(id, format!("undefined field '{field}'"));
+                    self.report(id, format!("undefined field '{field}'"));
                     Type::Error
                 }
             },
             Type::Object(name) => {
-                self.complain(id, format!("unexpected failed resolution of '{name}'"));
+                self.report(id, format!("unexpected failed resolution of '{name}'"));
                 Type::Error
             }
             Type::Var(_) => {
@@ -188,7 +188,7 @@ impl Checker<'_> {
             }
             other => {
                 if !other.is_dyn() && !other.is_error() {
-                    self.complain(id, format!("type '{}' does not support field selection", other.shown()));
+                    self.report(id, format!("type '{}' does not support field selection", other.shown()));
                 }
                 Type::Dyn
             }
@@ -226,7 +226,7 @@ impl Checker<'_> {
             }
             None => {
                 let name = function.clone();
-                self.complain(id, format!("undeclared reference to '{name}' (in container '')"));
+                self.report(id, format!("undeclared reference to '{name}' (in container '')"));
                 self.set(expr, Type::Error);
             }
         }
@@ -284,7 +284,7 @@ impl Checker<'_> {
             None => {
                 let given: Vec<Type> = given.iter().map(|of| self.bindings.settle(of)).collect();
                 let message = no_overload(function.name, &given, member);
-                self.complain(expr.id, message);
+                self.report(expr.id, message);
                 self.set(expr, Type::Error);
             }
         }
@@ -368,7 +368,7 @@ impl Checker<'_> {
                     "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)",
                     other.shown()
                 );
-                self.complain(fold.range.id, message);
+                self.report(fold.range.id, message);
                 (Type::Error, Type::Error)
             }
         };

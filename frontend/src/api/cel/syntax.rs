@@ -82,7 +82,7 @@ impl<'l> Tokens<'l> {
     }
 
     /// Says something of the token at hand, unless the last error is not yet got over.
-    fn complain(&mut self, ahead: usize, message: &str) {
+    fn report(&mut self, ahead: usize, message: &str) {
         if !self.recovering {
             let start = self.lexeme_at(ahead).start;
             let at =
@@ -92,9 +92,9 @@ impl<'l> Tokens<'l> {
         self.recovering = true;
     }
 
-    fn complain_of(&mut self, kind: &str, expected: &[Token]) {
+    fn report_input(&mut self, kind: &str, expected: &[Token]) {
         let message = format!("{kind} input {} expecting {}", quoted(&self.lexeme_at(0).text), named(expected));
-        self.complain(0, &message);
+        self.report(0, &message);
     }
 
     /// No rule fits the tokens from here up to the one `ahead`.
@@ -107,12 +107,12 @@ impl<'l> Tokens<'l> {
         if last.token != Token::End {
             text.push_str(&last.text);
         }
-        self.complain(ahead, &format!("no viable alternative at input {}", quoted(&text)));
+        self.report(ahead, &format!("no viable alternative at input {}", quoted(&text)));
         Stop::Syntax
     }
 
     pub(super) fn mismatch(&mut self, expected: &[Token]) -> Stop {
-        self.complain_of("mismatched", expected);
+        self.report_input("mismatched", expected);
         Stop::Syntax
     }
 
@@ -120,7 +120,7 @@ impl<'l> Tokens<'l> {
     fn skip_one(&mut self, expected: &[Token]) -> bool {
         let fits = expected.contains(&self.peek_at(1)) && self.peek() != Token::End;
         if fits {
-            self.complain_of("extraneous", expected);
+            self.report_input("extraneous", expected);
             self.skip();
             self.recovering = false;
         }
@@ -150,7 +150,7 @@ impl<'l> Tokens<'l> {
         }
         if self.follows(token) {
             let message = format!("missing {} at {}", token.shown(), quoted(&self.lexeme_at(0).text));
-            self.complain(0, &message);
+            self.report(0, &message);
             return Ok(None);
         }
         Err(self.mismatch(&[token]))
@@ -173,7 +173,7 @@ impl<'l> Tokens<'l> {
     /// The operators `!` were read, and no operand follows.
     pub(super) fn sync_after_not(&mut self) {
         if !self.starts_operand(0) && !self.recovering {
-            self.complain_of("extraneous", OPERAND);
+            self.report_input("extraneous", OPERAND);
             while !self.starts_operand(0) && !self.may_follow(Rule::Unary) {
                 self.skip();
             }

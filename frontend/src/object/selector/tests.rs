@@ -69,7 +69,7 @@ fn bad_label_selectors_are_refused_in_the_known_words() {
 }
 
 #[test]
-fn field_selectors_match_and_complain() {
+fn field_selectors_match_and_refuse() {
     let lookup = |field: &str| if field == "metadata.name" { "a,b".to_owned() } else { String::new() };
     assert!(FieldSelector::parse("metadata.name=a\\,b,spec.x=").expect("valid").matches(lookup));
     assert!(!FieldSelector::parse("metadata.name!=a\\,b").expect("valid").matches(lookup));

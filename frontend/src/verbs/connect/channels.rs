@@ -1,8 +1,9 @@
 //! The channels of `v5.channel.k8s.io` and what messages on them mean, and the SPDY streams that kubelets have for
 //! them.
 
-use crate::api::schema::Object;
 use bytes::Bytes;
+
+use crate::api::schema::Object;
 
 pub(super) const STDIN: u8 = 0;
 pub(super) const STDOUT: u8 = 1;

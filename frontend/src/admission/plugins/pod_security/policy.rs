@@ -104,7 +104,7 @@ impl Policy {
         let mut policy = *defaults;
         let mut errors = Vec::new();
         let of = |name: &str| label(&format!("{PREFIX}{name}"));
-        let mut complain = |name: &str, value: &str, why: &str| {
+        let mut invalid = |name: &str, value: &str, why: &str| {
             errors.push(FieldError::invalid(format!("metadata.labels[{PREFIX}{name}]"), value, why));
         };
         let mut enforces = false;
@@ -117,14 +117,14 @@ impl Policy {
                 let level = parse_level(text);
                 enforces |= mode == "enforce" && level.is_ok();
                 standard.level = level.unwrap_or_else(|why| {
-                    complain(mode, text, why);
+                    invalid(mode, text, why);
                     fallback
                 });
             }
             let versioned = format!("{mode}-version");
             if let Some(text) = of(&versioned) {
                 standard.version = parse_version(text).unwrap_or_else(|why| {
-                    complain(&versioned, text, why);
+                    invalid(&versioned, text, why);
                     Version::Latest
                 });
             }

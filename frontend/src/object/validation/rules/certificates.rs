@@ -158,7 +158,7 @@ fn check_certificates(pem: &[u8]) -> Result<(), String> {
 
 /// Which endpoint a change comes through, and what it may therefore change.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Through {
+pub(in crate::object::validation) enum Through {
     Main,
     Status,
     Approval,
@@ -166,32 +166,10 @@ enum Through {
 
 pub(in crate::object::validation) fn changed<'t>(
     path: &FieldPath<'_, 't>,
-    _new: &'t Object,
     old: &'t Object,
+    through: Through,
     errors: &mut ErrorList<'t>,
 ) {
-    change(path, old, Through::Main, errors);
-}
-
-pub(in crate::object::validation) fn status_changed<'t>(
-    path: &FieldPath<'_, 't>,
-    _new: &'t Object,
-    old: &'t Object,
-    errors: &mut ErrorList<'t>,
-) {
-    change(path, old, Through::Status, errors);
-}
-
-pub(in crate::object::validation) fn approval_changed<'t>(
-    path: &FieldPath<'_, 't>,
-    _new: &'t Object,
-    old: &'t Object,
-    errors: &mut ErrorList<'t>,
-) {
-    change(path, old, Through::Approval, errors);
-}
-
-fn change<'t>(path: &FieldPath<'_, 't>, old: &'t Object, through: Through, errors: &mut ErrorList<'t>) {
     const CONDITIONS: &str = "status.conditions";
     let of = |conditions: Vec<&'t Struct>, kind: &str| -> Vec<Value> {
         let mut kept: Vec<&Struct> = conditions;

@@ -46,30 +46,11 @@ pub(super) static RULES: &[Rule] = &[
 
 const WEIGHT: &str = "must be in the range 1-100";
 
-/// Values by operator, and their form. Selectors that were stored before are validated by their own rules.
-fn label_requirement<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+/// How many values an operator takes, of those that are `known`.
+fn operator<'t>(path: &FieldPath<'_, 't>, known: &[&str], errors: &mut ErrorList<'t>) {
     let count = path.list("values").len();
     match path.text("operator") {
-        "In" | "NotIn" if count == 0 => {
-            errors.required(path, "values", "must be specified when `operator` is 'In' or 'NotIn'");
-        }
-        "Exists" | "DoesNotExist" if count > 0 => {
-            errors.forbidden(path, "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-        }
-        "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-        other => errors.invalid(path, "operator", other, "not a valid selector operator"),
-    }
-    for (at, value) in path.texts("values").enumerate() {
-        errors.invalid_each(path, &format!("values[{at}]"), value, names::label_value(value));
-    }
-}
-
-fn node_requirement<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
-    if path.field == "matchFields" {
-        return node_field_requirement(path, errors);
-    }
-    let count = path.list("values").len();
-    match path.text("operator") {
+        other if !known.contains(&other) => errors.invalid(path, "operator", other, "not a valid selector operator"),
         "In" | "NotIn" if count == 0 => {
             errors.required(path, "values", "must be specified when `operator` is 'In' or 'NotIn'");
         }
@@ -79,17 +60,32 @@ fn node_requirement<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
         "Gt" | "Lt" if count != 1 => {
             errors.required(path, "values", "must be specified single value when `operator` is 'Lt' or 'Gt'");
         }
-        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-        other => errors.invalid(path, "operator", other, "not a valid selector operator"),
+        _ => {}
     }
+}
+
+fn label_values<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    for (at, value) in path.texts("values").enumerate() {
+        errors.invalid_each(path, &format!("values[{at}]"), value, names::label_value(value));
+    }
+}
+
+/// Values by operator, and their form. Selectors that were stored before are validated by their own rules.
+fn label_requirement<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    operator(path, &["In", "NotIn", "Exists", "DoesNotExist"], errors);
+    label_values(path, errors);
+}
+
+fn node_requirement<'t>(path: &FieldPath<'_, 't>, errors: &mut ErrorList<'t>) {
+    if path.field == "matchFields" {
+        return node_field_requirement(path, errors);
+    }
+    operator(path, &["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"], errors);
     let key = path.text("key");
     errors.invalid_each(path, "key", key, names::label_key(key));
     // What is only preferred has always been allowed to name impossible values.
-    if path.above("PreferredSchedulingTerm").is_some() {
-        return;
-    }
-    for (at, value) in path.texts("values").enumerate() {
-        errors.invalid_each(path, &format!("values[{at}]"), value, names::label_value(value));
+    if path.above("PreferredSchedulingTerm").is_none() {
+        label_values(path, errors);
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Row, core, jobs, roles, services, subresources,
 };
 use crate::object::validation::{
-    rules,
+    rules::{self, certificates, certificates::Through},
     walk::Part::{self, Fields, Main, Status},
 };
 
@@ -119,17 +119,17 @@ static ROWS: &[Row] = &[
     Row { function: Some(rules::job_status::changed), ..part("batch", "jobs", "status", &[Status]) },
     Row {
         metadata_again: 1,
-        function: Some(rules::certificates::changed),
+        function: Some(|path, _, old, errors| certificates::changed(path, old, Through::Main, errors)),
         ..of(CERTIFICATES, "certificatesigningrequests")
     },
     Row {
         metadata_again: 1,
-        function: Some(rules::certificates::approval_changed),
+        function: Some(|path, _, old, errors| certificates::changed(path, old, Through::Approval, errors)),
         ..part(CERTIFICATES, "certificatesigningrequests", "approval", &[Main])
     },
     Row {
         metadata_again: 1,
-        function: Some(rules::certificates::status_changed),
+        function: Some(|path, _, old, errors| certificates::changed(path, old, Through::Status, errors)),
         ..part(CERTIFICATES, "certificatesigningrequests", "status", &[Main])
     },
     Row { changes: Changes::ByMachinery, ..of("coordination.k8s.io", "leases") },
