@@ -1,5 +1,5 @@
-//! The services that an operator's settings lead to, as one HTTPS server: an issuer of OpenID Connect with one key, a
-//! judge of tokens and a judge of requests.
+//! The services that an operator's settings lead to, as one HTTPS server: an issuer of OpenID Connect with one key, an
+//! authenticator of tokens and an authorizer of requests.
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 

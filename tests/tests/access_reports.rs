@@ -155,7 +155,7 @@ async fn rights_and_reviews() -> Result<()> {
         }
     }
 
-    // 95714: a review judges rights and not whether a verb exists; the verb itself is refused by the router.
+    // 95714: a review decides on rights and not whether a verb exists; the verb itself is refused by the router.
     let review = json!({"spec": {"resourceAttributes": {"group": "authorization.k8s.io", "resource": "selfsubjectaccessreviews", "verb": "get"}}});
     let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let (_, answer) = bed.ask(&bed.admin, Method::POST, reviews, review).await?;

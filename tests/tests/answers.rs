@@ -80,7 +80,7 @@ fn patches() -> Vec<Row> {
     ]
 }
 
-/// What others have is complained of before anything else is judged.
+/// What others have is refused before anything else is validated.
 fn services() -> Vec<Row> {
     let service = |name: &str, more: serde_json::Value| {
         let mut spec = json!({"ports": [{"port": 80}]});

@@ -85,7 +85,7 @@ async fn a_real_control_plane_works_on_two_shims() -> Result<()> {
     }
     let (first, last) = (warm.context("no warm-up")?, metrics(&server).await?);
     println!("{rounds} rounds in {} s, {}", started.elapsed().as_secs(), summary(&last));
-    judge(&first, &last)
+    compare(&first, &last)
 }
 
 fn worker_args(cluster: &Cluster, name: &str) -> Result<Vec<String>> {
@@ -223,7 +223,7 @@ fn summary(metrics: &BTreeMap<String, f64>) -> String {
     figures.map(|(name, value)| format!("{name} {value}")).join(", ")
 }
 
-fn judge(first: &BTreeMap<String, f64>, last: &BTreeMap<String, f64>) -> Result<()> {
+fn compare(first: &BTreeMap<String, f64>, last: &BTreeMap<String, f64>) -> Result<()> {
     let again: Vec<_> = last
         .iter()
         .filter(|(name, value)| name.starts_with(STARTS) && first.get(*name).is_some_and(|before| before != *value))

@@ -1,4 +1,4 @@
-//! Rounds of faults under load, judged: see `tests::faults`. One command: `cargo run -p tests --bin faults`, after a
+//! Rounds of faults under load, checked: see `tests::faults`. One command: `cargo run -p tests --bin faults`, after a
 //! `cargo build`.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tests::{
 };
 
 #[derive(Parser)]
-#[command(about = "Shims on a throw-away PostgreSQL under clients and faults; every history is judged")]
+#[command(about = "Shims on a throw-away PostgreSQL under clients and faults; every history is checked")]
 struct Arguments {
     #[arg(long, default_value_t = 10)]
     rounds: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Plan, Proxy, Report, Rule, judge, judge::judge_loss, menu::World, play};
+use super::{Plan, Proxy, Report, Rule, check, checker::check_loss, menu::World, play};
 use crate::{
     postgres::{Disk, Postgres},
     process::eventually,
@@ -35,9 +35,9 @@ pub async fn fail_over(standby: Standby, plan: &Plan) -> Result<Option<Report>> 
         primary.execute("postgres", "SELECT pg_reload_conf()").await?;
     }
     streams(&primary, standby).await?;
-    let judge = match standby {
-        Standby::InStep => judge,
-        Standby::Behind => judge_loss,
+    let check = match standby {
+        Standby::InStep => check,
+        Standby::Behind => check_loss,
     };
     let disturb = async |world: &mut World<'_>| {
         tokio::time::sleep(plan.lasts / 2).await;
@@ -51,7 +51,7 @@ pub async fn fail_over(standby: Standby, plan: &Plan) -> Result<Option<Report>> 
         tokio::time::sleep(plan.lasts / 2).await;
         anyhow::Ok(vec![format!("failover to a standby {standby:?}")])
     };
-    play(&mut primary, plan, disturb, judge).await.map(Some)
+    play(&mut primary, plan, disturb, check).await.map(Some)
 }
 
 /// Until the standby follows, and as it is to.

@@ -1,5 +1,5 @@
 //! What clients and watchers of one round saw: requests with their times and answers, events with theirs. Nothing is
-//! judged here.
+//! checked here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

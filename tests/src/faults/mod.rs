@@ -1,12 +1,12 @@
 //! The fault runner: shims as real processes on a throw-away PostgreSQL, concurrent clients and watchers, and faults at
-//! random times; afterwards everything that was seen is judged. In goes a seed, out comes a report. A seed gives the
+//! random times; afterwards everything that was seen is checked. In goes a seed, out comes a report. A seed gives the
 //! same requests and faults again, at nearly the same times: real processes do not repeat themselves exactly. What must
 //! repeat exactly is simulated in the shim's own tests.
 
+mod checker;
 mod clients;
 mod failover;
 mod history;
-mod judge;
 mod menu;
 mod proxy;
 mod watchers;
@@ -32,18 +32,18 @@ use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::{
+    checker::check,
+    failover::{Standby, fail_over},
+    history::{History, Violations},
+    menu::{Fault, MENU},
+    proxy::{Proxy, Rule},
+};
 use self::{
     clients::{Client, PREFIX, connect, put},
     history::{Operation, Outcome, Session},
     menu::World,
     watchers::Watcher,
-};
-pub use self::{
-    failover::{Standby, fail_over},
-    history::{History, Violations},
-    judge::judge,
-    menu::{Fault, MENU},
-    proxy::{Proxy, Rule},
 };
 use crate::{
     postgres::Postgres,
@@ -95,15 +95,15 @@ impl std::fmt::Display for Report {
 
 /// One round on a fresh database of the server.
 pub async fn round(postgres: &mut Postgres, plan: &Plan) -> Result<Report> {
-    play(postgres, plan, async |world| disturb(world, plan).await, judge).await
+    play(postgres, plan, async |world| disturb(world, plan).await, check).await
 }
 
-/// A round in which `disturb` says what happens and `judge` whether what was seen may be.
+/// A round in which `disturb` says what happens and `check` whether what was seen may be.
 async fn play(
     postgres: &mut Postgres,
     plan: &Plan,
     disturb: impl AsyncFnOnce(&mut World<'_>) -> Result<Vec<String>>,
-    judge: fn(&History) -> Violations,
+    check: fn(&History) -> Violations,
 ) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let url = postgres.database().await?;
@@ -144,7 +144,7 @@ async fn play(
     let (answered, unknown) = counts(&operations);
     let compacted = compacted.load(Ordering::Relaxed);
     let operations = operations.into_iter().chain([last.0]).collect();
-    let mut violations = judge(&History { base, last: last.1, compacted, operations, sessions });
+    let mut violations = check(&History { base, last: last.1, compacted, operations, sessions });
     violations.extend(hashes(&urls, last.1).await?);
     if !violations.is_empty() {
         let kept = folder.keep();

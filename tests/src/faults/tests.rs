@@ -1,4 +1,4 @@
-//! The judge finds each kind of lie in a history that is otherwise right.
+//! The checker finds each kind of lie in a history that is otherwise right.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -85,7 +85,7 @@ fn answer(history: &mut History, at: usize) -> &mut Answer {
 
 #[test]
 fn a_right_history_is_not_blamed() {
-    assert_eq!(judge(&right()), Violations::new());
+    assert_eq!(check(&right()), Violations::new());
 }
 
 type Lie = (&'static str, fn(&mut History), &'static str);
@@ -185,7 +185,7 @@ fn every_lie_is_found() {
     for (what, lie, expected) in LIES {
         let mut history = right();
         lie(&mut history);
-        let violations = judge(&history);
+        let violations = check(&history);
         assert!(violations.iter().any(|violation| violation.contains(expected)), "{what}: {violations:#?}");
     }
 }

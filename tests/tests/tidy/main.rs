@@ -57,7 +57,7 @@ fn crates() -> Vec<Crate> {
 /// Prints the plan of both programs, or of a source tree of this repository that TREE names:
 /// `cargo test -p tests --test tidy -- --ignored --nocapture the_plan`
 #[test]
-#[ignore = "prints, and judges nothing"]
+#[ignore = "prints, and checks nothing"]
 fn the_plan() {
     let tree = std::env::var("TREE").map_or_else(|_| root().to_owned(), Into::into);
     for name in ["frontend", "kine-shim"] {
