@@ -51,13 +51,13 @@ pub(super) async fn evict(ctx: &Context, target: &Target, request: Request, user
     }
     let asked: Vec<&str> = request.query.all("dryRun").collect();
     let deletion = deletion_of(&eviction, &asked)?;
-    // Admission sees what the query says.
-    if !asked.is_empty() {
+    let caller = Caller::writes(user, &request.notes, &options);
+    caller.admit(ctx, target, &mut eviction, None).await?;
+    // Options that are there tell those who validate what the query says.
+    if !asked.is_empty() && eviction.get(&["deleteOptions"]).is_some() {
         let texts = asked.iter().map(|text| Value::from(*text)).collect();
         eviction.set(&["deleteOptions", "dryRun"], Value::List(texts));
     }
-    let caller = Caller::writes(user, &request.notes, &options);
-    caller.admit(ctx, target, &mut eviction, None).await?;
     caller.validate(ctx, target, Some(&mut eviction), None).await?;
     let caller = caller.admitted().deleting(&deletion);
     let pods = Target { subresource: None, ..target.clone() };
