@@ -15,7 +15,8 @@ use super::{
 use crate::{
     counters::Counters,
     log::{Page, ReadIndex},
-    state::{Applied, State},
+    model::Batch,
+    state::{Applied, Corrupt, State},
 };
 
 impl Sequencer {
@@ -102,22 +103,24 @@ impl Sequencer {
                 continue;
             }
             bytes += batch.entries.iter().map(|(_, entry)| entry.key.len() + entry.value.len() + 64).sum::<usize>();
-            let mut state = self.committed.clone();
-            match state.apply(&batch) {
-                Ok(applied) => {
-                    self.room_taken();
-                    self.note_writer(&batch);
-                    self.advance(state, applied, Author::Another);
-                }
-                Err(corrupt) => {
-                    tracing::warn!(%corrupt, "the log does not follow from what was applied");
-                    self.reload(&[]).await;
-                    return false;
-                }
+            if let Err(corrupt) = self.take_over(&batch) {
+                tracing::warn!(%corrupt, "the log does not follow from what was applied");
+                self.reload(&[]).await;
+                return false;
             }
         }
         self.tip = self.committed.clone();
         bytes >= self.config.page_bytes / 2
+    }
+
+    /// A committed batch of another shim becomes part of what is committed here.
+    pub(super) fn take_over(&mut self, batch: &Batch) -> Result<(), Corrupt> {
+        let mut state = self.committed.clone();
+        let applied = state.apply(batch)?;
+        self.room_taken();
+        self.note_writer(batch);
+        self.advance(state, applied, Author::Another);
+        Ok(())
     }
 
     /// The next committed state: told to the watch hub before anybody can read it, so that who reads and then watches

@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::{
     forwarding::{LastWriter, Told},
     task::Sequencer,
-    trim::Author,
 };
 use crate::{counters::Counters, model::Batch};
 
@@ -69,14 +68,8 @@ impl Sequencer {
         if batch.position != head.position.next() || batch.prev_id != head.id {
             return self.hints.behind.notify_one();
         }
-        let mut state = self.committed.clone();
-        match state.apply(&batch) {
-            Ok(applied) => {
-                self.room_taken();
-                self.note_writer(&batch);
-                self.advance(state, applied, Author::Another);
-                self.tip = self.committed.clone();
-            }
+        match self.take_over(&batch) {
+            Ok(()) => self.tip = self.committed.clone(),
             Err(corrupt) => {
                 tracing::warn!(%corrupt, "a batch told by another shim does not follow");
                 self.hints.behind.notify_one();

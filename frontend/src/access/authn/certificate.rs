@@ -203,7 +203,7 @@ fn uid_of(certificate: &X509Certificate<'_>) -> Result<String, BadCredentials> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rcgen::{
         BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
         date_time_ymd,
@@ -211,15 +211,20 @@ mod tests {
 
     use super::*;
 
-    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    pub(in crate::access::authn) fn authority() -> CertifiedIssuer<'static, KeyPair> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     }
 
-    fn leaf(signer: &CertifiedIssuer<'static, KeyPair>, ends_in: i32) -> CertificateDer<'static> {
+    /// Of a client, until the first day of a year.
+    pub(in crate::access::authn) fn leaf(
+        name: &str,
+        signer: &CertifiedIssuer<'static, KeyPair>,
+        ends_in: i32,
+    ) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "ann");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.not_after = date_time_ymd(ends_in, 1, 1);
         params.signed_by(&KeyPair::generate().unwrap(), signer).unwrap().der().clone()
@@ -231,14 +236,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), first.pem()).unwrap();
         let authority = Authority::read("client-ca-file", file.path()).unwrap();
-        let (good, ended) = ([leaf(&first, 4000)], [leaf(&first, 2001)]);
+        let (good, ended) = ([leaf("ann", &first, 4000)], [leaf("ann", &first, 2001)]);
         assert_eq!((time_left(&good) > VERIFIED_FOR, time_left(&ended)), (true, Duration::ZERO));
         let found = authority.verify(&good).await.unwrap();
         assert_eq!(found.user.as_ref().unwrap().as_ref().unwrap().name, "ann");
         let again = authority.verify(&good).await.unwrap();
         assert!(Arc::ptr_eq(&found, &again), "it is remembered");
         assert!(authority.verify(&ended).await.is_err());
-        assert!(authority.verify(&[leaf(&second, 4000)]).await.is_err(), "of another authority");
+        assert!(authority.verify(&[leaf("ann", &second, 4000)]).await.is_err(), "of another authority");
         std::fs::write(file.path(), second.pem()).unwrap();
         assert!(authority.reload());
         assert!(authority.verify(&good).await.is_err(), "its authority is gone");

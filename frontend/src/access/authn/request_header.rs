@@ -80,30 +80,14 @@ impl Authenticator for RequestHeader {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    };
-    use rustls_pki_types::CertificateDer;
-
     use super::*;
     use crate::{
-        access::authn::{Anonymous, Authentication},
+        access::authn::{
+            Anonymous, Authentication,
+            certificate::tests::{authority, leaf},
+        },
         request::body::RequestBody,
     };
-
-    fn authority() -> CertifiedIssuer<'static, KeyPair> {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "authority");
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    }
-
-    fn certificate(name: &str, signer: &Issuer<'static, KeyPair>) -> CertificateDer<'static> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.signed_by(&KeyPair::generate().unwrap(), signer).unwrap().der().clone()
-    }
 
     #[tokio::test]
     async fn headers_without_the_certificate_of_a_proxy_say_nothing() {
@@ -129,9 +113,9 @@ mod tests {
         };
         for (shown, user) in [
             (None, Ok("system:anonymous")),
-            (Some(certificate("front", &foreign)), Err(())),
-            (Some(certificate("other", &own)), Err(())),
-            (Some(certificate("front", &own)), Ok("ann")),
+            (Some(leaf("front", &foreign, 4000)), Err(())),
+            (Some(leaf("other", &own, 4000)), Err(())),
+            (Some(leaf("front", &own, 4000)), Ok("ann")),
         ] {
             let sent = [
                 ("x-remote-user", "ann"),
