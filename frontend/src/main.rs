@@ -57,6 +57,7 @@ fn main() -> ExitCode {
     };
     start_log(&config);
     log_flags(&given);
+    wiring::stay_small();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.enable_all().worker_threads(wiring::threads()).thread_stack_size(STACK_BYTES);
     let runtime = match runtime.build() {

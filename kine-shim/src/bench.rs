@@ -1,6 +1,6 @@
 //! What is different about a server that a test bench started: it ends with the program that started it, and has few
-//! threads, since there may be forty of them. A file beside the program makes its folder a bench's; elsewhere nothing
-//! of this acts.
+//! threads and no huge pages, since there may be forty of them. A file beside the program makes its folder a bench's;
+//! elsewhere nothing of this acts.
 
 use std::{fs, io, path::Path, thread::available_parallelism};
 
@@ -8,6 +8,7 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
     process::{Pid, PidfdFlags, getppid, pidfd_open},
+    thread::disable_transparent_huge_pages,
 };
 use tokio::sync::oneshot;
 
@@ -22,6 +23,16 @@ const THREADS_MAX: usize = 2;
 pub fn threads() -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     if is_here() { cores.min(THREADS_MAX) } else { cores }
+}
+
+/// Keeps a bench's server small: the allocator asks for huge pages, of which an empty store fills a tenth. To be called
+/// before much is allocated.
+pub fn stay_small() {
+    if is_here()
+        && let Err(error) = disable_transparent_huge_pages(true)
+    {
+        tracing::warn!(%error, "huge pages stay");
+    }
 }
 
 /// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.

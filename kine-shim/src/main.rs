@@ -55,6 +55,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    bench::stay_small();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(bench::threads()).enable_all().build() {
             Ok(runtime) => runtime,

@@ -68,6 +68,22 @@ async fn a_pair_is_gone_soon_after_it_is_told_to_stop() -> Result<()> {
     Ok(())
 }
 
+/// What the allocator asks for in huge pages, an empty store does not fill: 20 MB a program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_at_rest_takes_little_memory() -> Result<()> {
+    const HEAP_BYTES_MAX: u64 = 16 << 20;
+    let bench = bench::folder()?;
+    let mut pair = Pair::start(bench.path(), &[])?;
+    pair.ready().await?;
+    for pid in pair.pids() {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let heap = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.strip_suffix("kB"));
+        let heap = heap.context("no RssAnon")?.trim().parse::<u64>()? << 10;
+        ensure!(heap < HEAP_BYTES_MAX, "{heap} bytes:\n{status}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_end_with_the_program_that_started_them() -> Result<()> {
     let bench = bench::folder()?;

@@ -159,7 +159,7 @@ impl Metrics {
         registry.register("authorization_duration_seconds", "Time of authorization", self.authorization_times.clone());
         registry.register("apiserver_authorization_decisions", "Decisions by authorizer", self.decisions.clone());
         registry.register("authentication_token_cache_request", "Tokens looked up among those known", self.tokens_looked_up.clone());
-        registry.register("authentication_token_cache_fetch", "Tokens that had to be judged", self.tokens_fetched.clone());
+        registry.register("authentication_token_cache_fetch", "Tokens that were authenticated anew", self.tokens_fetched.clone());
         registry.register("apiserver_authorization_webhook_evaluations", "Calls of authorization webhooks", self.webhooks.clone());
         registry.register("apiserver_authorization_webhook_duration_seconds", "Time of those calls", self.webhook_times.clone());
         registry.register("apiserver_authorization_webhook_evaluations_fail_open", "Calls that failed and decided nothing", self.webhooks_failed_open.clone());

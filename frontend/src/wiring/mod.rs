@@ -36,7 +36,7 @@ use crate::{
 };
 
 pub use error::StartError;
-pub use process::threads;
+pub use process::{stay_small, threads};
 
 use aggregation::AggregationKeeper;
 use bootstrap::{EndpointsKeeper, FlowSchemas, LocalServices, SelfClient, ServerLeases};

@@ -1,6 +1,6 @@
 //! What this program asks of the system it runs on: open files, and, for a server that a test bench started, few
-//! threads and an end with the program that started it. A file beside the program makes its folder a bench's; elsewhere
-//! nothing of that acts.
+//! threads, no huge pages and an end with the program that started it. A file beside the program makes its folder a
+//! bench's; elsewhere nothing of that acts.
 //!
 //! Not here: signals (the wiring).
 
@@ -10,6 +10,7 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
     process::{Pid, PidfdFlags, Resource, Rlimit, getppid, getrlimit, pidfd_open, setrlimit},
+    thread::disable_transparent_huge_pages,
 };
 use tokio::sync::oneshot;
 
@@ -33,6 +34,16 @@ pub(super) fn raise_open_files() {
 pub fn threads() -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     if is_here() { cores.min(THREADS_MAX) } else { cores }
+}
+
+/// Keeps a bench's server small: the allocator asks for huge pages, of which an empty store fills a tenth. To be called
+/// before much is allocated.
+pub fn stay_small() {
+    if is_here()
+        && let Err(error) = disable_transparent_huge_pages(true)
+    {
+        tracing::warn!(%error, "huge pages stay");
+    }
 }
 
 /// Resolves when this is a server of a test bench and the program that started it has ended, however that came about.

@@ -6,6 +6,7 @@
 //! chain of ids sees to it that a batch is refused if its predecessor was. What is idle looks around: for what others
 //! wrote, and whether the database is still the one it was.
 
+mod advance;
 mod catch_up;
 mod commit;
 mod failover;
