@@ -38,6 +38,7 @@ impl Resources for Verbs {
 }
 
 fn main() -> ExitCode {
+    wiring::stay_small();
     let parsed = config::parse(std::env::args().skip(1));
     let given = match parsed {
         Ok(given) => given,
@@ -57,7 +58,6 @@ fn main() -> ExitCode {
     };
     start_log(&config);
     log_flags(&given);
-    wiring::stay_small();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.enable_all().worker_threads(wiring::threads()).thread_stack_size(STACK_BYTES);
     let runtime = match runtime.build() {

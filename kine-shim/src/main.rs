@@ -33,6 +33,7 @@ const DATABASE_WITHIN: Duration = Duration::from_secs(60);
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    bench::stay_small();
     if let Some(done) = kine_shim::migrate::run_from_args(std::env::args_os()) {
         return done;
     }
@@ -55,7 +56,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    bench::stay_small();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(bench::threads()).enable_all().build() {
             Ok(runtime) => runtime,

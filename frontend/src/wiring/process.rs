@@ -37,12 +37,12 @@ pub fn threads() -> usize {
 }
 
 /// Keeps a bench's server small: the allocator asks for huge pages, of which an empty store fills a tenth. To be called
-/// before much is allocated.
+/// first: what is there stays.
 pub fn stay_small() {
     if is_here()
         && let Err(error) = disable_transparent_huge_pages(true)
     {
-        tracing::warn!(%error, "huge pages stay");
+        eprintln!("huge pages stay: {error}");
     }
 }
 
