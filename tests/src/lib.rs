@@ -6,6 +6,7 @@ pub mod aggregated;
 pub mod bench;
 pub mod caller;
 pub mod cluster;
+pub mod converter;
 pub mod differ;
 pub mod faults;
 pub mod https;

@@ -1,5 +1,5 @@
 //! The services that an operator's settings lead to, as one HTTPS server: an issuer of OpenID Connect with one key, an
-//! authenticator of tokens and an authorizer of requests.
+//! authenticator of tokens, an authorizer of requests and a converter of custom resources.
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
@@ -119,7 +119,10 @@ async fn answer(
             let allowed = known && asked["spec"]["resourceAttributes"]["resource"] == "configmaps";
             json!({"status": {"allowed": allowed}})
         }
-        _ => Value::Null,
+        path => match path.strip_prefix("/convert/") {
+            Some(way) => crate::converter::answer(way, &asked),
+            None => Value::Null,
+        },
     };
     let mut response = Response::new(Full::from(said.to_string()));
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));

@@ -46,7 +46,7 @@ pub(super) async fn begin_create(
     object: &mut Object,
     caller: Caller<'_>,
 ) -> Result<(), ApiError> {
-    ownership::update(ctx, target, caller, None, object);
+    ownership::update(ctx, target, caller, None, object).await;
     caller.admit(ctx, target, object, None).await
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn change(
     let (mut object, owners) = match proposal {
         Proposal::Owned(object) => (object, Owners::Kept),
         Proposal::Sent(mut object) => {
-            ownership::update(ctx, target, caller, current.map(|c| &c.object), &mut object);
+            ownership::update(ctx, target, caller, current.map(|c| &c.object), &mut object).await;
             (object, Owners::Expendable)
         }
     };

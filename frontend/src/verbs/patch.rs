@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     cluster::Target,
+    object::managed_fields::FieldManager,
     request::{
         Request, User,
         negotiate::{self, PatchType},
@@ -74,7 +75,9 @@ impl Rewrite for PatchObject<'_> {
             }
             let ownership = Ownership::new(self.ctx, self.target, self.caller);
             let live = current.map(|current| &current.object);
-            let mut proposal = self.patch.apply(self.target, &self.target.kind, live, ownership.manager())?;
+            let (patch, target) = (&self.patch, self.target);
+            let patched = |manager: FieldManager<'_>| patch.apply(target, &target.kind, live, manager);
+            let mut proposal = ownership.settle(&self.ctx.cluster, patched).await?;
             let object = proposal.object_mut();
             if live.is_none() && !object.uid().is_empty() {
                 let uid = object.uid();

@@ -30,7 +30,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
     let mut review = input::object(target, media, &body, &options, &request.notes)?;
     defaults::settle_namespace(target, &mut review)?;
     let caller = Caller::writes(user, &request.notes, &options);
-    ownership::update(ctx, target, caller, None, &mut review);
+    ownership::update(ctx, target, caller, None, &mut review).await;
     caller.admit(ctx, target, &mut review, None).await?;
     caller.validate(ctx, target, Some(&mut review), None).await?;
     reviews::answer(&ctx.access, &ctx.cluster, &mut review, user, &target.namespace).await?;

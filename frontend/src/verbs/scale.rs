@@ -7,7 +7,7 @@ use super::{
     get, input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
-    ownership::{Ownership, Served},
+    ownership::{ENTRIES, Ownership, Served},
     patch::{BUILTIN, CUSTOM, patch_type},
     patch_document::Patch,
     respond::Answer,
@@ -239,14 +239,12 @@ impl Rescale<'_> {
     }
 
     fn replicas_in<'p>(&self, workload: &Object, path: &'p [&'p str], api_version: &str) -> ReplicasPath<'p> {
-        match Served(&self.target.api).serves(workload, api_version) {
+        match Served::of(self.target).serves(workload, api_version) {
             true => ReplicasPath::At(path),
             false => ReplicasPath::Unknown,
         }
     }
 }
-
-const ENTRIES: [&str; 2] = ["metadata", "managedFields"];
 
 fn entries(object: &Object) -> &[Value] {
     object.get_list(&ENTRIES).unwrap_or_default()

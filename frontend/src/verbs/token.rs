@@ -33,7 +33,7 @@ pub(super) async fn create(ctx: &Context, target: &Target, request: Request, use
         input::decode(&target.api.schema, &kind, media, &body, options.field_validation, &request.notes.warnings)?;
     defaults::settle_namespace(target, &mut wanted)?;
     let caller = Caller::writes(user, &request.notes, &options);
-    ownership::update(ctx, target, caller, None, &mut wanted);
+    ownership::update(ctx, target, caller, None, &mut wanted).await;
     caller.admit(ctx, target, &mut wanted, None).await?;
     if !wanted.name().is_empty() && wanted.name() != target.name {
         let why = "must match the service account name if specified";

@@ -159,6 +159,11 @@ impl Definition {
         self.versions.iter().find(|version| version.name == name)
     }
 
+    /// Whether a webhook converts its objects.
+    pub fn asks_webhook(&self) -> bool {
+        matches!(self.conversion, Conversion::Webhook { .. })
+    }
+
     pub(super) fn kinds(&self) -> impl Iterator<Item = &Type> {
         self.versions.iter().flat_map(|version| &version.kinds)
     }

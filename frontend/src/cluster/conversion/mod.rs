@@ -43,7 +43,7 @@ pub struct Conversions {
 impl Target {
     /// The webhook between the versions of this resource.
     fn converter(&self) -> Option<&Arc<Definition>> {
-        self.definition().filter(|definition| asks(definition))
+        self.definition().filter(|definition| definition.asks_webhook())
     }
 
     /// Whether objects in the version of the request may have to be asked for.
@@ -157,7 +157,7 @@ impl Cluster {
     /// An object in another version of its kind, as it is when nobody stores it.
     pub async fn convert(&self, api: &Api, object: &Object, plural: &str, to: &Type) -> Result<Object, ApiError> {
         let definition = api.definitions.get(&object.gvk().group, plural);
-        match definition.filter(|definition| asks(definition) && object.gvk() != &to.gvk) {
+        match definition.filter(|definition| definition.asks_webhook() && object.gvk() != &to.gvk) {
             Some(definition) => {
                 let mut converted = ask(self, api, definition, std::slice::from_ref(object), to).await?;
                 converted.pop().ok_or_else(|| ApiError::internal("a conversion without a result"))
@@ -165,10 +165,6 @@ impl Cluster {
             None => Ok(schema::convert(object, to)),
         }
     }
-}
-
-fn asks(definition: &Definition) -> bool {
-    matches!(definition.conversion, Conversion::Webhook { .. })
 }
 
 /// Asks the webhook of a definition.

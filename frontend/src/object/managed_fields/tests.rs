@@ -25,8 +25,8 @@ impl Versions for Builtin {
         self.kind(object, api_version).is_some()
     }
 
-    fn convert(&self, object: &Object, api_version: &str) -> Option<Object> {
-        Some(crate::api::schema::convert(object, &self.kind(object, api_version)?))
+    fn convert(&self, object: &Object, api_version: &str) -> Result<Option<Object>, String> {
+        Ok(self.kind(object, api_version).map(|kind| crate::api::schema::convert(object, &kind)))
     }
 }
 

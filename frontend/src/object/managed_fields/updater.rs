@@ -81,10 +81,11 @@ pub(super) fn changes<'a>(old: &'a Tree<'_>, new: &'a Tree<'_>) -> Result<Compar
 
 /// The versions of a kind.
 pub trait Versions {
-    /// Whether objects of the kind are served in a version.
+    /// Whether objects of the kind can be had in a version.
     fn serves(&self, object: &Object, api_version: &str) -> bool;
-    /// The object in another version. None when that version is not served, or no longer.
-    fn convert(&self, object: &Object, api_version: &str) -> Option<Object>;
+    /// The object in another version. None when there is no such version, or no longer: what its managers own is
+    /// nobody's then. An error refuses the whole.
+    fn convert(&self, object: &Object, api_version: &str) -> Result<Option<Object>, String>;
 }
 
 /// One path that somebody else owns.
@@ -245,8 +246,8 @@ fn convert<'t>(versions: &dyn Versions, tree: &Tree<'t>, version: &str) -> Resul
         return Ok(Some(tree.clone()));
     }
     let converted = match tree {
-        Tree::Object(object) => versions.convert(object, version),
-        Tree::Free(kind, value) => versions.convert(&read(kind, value)?, version),
+        Tree::Object(object) => versions.convert(object, version)?,
+        Tree::Free(kind, value) => versions.convert(&read(kind, value)?, version)?,
     };
     Ok(converted.map(|object| Tree::Object(Cow::Owned(object))))
 }
@@ -280,8 +281,7 @@ pub(super) fn apply<'a>(
     let merged = merge(ty, Some(live_node), Some(config.view().1))
         .map_err(|error| failed(format!("failed to merge config: {error}")))?;
     let merged = Tree::Free(live.kind().clone(), merged.unwrap_or(Value::Null));
-    let converted = Converted::new(versions, &own_version, managers, live, &merged)
-        .map_err(|error| failed(format!("failed to convert live object: {error}")))?;
+    let converted = Converted::new(versions, &own_version, managers, live, &merged).map_err(failed)?;
     converted.reconcile(managers, ty);
     let set = config.field_set().map_err(|error| failed(format!("failed to get field set: {error}")))?;
     let mine = Manager { set: reset.filter(set), ..applier };

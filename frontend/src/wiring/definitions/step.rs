@@ -42,8 +42,8 @@ impl Versions for OwnVersion {
         object.gvk().api_version() == api_version
     }
 
-    fn convert(&self, object: &Object, api_version: &str) -> Option<Object> {
-        self.serves(object, api_version).then(|| object.clone())
+    fn convert(&self, object: &Object, api_version: &str) -> Result<Option<Object>, String> {
+        Ok(self.serves(object, api_version).then(|| object.clone()))
     }
 }
 
