@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -129,9 +130,23 @@ pub fn own_program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A loopback port that was free a moment ago.
+/// Ports below those that Linux gives to outgoing connections (`net.ipv4.ip_local_port_range`), which would otherwise
+/// take a port between its choice and the start of the server it was chosen for.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// A loopback port that was free a moment ago and that this process names once. Processes with neighbouring numbers
+/// begin far from one another.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NAMED: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..count {
+        let step = std::process::id().wrapping_mul(97).wrapping_add(NAMED.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(step % count)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of {PORTS:?} is free")
 }
 
 /// Repeats `probe` until it succeeds; the last error is the reason given at the deadline.

@@ -130,7 +130,12 @@ fn notices_that_renewals_are_lost_with_a_crash() {
 
 #[test]
 fn notices_that_marks_are_lost_with_a_crash() {
-    caught(|scenario| scenario.broken_log = Some(BrokenLog::ForgetMarks));
+    // A crash has to fall between a lease's mark and its revocation: so there are many crashes, and a slow database.
+    caught(|scenario| {
+        (scenario.clients, scenario.calls) = (6, scenario.calls + 60);
+        (scenario.restarts, scenario.faults.slow) = (scenario.restarts + 20, 2_000);
+        scenario.broken_log = Some(BrokenLog::ForgetMarks);
+    });
 }
 
 #[test]

@@ -130,13 +130,15 @@ impl Database {
         (world.abandoned.clone(), world.chain.clone())
     }
 
-    /// The primary dies; a standby that lags by up to `lag` appends takes over, at first only replaying.
+    /// The primary dies; a standby that lags by up to `lag` appends takes over, at first only replaying. It has the
+    /// first append at least: without any, nobody who starts afterwards could tell it from a new database.
     pub(super) async fn fail_over(&self, lag: usize, recovery: Duration) {
         {
             let mut world = self.world.lock();
             let chain = world.chain.clone();
             world.abandoned.push((Instant::now(), chain));
-            for _ in 0..lag.min(world.earlier.len()) {
+            let lag = lag.min(world.earlier.len()).min(world.chain.len().saturating_sub(1));
+            for _ in 0..lag {
                 if let Some(earlier) = world.earlier.pop_back() {
                     world.server = earlier;
                     world.chain.pop();
