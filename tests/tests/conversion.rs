@@ -143,6 +143,52 @@ async fn fields_are_owned_across_versions_that_a_webhook_converts() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_gets_its_parameters_in_the_version_that_it_names() -> Result<()> {
+    let world = World::start().await?;
+    let stand_in = StandIn::start(&world.cluster.path("pki"), "frontend").await?;
+    world.define("rules", versions(), webhook(&world, &stand_in, "honest")?).await?;
+    let args = json!([{"name": "owner", "value": "ann"}]);
+    world.apply(("rules", "v2"), "owners", "one", json!({"count": 3, "args": args})).await?;
+    let rule = json!({"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
+        "operations": ["CREATE"], "resources": ["configmaps"]}]});
+    let expression = "object.data.owner == params.spec.args.owner && params.spec.size == 3";
+    let parts = [
+        (
+            "Policy",
+            json!({"failurePolicy": "Fail", "matchConstraints": rule,
+            "paramKind": {"apiVersion": format!("{GROUP}/v1"), "kind": "rule"},
+            "validations": [{"expression": expression, "message": "not its owner"}]}),
+        ),
+        (
+            "PolicyBinding",
+            json!({"policyName": "owners", "validationActions": ["Deny"],
+            "paramRef": {"name": "owners", "namespace": "default", "parameterNotFoundAction": "Deny"}}),
+        ),
+    ];
+    for (part, spec) in parts {
+        let kind = format!("ValidatingAdmission{part}");
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{}", kind.to_lowercase());
+        let path = path.strip_suffix('y').map_or(format!("{path}s"), |stem| format!("{stem}ies"));
+        let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+            "metadata": {"name": "owners"}, "spec": spec});
+        world.rest.must(Method::POST, &path, Some(&object)).await?;
+    }
+    let map = |name: &str, owner: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"generateName": name}, "data": {"owner": owner}})
+    };
+    let maps = "/api/v1/namespaces/default/configmaps";
+    eventually("the policy refuses", WITHIN, || async {
+        let (status, body) = world.rest.once(Method::POST, maps, Some(&map("bob", "bob"))).await?;
+        ensure!(status == 422 && body["message"].to_string().contains("not its owner"), "{status} {body}");
+        Ok(())
+    })
+    .await?;
+    world.rest.must(Method::POST, maps, Some(&map("ann", "ann"))).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn managers_of_a_version_that_is_gone_refuse_applies_until_somebody_updates() -> Result<()> {
     let world = World::start().await?;
     let text = || json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}});

@@ -40,7 +40,7 @@ impl Operation {
 pub struct Attributes<'a> {
     pub operation: Operation,
     /// The snapshot against which the request was resolved.
-    pub api: &'a Api,
+    pub api: &'a Arc<Api>,
     pub resource: &'a Arc<Resource>,
     /// Empty for the object itself.
     pub subresource: &'a str,

@@ -18,7 +18,7 @@ use crate::{
         schema::{Object, Type, apply_defaults, codec, convert},
     },
     request::status::ApiError,
-    store::{Entry, Scope, StoreError},
+    store::{Entry, Scope, Snapshot, StoreError},
 };
 
 /// A resource by its group and plural: `("", "pods")`.
@@ -83,6 +83,21 @@ impl<'a> Informer<'a> {
         entry.map(|entry| source.object(&entry)).transpose()
     }
 
+    /// The entries of what memory has: the one of a name, or those of a namespace, or of all where it is empty.
+    pub(super) fn entries(
+        &self,
+        of: ResourceName<'_>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<Entry>>, ApiError> {
+        let source = self.source(of)?;
+        if name.is_empty() {
+            return Ok(self.snapshot(&source, namespace)?.iter().cloned().collect());
+        }
+        let entry = self.cluster.store.cache().get(&self.key(&source, namespace, name)?).map_err(not_read)?;
+        Ok(entry.into_iter().collect())
+    }
+
     /// One object; what memory has not seen yet is looked up in the store itself.
     pub async fn find(
         &self,
@@ -112,12 +127,7 @@ impl<'a> Informer<'a> {
     /// decoded is left out and said in the log.
     pub fn list(&self, of: ResourceName<'_>, namespace: &str) -> Result<Vec<Arc<Object>>, ApiError> {
         let source = self.source(of)?;
-        let prefix = format!("{}{}", self.cluster.store.prefix(), source.storage()?.prefix);
-        let scope = match namespace {
-            "" => Scope::resource(&prefix),
-            namespace => Scope::namespace(&prefix, namespace),
-        };
-        let snapshot = self.cluster.store.cache().snapshot(&scope).map_err(not_read)?;
+        let snapshot = self.snapshot(&source, namespace)?;
         let decoded = snapshot.iter().filter_map(|entry| match source.object(entry) {
             Ok(object) => Some(object),
             Err(error) => {
@@ -134,6 +144,15 @@ impl<'a> Informer<'a> {
         let Ok(storage) = source.storage() else { return 0 };
         let scope = Scope::resource(&format!("{}{}", self.cluster.store.prefix(), storage.prefix));
         self.cluster.store.cache().changed_at(&scope)
+    }
+
+    fn snapshot(&self, source: &Source, namespace: &str) -> Result<Snapshot, ApiError> {
+        let prefix = format!("{}{}", self.cluster.store.prefix(), source.storage()?.prefix);
+        let scope = match namespace {
+            "" => Scope::resource(&prefix),
+            namespace => Scope::namespace(&prefix, namespace),
+        };
+        self.cluster.store.cache().snapshot(&scope).map_err(not_read)
     }
 
     fn key(&self, source: &Source, namespace: &str, name: &str) -> Result<String, ApiError> {

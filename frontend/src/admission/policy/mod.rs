@@ -24,7 +24,7 @@ use crate::{
     access::Access,
     admission::Admitted,
     api::schema::{Object, Value},
-    cluster::Cluster,
+    cluster::{Cluster, Target},
     request::status::{ApiError, Cause, GroupResource},
 };
 
@@ -168,14 +168,14 @@ async fn concerned(
     cluster: &Cluster,
     attributes: &Attributes<'_>,
     binding: &Binding,
-    source: Option<&params::Source>,
+    source: Option<&Target>,
 ) -> Result<Vec<Option<Arc<Object>>>, String> {
     if let Some(constraints) = &binding.constraints
         && constraints.matches(cluster, attributes).await.map_err(|error| error.message)?.is_none()
     {
         return Ok(Vec::new());
     }
-    params::collect(cluster, source, binding.params.as_ref(), attributes.namespace)
+    params::collect(cluster, source, binding.params.as_ref(), attributes.namespace).await
 }
 
 /// Does what the binding says about failures.

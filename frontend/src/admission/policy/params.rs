@@ -7,21 +7,12 @@ use super::{
     compiled::{ParamKind, ParamReference},
 };
 use crate::{
-    api::{
-        Api,
-        registry::Resource,
-        schema::{Object, Type, convert},
-    },
-    cluster::{Cluster, known_kind},
+    api::{Api, schema::Object},
+    cluster::{Cluster, Target, known_kind},
 };
 
-/// Where parameters of a kind are.
-pub(super) struct Source {
-    resource: Arc<Resource>,
-    kind: Type,
-}
-
-pub(super) fn source(api: &Api, kind: Option<&ParamKind>) -> Result<Option<Source>, String> {
+/// Where parameters are, in the version that a policy wants. None where it takes none.
+pub(super) fn source(api: &Arc<Api>, kind: Option<&ParamKind>) -> Result<Option<Target>, String> {
     let Some(of) = kind else { return Ok(None) };
     let (group, version) = of.api_version.split_once('/').unwrap_or(("", &of.api_version));
     let found = api.registry.by_kind(group, version, &of.kind);
@@ -30,13 +21,14 @@ pub(super) fn source(api: &Api, kind: Option<&ParamKind>) -> Result<Option<Sourc
         let kind = &of.kind;
         return Err(format!("failed to find resource referenced by paramKind: '{group}/{version}, Kind={kind}'"));
     };
-    Ok(Some(Source { resource: Arc::clone(resource), kind }))
+    let (api, resource) = (Arc::clone(api), Arc::clone(resource));
+    Ok(Some(Target { api, resource, kind, namespace: String::new(), name: String::new(), subresource: None }))
 }
 
 /// The parameters of a binding; one that is none where the policy or the binding takes none.
-pub(super) fn collect(
+pub(super) async fn collect(
     cluster: &Cluster,
-    source: Option<&Source>,
+    source: Option<&Target>,
     reference: Option<&ParamReference>,
     namespace: &str,
 ) -> Result<Vec<Option<Arc<Object>>>, String> {
@@ -53,28 +45,22 @@ pub(super) fn collect(
             return Err("paramRef.namespace must not be provided for a cluster-scoped `paramKind`".to_owned());
         }
     };
-    let of = (&*source.resource.group, &*source.resource.plural);
-    let informer = cluster.informer();
-    let found = match (reference.name.as_str(), &reference.selector) {
+    let mut found = source.known_objects(cluster, namespace, &reference.name).await.map_err(|error| error.message)?;
+    match (reference.name.as_str(), &reference.selector) {
         ("", None) => return Err("one of name or selector must be provided".to_owned()),
         ("", Some(selector)) => {
-            let selects = |object: &Arc<Object>| Selector::selects_object(selector, Some(object.as_ref()), None);
-            let mut found = Vec::new();
-            for object in informer.list(of, namespace).map_err(|error| error.message)? {
-                if selects(&object).map_err(|error| error.message)? {
-                    found.push(object);
+            let mut selected = Vec::new();
+            for object in found {
+                if Selector::selects_object(selector, Some(object.as_ref()), None).map_err(|error| error.message)? {
+                    selected.push(object);
                 }
             }
-            found
+            found = selected;
         }
-        (name, _) => informer.get(of, namespace, name).map_err(|error| error.message)?.into_iter().collect(),
-    };
+        _ => {}
+    }
     if found.is_empty() && reference.denies {
         return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
     }
-    let in_version = |object: Arc<Object>| match object.ty() == &source.kind {
-        true => object,
-        false => Arc::new(convert(&object, &source.kind)),
-    };
-    Ok(found.into_iter().map(in_version).map(Some).collect())
+    Ok(found.into_iter().map(Some).collect())
 }

@@ -121,6 +121,30 @@ impl Target {
         Ok(views.into_iter().flatten().collect())
     }
 
+    /// What memory has, in this version: the object of a name, or those of a namespace, or of all where it is empty.
+    pub async fn known_objects(
+        &self,
+        cluster: &Cluster,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<Arc<Object>>, ApiError> {
+        let of = (&*self.resource.group, &*self.resource.plural);
+        let informer = cluster.informer();
+        if self.is_converted() {
+            let views = self.views(cluster, &informer.entries(of, namespace, name)?).await?;
+            return views.iter().map(|view| self.decode_view(view).map(Arc::new)).collect();
+        }
+        let found = match name {
+            "" => informer.list(of, namespace)?,
+            name => informer.get(of, namespace, name)?.into_iter().collect(),
+        };
+        let in_version = |object: Arc<Object>| match object.ty() == &self.kind {
+            true => object,
+            false => Arc::new(schema::convert(&object, &self.kind)),
+        };
+        Ok(found.into_iter().map(in_version).collect())
+    }
+
     /// The view of one entry, if nobody has to be asked for it.
     pub fn known_view(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
         match self.view_id().filter(|_| self.is_converted()) {
