@@ -1,7 +1,7 @@
 //! Who is trusted at the other end. A certificate that is itself among the trusted ones is enough, as in Go: webhooks
 //! are often given a self-signed one.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -58,15 +58,7 @@ pub fn ca_error(pem: &[u8]) -> Option<String> {
 
 pub(super) fn config(peer: &Peer) -> Result<ClientConfig, CallError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let trusted = match peer.ca.is_empty() {
-        true => SYSTEM_AUTHORITIES.iter().find_map(|path| std::fs::read(path).ok()).map(|pem| certificates(&pem)),
-        false => Some(certificates(&peer.ca)),
-    };
-    let trusted = trusted.unwrap_or_default();
-    if trusted.is_empty() && !peer.ca.is_empty() {
-        return Err(CallError("unable to load root certificates: unable to parse bytes as PEM block".to_owned()));
-    }
-    let verifier = Verifier::new(trusted, peer, &provider);
+    let verifier = Verifier { trusted: Trusted::by(peer)?, provider: Arc::clone(&provider) };
     let bad = |error: &dyn std::fmt::Display| CallError(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -84,27 +76,55 @@ pub(super) fn config(peer: &Peer) -> Result<ClientConfig, CallError> {
     Ok(config)
 }
 
+/// Authorities, and servers that are trusted themselves.
 #[derive(Debug)]
-struct Verifier {
-    trusted: Vec<CertificateDer<'static>>,
-    /// None: nobody is trusted, or everybody.
+struct Trust {
+    certificates: Vec<CertificateDer<'static>>,
+    /// None: none of them is an authority.
     by_authority: Option<Arc<WebPkiServerVerifier>>,
-    insecure: bool,
-    provider: Arc<CryptoProvider>,
 }
 
-impl Verifier {
-    fn new(trusted: Vec<CertificateDer<'static>>, peer: &Peer, provider: &Arc<CryptoProvider>) -> Verifier {
+impl Trust {
+    fn of(pem: &[u8]) -> Trust {
+        let certificates = certificates(pem);
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(trusted.iter().cloned());
-        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-        Verifier {
-            trusted,
-            by_authority: built.ok().filter(|_| !peer.insecure),
-            insecure: peer.insecure,
-            provider: Arc::clone(provider),
-        }
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Trust { certificates, by_authority: built.ok() }
     }
+}
+
+/// Whom the system trusts, read when the first server is to be judged by it and, as in Go, once.
+static SYSTEM: LazyLock<Trust> = LazyLock::new(|| {
+    let found = SYSTEM_AUTHORITIES.iter().find_map(|path| std::fs::read(path).ok());
+    Trust::of(&found.unwrap_or_default())
+});
+
+#[derive(Debug)]
+enum Trusted {
+    Everybody,
+    System,
+    Given(Trust),
+}
+
+impl Trusted {
+    fn by(peer: &Peer) -> Result<Trusted, CallError> {
+        if peer.ca.is_empty() {
+            return Ok(if peer.insecure { Trusted::Everybody } else { Trusted::System });
+        }
+        let trust = Trust::of(&peer.ca);
+        if trust.certificates.is_empty() {
+            return Err(CallError("unable to load root certificates: unable to parse bytes as PEM block".to_owned()));
+        }
+        Ok(if peer.insecure { Trusted::Everybody } else { Trusted::Given(trust) })
+    }
+}
+
+#[derive(Debug)]
+struct Verifier {
+    trusted: Trusted,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -116,14 +136,16 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.insecure {
-            return Ok(ServerCertVerified::assertion());
-        }
-        if self.trusted.iter().any(|trusted| trusted.as_ref() == end_entity.as_ref()) {
+        let trust = match &self.trusted {
+            Trusted::Everybody => return Ok(ServerCertVerified::assertion()),
+            Trusted::System => &*SYSTEM,
+            Trusted::Given(trust) => trust,
+        };
+        if trust.certificates.iter().any(|trusted| trusted.as_ref() == end_entity.as_ref()) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        match &self.by_authority {
+        match &trust.by_authority {
             Some(verifier) => verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
             None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         }

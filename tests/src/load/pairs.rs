@@ -24,7 +24,7 @@ pub struct Plan {
 
 /// Writes at the start are still being tidied up for a moment.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
-const GONE_WITHIN: Duration = Duration::from_secs(60);
+const GONE_WITHIN: Duration = Duration::from_secs(180);
 
 pub async fn run(plan: Plan) -> Result<()> {
     println!(
