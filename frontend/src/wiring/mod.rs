@@ -152,31 +152,42 @@ impl Startup {
         self.keep_aggregation();
         self.readiness.reached(Step::Cache);
         let client = &self.client;
-        until_made("the system namespaces", || bootstrap::namespaces(client)).await;
-        self.readiness.reached(Step::Namespaces);
-        until_made("the system priority classes", || bootstrap::priority_classes(client)).await;
-        self.readiness.reached(Step::PriorityClasses);
-        until_made("the bootstrap roles", || bootstrap::roles::reconcile(client)).await;
-        self.readiness.reached(Step::Roles);
-        until_made("the priority levels and flow schemas", || bootstrap::fairness::reconcile(client)).await;
-        self.readiness.reached(Step::Fairness);
-        until_made("the record of legacy tokens", || bootstrap::authentication::track_legacy_tokens(client)).await;
-        self.readiness.reached(Step::LegacyTokens);
+        self.made(Step::Namespaces, "the system namespaces", || bootstrap::namespaces(client)).await;
+        // None of these needs another: together they wait for the store as long as the longest.
+        tokio::join!(
+            self.made(Step::PriorityClasses, "the system priority classes", || bootstrap::priority_classes(client)),
+            self.made(Step::Roles, "the bootstrap roles", || bootstrap::roles::reconcile(client)),
+            self.made(Step::Fairness, "the priority levels and flow schemas", || bootstrap::fairness::reconcile(
+                client
+            )),
+            self.made(Step::LegacyTokens, "the record of legacy tokens", || {
+                bootstrap::authentication::track_legacy_tokens(client)
+            }),
+            self.publish_address(),
+        );
+        self.keep_services();
+        tracing::info!(address = %self.address, "ready");
+    }
+
+    /// Attempts until it is made: then the step is reached.
+    async fn made<F>(&self, step: Step, what: &str, attempt: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), ApiError>>,
+    {
+        until_made(what, attempt).await;
+        self.readiness.reached(step);
+    }
+
+    /// What goes on while the server runs.
+    fn keep_services(&self) {
         let stop = self.context.cluster.shutdown.clone();
         let identity = bootstrap::Identity::new(self.client.clone(), &self.address.to_string());
         self.services.spawn(identity.run(stop.clone()));
         let headers = self.config.authentication.request_header.clone();
-        self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop));
-        let services = LocalServices::new(self.client.clone());
-        self.services.spawn(services.run(self.context.cluster.shutdown.clone()));
-        let schemas = FlowSchemas::new(self.client.clone());
-        self.services.spawn(schemas.run(self.context.cluster.shutdown.clone()));
+        self.services.spawn(keep_authorities(self.client.clone(), self.authorities.clone(), headers, stop.clone()));
+        self.services.spawn(LocalServices::new(self.client.clone()).run(stop.clone()));
+        self.services.spawn(FlowSchemas::new(self.client.clone()).run(stop));
         self.readiness.reached(Step::Services);
-        if self.config.endpoint_reconciler == ReconcilerType::Lease {
-            self.publish_address().await;
-        }
-        self.readiness.reached(Step::Address);
-        tracing::info!(address = %self.address, "ready");
     }
 
     /// Custom resources are served before the server says that it is ready.
@@ -198,6 +209,13 @@ impl Startup {
     }
 
     async fn publish_address(&self) {
+        if self.config.endpoint_reconciler == ReconcilerType::Lease {
+            self.keep_endpoints().await;
+        }
+        self.readiness.reached(Step::Address);
+    }
+
+    async fn keep_endpoints(&self) {
         let port = self.address.port();
         until_made("the kubernetes Service", || bootstrap::kubernetes_service(&self.client, port)).await;
         let leases = ServerLeases::new(&self.context.cluster, self.config.advertise_address);

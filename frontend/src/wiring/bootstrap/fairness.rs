@@ -99,13 +99,9 @@ const FLOWS: [Flow; 11] = [
 /// Makes those that are missing. One that an operator changed is left as it is.
 pub(crate) async fn reconcile(client: &SelfClient) -> Result<(), ApiError> {
     let producer = client.named("api-priority-and-fairness-config-producer-v1");
-    for level in &LEVELS {
-        producer.ensure(&format!("{FOLDER}/prioritylevelconfigurations"), &priority_level(level)).await?;
-    }
-    for flow in &FLOWS {
-        producer.ensure(&format!("{FOLDER}/flowschemas"), &flow_schema(flow)).await?;
-    }
-    Ok(())
+    let levels = format!("{FOLDER}/prioritylevelconfigurations");
+    producer.ensure_all(&levels, LEVELS.iter().map(priority_level)).await?;
+    producer.ensure_all(&format!("{FOLDER}/flowschemas"), FLOWS.iter().map(flow_schema)).await
 }
 
 fn named(kind: &str, name: &str, spec: Value) -> Value {

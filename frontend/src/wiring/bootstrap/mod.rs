@@ -17,6 +17,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 pub(crate) use endpoints::EndpointsKeeper;
 pub(crate) use flow_schemas::FlowSchemas;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 pub(crate) use identity::Identity;
@@ -37,6 +38,8 @@ use crate::{
     verbs::Context,
 };
 
+/// So many are made at a time: they share the store's round trips.
+const AT_ONCE: usize = 16;
 const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
 const SERVICE_CIDRS: &str = "/apis/networking.k8s.io/v1/servicecidrs";
 
@@ -114,6 +117,12 @@ impl SelfClient {
         }
     }
 
+    /// The same for objects that do not need one another.
+    async fn ensure_all(&self, collection: &str, objects: impl Iterator<Item = Value>) -> Result<(), ApiError> {
+        let ensure = |object: Value| async move { self.ensure(collection, &object).await };
+        stream::iter(objects).map(Ok).try_for_each_concurrent(AT_ONCE, ensure).await
+    }
+
     async fn create(&self, collection: &str, object: &Value) -> Result<(), ApiError> {
         self.call(Method::POST, collection, Some(object)).await.map(|_| ())
     }
@@ -135,26 +144,22 @@ impl SelfClient {
 
 /// The namespaces that every cluster has.
 pub(crate) async fn namespaces(client: &SelfClient) -> Result<(), ApiError> {
-    for name in NAMESPACES {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        client.ensure("/api/v1/namespaces", &namespace).await?;
-    }
-    Ok(())
+    let namespace = |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    client.ensure_all("/api/v1/namespaces", NAMESPACES.into_iter().map(namespace)).await
 }
 
 /// The priority classes of what a cluster cannot do without.
 pub(crate) async fn priority_classes(client: &SelfClient) -> Result<(), ApiError> {
-    for (name, value, description) in PRIORITY_CLASSES {
-        let class = json!({
+    let class = |(name, value, description)| {
+        json!({
             "apiVersion": "scheduling.k8s.io/v1",
             "kind": "PriorityClass",
             "metadata": {"name": name},
             "value": value,
             "description": description,
-        });
-        client.ensure("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await?;
-    }
-    Ok(())
+        })
+    };
+    client.ensure_all("/apis/scheduling.k8s.io/v1/priorityclasses", PRIORITY_CLASSES.into_iter().map(class)).await
 }
 
 /// The Service by which pods reach the API, at the first address of the range, and the record of that range.

@@ -9,14 +9,12 @@ mod table;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use super::SelfClient;
+use super::{AT_ONCE, SelfClient};
 use crate::{
     access::authz::rbac::{Rule, missing},
     request::status::ApiError,
 };
 
-/// So many are made at a time: they share the store's round trips.
-const AT_ONCE: usize = 16;
 /// A role that changes under our hands is read again this often.
 const ATTEMPTS: usize = 5;
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
