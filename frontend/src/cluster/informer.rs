@@ -79,8 +79,7 @@ impl<'a> Informer<'a> {
     /// One object, as memory has it.
     pub fn get(&self, of: ResourceName<'_>, namespace: &str, name: &str) -> Result<Option<Arc<Object>>, ApiError> {
         let source = self.source(of)?;
-        let entry = self.cluster.store.cache().get(&self.key(&source, namespace, name)?).map_err(not_read)?;
-        entry.map(|entry| source.object(&entry)).transpose()
+        self.entry(&source, namespace, name)?.map(|entry| source.object(&entry)).transpose()
     }
 
     /// The entries of what memory has: the one of a name, or those of a namespace, or of all where it is empty.
@@ -94,8 +93,7 @@ impl<'a> Informer<'a> {
         if name.is_empty() {
             return Ok(self.snapshot(&source, namespace)?.iter().cloned().collect());
         }
-        let entry = self.cluster.store.cache().get(&self.key(&source, namespace, name)?).map_err(not_read)?;
-        Ok(entry.into_iter().collect())
+        Ok(self.entry(&source, namespace, name)?.into_iter().collect())
     }
 
     /// One object; what memory has not seen yet is looked up in the store itself.
@@ -144,6 +142,10 @@ impl<'a> Informer<'a> {
         let Ok(storage) = source.storage() else { return 0 };
         let scope = Scope::resource(&format!("{}{}", self.cluster.store.prefix(), storage.prefix));
         self.cluster.store.cache().changed_at(&scope)
+    }
+
+    fn entry(&self, source: &Source, namespace: &str, name: &str) -> Result<Option<Arc<Entry>>, ApiError> {
+        self.cluster.store.cache().get(&self.key(source, namespace, name)?).map_err(not_read)
     }
 
     fn snapshot(&self, source: &Source, namespace: &str) -> Result<Snapshot, ApiError> {

@@ -92,7 +92,9 @@ impl Target {
 
     /// The definition of a custom resource.
     pub fn definition(&self) -> Option<&Arc<Definition>> {
-        self.api.definitions.get(&self.resource.group, &self.resource.plural)
+        let resource = &self.resource;
+        // Most requests are about built-in resources: nothing is looked up for them.
+        if resource.custom { self.api.definitions.get(&resource.group, &resource.plural) } else { None }
     }
 
     /// A custom resource whose definition is being deleted.

@@ -13,14 +13,12 @@ use crate::{
     },
     cluster::{Cluster, Target},
     object::{
-        managed_fields::{ApplyError, FieldManager, Reset, Versions, conflict_text},
+        managed_fields::{ApplyError, FieldManager, PATH, Reset, Versions, conflict_text},
         strategy,
     },
     request::status::{ApiError, Cause},
     verbs::Context,
 };
-
-pub(super) const ENTRIES: [&str; 2] = ["metadata", "managedFields"];
 
 /// The versions that objects of a resource can be had in: those of built-in kinds that are served, and all that the
 /// definition of a custom resource has. Where a webhook converts, an answer that is not known yet is noted as wanted.
@@ -56,16 +54,16 @@ impl<'a> Served<'a> {
     fn kind(&self, object: &Object, api_version: &str) -> Option<Type> {
         let (group, version) = Gvk::split_api_version(api_version)?;
         let kind = &object.gvk().kind;
-        match self.definition(object) {
-            Some(definition) => definition.version(version).filter(|_| group == definition.group).map(drop)?,
-            None => self.api.registry.by_kind(group, version, kind).map(drop)?,
-        }
-        self.api.schema.kind(group, version, kind)
+        let is_had = match self.definition(object) {
+            Some(definition) => group == definition.group && definition.version(version).is_some(),
+            None => self.api.registry.by_kind(group, version, kind).is_some(),
+        };
+        if is_had { self.api.schema.kind(group, version, kind) } else { None }
     }
 
     fn answered(&self, object: &Object, to: Type) -> Result<Object, String> {
         let mut object = object.clone();
-        object.remove(&ENTRIES);
+        object.remove(&PATH);
         let mut asked = self.asked.lock();
         match asked.answers.iter().find(|answer| answer.to.gvk == to.gvk && answer.object == object) {
             Some(answer) => answer.converted.clone(),

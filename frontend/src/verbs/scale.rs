@@ -7,7 +7,7 @@ use super::{
     get, input,
     lifecycle::{self, Proposal},
     options::{OptionsKind, WriteOptions},
-    ownership::{ENTRIES, Ownership, Served},
+    ownership::{Ownership, Served},
     patch::{BUILTIN, CUSTOM, patch_type},
     patch_document::Patch,
     respond::Answer,
@@ -18,7 +18,7 @@ use crate::{
     api::schema::{Object, StructRef, Type, Value, convert_struct},
     cluster::{Target, known_kind},
     object::{
-        managed_fields::{ReplicasPath, Versions, entries_of_parent, entries_of_scale},
+        managed_fields::{PATH, ReplicasPath, Versions, entries_of_parent, entries_of_scale},
         selector::LabelSelector,
     },
     request::{
@@ -247,14 +247,14 @@ impl Rescale<'_> {
 }
 
 fn entries(object: &Object) -> &[Value] {
-    object.get_list(&ENTRIES).unwrap_or_default()
+    object.get_list(&PATH).unwrap_or_default()
 }
 
 fn set_entries(object: &mut Object, entries: Option<Value>) {
-    object.remove(&ENTRIES);
+    object.remove(&PATH);
     if let Some(entries) = entries {
         let entries = fitted(object, entries);
-        object.set(&ENTRIES, entries);
+        object.set(&PATH, entries);
     }
 }
 

@@ -13,7 +13,10 @@ use super::respond::Shown;
 use crate::{
     api::schema::Object,
     cluster::Target,
-    object::strategy::{self, Claims},
+    object::{
+        managed_fields::PATH,
+        strategy::{self, Claims},
+    },
     request::status::ApiError,
     store::{CreateOutcome, DeleteOutcome, Key, StoreError, Stored, UpdateOutcome},
     verbs::Context,
@@ -49,7 +52,7 @@ impl Ready {
     /// Gives up the managedFields of an object that was too large, if that may help.
     fn shed(&mut self, fault: &Fault) -> bool {
         let expendable = matches!(fault, Fault::Store(StoreError::TooLarge)) && self.owners == Owners::Expendable;
-        expendable && self.object.remove(&["metadata", "managedFields"]).is_some()
+        expendable && self.object.remove(&PATH).is_some()
     }
 }
 

@@ -157,9 +157,9 @@ impl Startup {
         tokio::join!(
             self.made(Step::PriorityClasses, "the system priority classes", || bootstrap::priority_classes(client)),
             self.made(Step::Roles, "the bootstrap roles", || bootstrap::roles::reconcile(client)),
-            self.made(Step::Fairness, "the priority levels and flow schemas", || bootstrap::fairness::reconcile(
-                client
-            )),
+            self.made(Step::Fairness, "the priority levels and flow schemas", || {
+                bootstrap::fairness::reconcile(client)
+            }),
             self.made(Step::LegacyTokens, "the record of legacy tokens", || {
                 bootstrap::authentication::track_legacy_tokens(client)
             }),

@@ -45,22 +45,20 @@ pub(super) async fn collect(
             return Err("paramRef.namespace must not be provided for a cluster-scoped `paramKind`".to_owned());
         }
     };
-    let mut found = source.known_objects(cluster, namespace, &reference.name).await.map_err(|error| error.message)?;
-    match (reference.name.as_str(), &reference.selector) {
+    let selector = match (reference.name.as_str(), &reference.selector) {
         ("", None) => return Err("one of name or selector must be provided".to_owned()),
-        ("", Some(selector)) => {
-            let mut selected = Vec::new();
-            for object in found {
-                if Selector::selects_object(selector, Some(object.as_ref()), None).map_err(|error| error.message)? {
-                    selected.push(object);
-                }
-            }
-            found = selected;
+        ("", selector) => selector.as_ref(),
+        _ => None,
+    };
+    let mut found = Vec::new();
+    for object in source.known_objects(cluster, namespace, &reference.name).await.map_err(|error| error.message)? {
+        let selects = |selector| Selector::selects_object(selector, Some(object.as_ref()), None);
+        if selector.map_or(Ok(true), selects).map_err(|error| error.message)? {
+            found.push(Some(object));
         }
-        _ => {}
     }
     if found.is_empty() && reference.denies {
         return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
     }
-    Ok(found.into_iter().map(Some).collect())
+    Ok(found)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::set::Set;
 use crate::api::schema::{Kind, Object, Struct, StructRef, Value};
 
-pub(super) const PATH: [&str; 2] = ["metadata", "managedFields"];
+pub const PATH: [&str; 2] = ["metadata", "managedFields"];
 
 /// How a manager came to own fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

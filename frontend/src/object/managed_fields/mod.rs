@@ -33,12 +33,13 @@ mod tests;
 use std::borrow::Cow;
 
 pub use compare::Comparison;
+pub use managers::PATH;
 pub use scale::{ReplicasPath, entries_of_parent, entries_of_scale};
 pub use set::Set;
 pub use times::keep_times;
 pub use updater::{ApplyError, Conflict, Reset, Versions, conflict_text};
 
-use managers::{Manager, Operation, PATH};
+use managers::{Manager, Operation};
 use updater::{Converted, Tree};
 
 use crate::api::schema::{Object, Struct, StructRef, Type, Value, apply_defaults};
